@@ -1,0 +1,149 @@
+#include "base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/err.h"
+
+#define LINE_MAX_BYTES	4096	/* more is cut: a log line is for people and pflogsumm */
+#define GATHER		65536
+
+static struct {
+	enum log_sink	 sink;
+	int		 fd;
+	char		 host[256];
+	char		 name[64];
+	char		 program[32];
+	struct buf	 waiting;
+	time_t		 dated;		/* the second that `date` shows */
+	char		 date[32];
+} out = { .sink = LOG_SINK_STDERR, .fd = STDERR_FILENO, .name = "mtad" };
+
+void	(*log_watch)(enum log_level, const char *program, const char *text);
+
+static const char *const level_word[] = { "", "warning: ", "error: ", "fatal: ", "panic: " };
+static const int level_priority[] = { LOG_INFO, LOG_WARNING, LOG_ERR, LOG_CRIT, LOG_CRIT };
+
+static void
+last_words(const char *level, const char *text)
+{
+	log_error(NULL, "%s: %s", level, text);
+	log_flush();
+	if (out.sink != LOG_SINK_STDERR)
+		fprintf(stderr, "%s: %s: %s\n", out.name, level, text);
+}
+
+void
+log_open(enum log_sink sink, int fd, const char *hostname, const char *syslog_name)
+{
+	out.sink = sink;
+	out.fd = fd;
+	(void)snprintf(out.host, sizeof out.host, "%.*s", (int)strcspn(hostname, "."), hostname);
+	(void)snprintf(out.name, sizeof out.name, "%s", syslog_name);
+	err_last_words = last_words;
+}
+
+void
+log_program(const char *program)
+{
+	(void)snprintf(out.program, sizeof out.program, "%s", program);
+}
+
+/* The date changes once a second; formatting it for every line would show in a profile. */
+static const char *
+date(void)
+{
+	time_t now = (time_t)(clock_wall() / SECOND);
+	struct tm tm;
+
+	if (now != out.dated || out.date[0] == '\0') {
+		out.dated = now;
+		localtime_r(&now, &tm);
+		(void)strftime(out.date, sizeof out.date, "%b %e %H:%M:%S", &tm);
+	}
+	return out.date;
+}
+
+static void
+clean(char *text)
+{
+	for (unsigned char *p = (unsigned char *)text; *p != '\0'; p++)
+		if (*p < ' ' || *p == 0x7f)
+			*p = '?';
+}
+
+static void
+to_syslog(enum log_level level, const char *program, const char *text)
+{
+	char line[LINE_MAX_BYTES + 256];
+
+	int n = snprintf(line, sizeof line, "<%d>%s %s/%s[%d]: %s%s", LOG_MAIL | level_priority[level],
+	    date(), out.name, program, (int)getpid(), level_word[level], text);
+	if (n > 0)
+		(void)send(out.fd, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1,
+		    MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static void
+emit(enum log_level level, const char *program, const char *text)
+{
+	if (log_watch != NULL)
+		log_watch(level, program, text);
+	if (out.sink == LOG_SINK_SYSLOG) {
+		to_syslog(level, program, text);
+		return;
+	}
+	out.waiting.max = 4 * GATHER;
+	if (out.host[0] != '\0')
+		buf_printf(&out.waiting, "%s %s ", date(), out.host);
+	buf_printf(&out.waiting, "%s%s%s[%d]: %s%s\n", out.name, program[0] == '\0' ? "" : "/", program,
+	    (int)getpid(), level_word[level], text);
+	if (out.waiting.len >= GATHER || level >= LOG_LEVEL_FATAL || out.sink == LOG_SINK_STDERR)
+		log_flush();
+}
+
+void
+log_line(enum log_level level, const char *program, const char *fmt, va_list ap)
+{
+	char text[LINE_MAX_BYTES];
+
+	(void)vsnprintf(text, sizeof text, fmt, ap);
+	clean(text);
+	emit(level, program == NULL ? out.program : program, text);
+}
+
+#define LOG_FUNCTION(name, level)			\
+void							\
+name(const char *program, const char *fmt, ...)		\
+{							\
+	va_list ap;					\
+							\
+	va_start(ap, fmt);				\
+	log_line(level, program, fmt, ap);		\
+	va_end(ap);					\
+}
+LOG_FUNCTION(log_info, LOG_LEVEL_INFO)
+LOG_FUNCTION(log_warning, LOG_LEVEL_WARNING)
+LOG_FUNCTION(log_error, LOG_LEVEL_ERROR)
+
+/* Whole lines in one write with O_APPEND: lines of several roles never mix. */
+void
+log_flush(void)
+{
+	size_t done = 0;
+
+	while (done < out.waiting.len) {
+		ssize_t n = write(out.fd, out.waiting.ptr + done, out.waiting.len - done);
+		if (n <= 0)
+			break;		/* a full disk must not stop the mail */
+		done += (size_t)n;
+	}
+	buf_reset(&out.waiting);
+}
