@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/uio.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -16,7 +17,7 @@
 
 /* The parts of the record in the order in which they are written; head is filled for the caller to write with spool_append. */
 #define MESSAGE_IOV	4
-struct iovec;
+
 /*
  * Lays out a record from an envelope, its header block (with the empty line that ends it) and its body (inline, as up to one span; empty with envelope->spill set). `head` receives the bytes
  * before the header block and must live as long as the iov.
