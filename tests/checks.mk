@@ -1,0 +1,61 @@
+# The steps around building: packages, the demo, tests, installation.
+
+PREFIX	?= /usr/local
+SBINDIR	= $(DESTDIR)$(PREFIX)/sbin
+LIBEXECDIR = $(DESTDIR)$(PREFIX)/libexec/mtad
+MANDIR	= $(DESTDIR)$(PREFIX)/share/man
+SUB	= $(MAKE) --no-print-directory VARIANT=$(VARIANT)
+
+.PHONY: asan cover deps run check check-programs check-peers soak bench install help
+asan: $(if $(filter-out asan,$(MAKECMDGOALS)),,all) ## with other goals: under the address and undefined-behaviour sanitizers
+	@:
+deps: ## install the Debian packages that building and testing need
+	@tests/deps.sh build test peers
+run: ## build, start the private demo under run/, open it (without a terminal: a tour as text)
+	@tests/deps.sh build
+	@$(SUB) all demo-programs
+	@tests/demo/run.sh $B
+
+check-programs: all unit-programs fuzz-replay demo-programs
+check: ## unit, end-to-end, layer, size and fuzz tests; ends with "N passed, N failed"
+	@tests/deps.sh build test
+	@$(SUB) -j2 check-programs
+	@/usr/bin/python3 tests/run.py --build $B check
+check-peers: ## the same with real peers: Debian's postfix, nsd, swaks, msmtp, mutt
+	@tests/deps.sh build test peers
+	@$(SUB) -j2 check-programs
+	@/usr/bin/python3 tests/run.py --build $B peers
+soak: ## the long runs: a million executions a fuzz target, 50 crash rounds, 10,000 power cuts
+	@tests/deps.sh build test peers
+	@$(SUB) -j2 check-programs
+	@CRASH_ROUNDS=50 POWERLOSS_CUTS=10000 /usr/bin/python3 tests/run.py --build $B soak
+	@$(SUB) fuzz-soak
+bench: ## measure beside Debian's Postfix and the floor; writes docs/benchmarks.md
+	@tests/deps.sh build bench
+	@$(SUB) -j2 all bench-programs
+	@/usr/bin/python3 tests/bench/bench.py --build $B $(BENCH)
+cover: ## line coverage of the unit tests, a line a file
+	@$(SUB) -j2 unit-programs
+	@for t in $(UNIT); do $$t >/dev/null 2>&1; done; tests/cover.sh $B
+
+# The scripted peer of the demo and the tests: one source a program, on mtad's own server grammar.
+DEMO	:= $(patsubst tests/demo/%.c,$B/tests/%,$(wildcard tests/demo/*.c))
+$B/tests/%: $B/tests/demo/%.o $(LAYER_A)
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LAYER_LIBS) $(LIBS)
+.PHONY: demo-programs
+demo-programs: $(DEMO)
+
+POSTFIX_NAMES := postqueue mailq postcat postsuper postmap postalias postconf sendmail newaliases postfix
+install: all ## install under DESTDIR and PREFIX; ALTERNATIVES=1 also links the Postfix names into sbin
+	install -d $(SBINDIR) $(LIBEXECDIR) $(MANDIR)/man1 $(MANDIR)/man8
+	install -m 755 $(wildcard $(addprefix $B/,$(PROGRAMS))) $(SBINDIR)
+	[ ! -f $B/mtadrop ] || install -m 755 $B/mtadrop $(LIBEXECDIR)
+	for n in $(POSTFIX_NAMES); do ln -sf $(PREFIX)/sbin/mtactl $(LIBEXECDIR)/$$n; done
+	[ -z "$(ALTERNATIVES)" ] || for n in $(POSTFIX_NAMES); do ln -sf $(PREFIX)/sbin/mtactl $(SBINDIR)/$$n; done
+	for m in $(wildcard docs/*.1); do install -m 644 $$m $(MANDIR)/man1; done
+	for m in $(wildcard docs/*.8); do install -m 644 $$m $(MANDIR)/man8; done
+	@echo "The submission helper needs its group: groupadd -r mtadrop; chgrp mtadrop $(PREFIX)/libexec/mtad/mtadrop; chmod g+s it"
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1	\2/p' GNUmakefile tests/*.mk tests/*/*.mk | sort | awk -F'\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'

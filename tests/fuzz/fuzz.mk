@@ -1,0 +1,23 @@
+# Fuzz targets. With gcc they replay their seeds (part of `make check`); with clang they are libFuzzer programs.
+FUZZ_NAMES := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
+FUZZ_TIME ?= 60
+FUZZ_RUNS ?= 1000000
+
+$B/fuzz/%_replay: $B/tests/fuzz/%_fuzz.o $B/tests/fuzz/replay.o $(LAYER_A)
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LAYER_LIBS) $(LIBS)
+$B/fuzz/%: $B/tests/fuzz/%_fuzz.o $(LAYER_A)
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(LAYER_LIBS) $(LIBS)
+
+.PHONY: fuzz-replay fuzz-programs fuzz
+fuzz-replay: $(foreach n,$(FUZZ_NAMES),$B/fuzz/$n_replay)
+fuzz-programs: $(foreach n,$(FUZZ_NAMES),$B/fuzz/$n)
+fuzz: ## fuzz each target for FUZZ_TIME (60) seconds in all; FUZZ_ONLY=name for one
+	@$(MAKE) --no-print-directory VARIANT=fuzz CC=clang fuzz-programs
+	@tests/fuzz/fuzz.sh time $$(( $(FUZZ_TIME) / $(words $(or $(FUZZ_ONLY),$(FUZZ_NAMES))) )) $(or $(FUZZ_ONLY),$(FUZZ_NAMES))
+fuzz-soak:
+	@$(MAKE) --no-print-directory VARIANT=fuzz CC=clang fuzz-programs
+	@tests/fuzz/fuzz.sh runs $(FUZZ_RUNS) $(or $(FUZZ_ONLY),$(FUZZ_NAMES))
