@@ -1,0 +1,63 @@
+/*
+ * Notices about a message: what came back, waits or was delivered. A notice is a multipart/report (RFC 6522) of three parts: a text for people, the
+ * fields of RFC 3464, and the original or its headers. Headers are named as Postfix names them.
+ */
+#ifndef MAIL_NOTICE_H
+#define MAIL_NOTICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/span.h"
+#include "mail/outcome.h"
+#include "mail/queue_id.h"
+
+enum notice_kind {
+	NOTICE_BOUNCE,		/* undelivered, to the sender */
+	NOTICE_DELAY,		/* still being tried, to the sender */
+	NOTICE_SUCCESS,		/* delivered, relayed or expanded, to the sender */
+	NOTICE_DOUBLE_BOUNCE,	/* undelivered, and the sender cannot be told: to the postmaster */
+	NOTICE_POSTMASTER,	/* copy of a bounce, headers only, to the postmaster */
+};
+
+struct notice_recipient {
+	struct span	 address;	/* unquoted */
+	struct span	 orcpt;		/* "rfc822;addr", or empty */
+	struct outcome	 outcome;
+};
+
+struct notice {
+	enum notice_kind kind;
+	struct span	 hostname;	/* myhostname: Reporting-MTA */
+	struct span	 origin;	/* myorigin: behind MAILER-DAEMON@ */
+	struct span	 mail_name;	/* "mtad" */
+	struct qid	 new_id;	/* of this notice: its Message-ID */
+	uint64_t	 token;		/* a random number, for the boundary (clock_random) */
+	int64_t		 now;
+	struct span	 to;		/* unquoted */
+	/* The original. */
+	struct qid	 id;
+	int64_t		 arrival;
+	int64_t		 expires;	/* wall; 0: unknown */
+	struct span	 sender;	/* unquoted */
+	struct span	 envid;		/* decoded; empty: none */
+	bool		 full;		/* the caller puts the original's body between `before` and `after` (RET, bounce_size_limit) */
+	bool		 is_8bit;	/* the original has bytes over 127 */
+	bool		 is_utf8;	/* the original needs SMTPUTF8: RFC 6533 types */
+	struct span	 header;	/* with its empty line or without */
+	const struct notice_recipient *recipients;
+	size_t		 recipient_count;
+};
+
+/*
+ * The notice is `header` (ends with the empty line), then `before`, then, where notice->full, the original's body, then `after`. LF line ends.
+ * Received: is intake's to add. The original's body should end in LF; `after` begins with one anyway.
+ */
+void	notice_build(const struct notice *, struct buf *header, struct buf *before, struct buf *after);
+
+/* Whether this recipient's outcome asks for that kind of notice to the sender, by NOTIFY and by RFC 3461. `delay_default`: delay_warning_time is set. */
+bool	notice_wanted(enum notice_kind, uint8_t notify, uint8_t outcome_status, bool delay_default);
+
+#endif

@@ -1,0 +1,30 @@
+/*
+ * The Received: header, as Postfix writes it. On the hot path: no printf.
+ */
+#ifndef MAIL_RECEIVED_H
+#define MAIL_RECEIVED_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/span.h"
+#include "mail/queue_id.h"
+
+struct received {
+	struct span	 hostname;	/* myhostname */
+	struct span	 mail_name;
+	struct qid	 id;
+	int64_t		 arrival;	/* wall */
+	/* From a client. Bytes that would break the header become "?". */
+	struct span	 helo;		/* empty: client_name is said */
+	struct span	 client_name;	/* "unknown" where there is none */
+	struct span	 client_addr;	/* "192.0.2.1", "2001:db8::1"; empty: not from a client */
+	struct span	 protocol;	/* "ESMTP" */
+	struct span	 recipient;	/* unquoted; where there is exactly one, else empty */
+	/* Submitted on this machine, where client_addr is empty. */
+	int64_t		 uid;		/* -1: made by mtad itself */
+};
+
+void	received_put(struct buf *, const struct received *);
+
+#endif
