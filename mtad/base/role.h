@@ -29,10 +29,14 @@ struct role_spec {
 	void		*state;
 
 	/* Each may be NULL. False with the err set: "ready" carries the text, the process ends with exit 78. */
-	bool	(*configure)(void *state, struct span frozen, struct err *);	/* at start and reload, before use */
+	bool	(*configure)(void *state, struct span frozen, struct err *);	/* at start and reload, before use; frozen is gone after it */
 	bool	(*prepare)(void *state, struct err *);	/* with rights */
 	bool	(*start)(void *state, struct err *);	/* after the drop */
-	void	(*switched)(void *state);		/* reload: every descriptor is there; new work takes the new generation */
+	/*
+	 * Reload: every descriptor is there; new work takes the new generation. Descriptors that did not change keep their number; those that
+	 * were replaced or dropped are still open during the call and closed after it.
+	 */
+	void	(*switched)(void *state);
 	void	(*peer)(void *state, struct ipc *);	/* a new channel; the role frees the old one to that slot on `closed` */
 	void	(*peer_gone)(void *state, enum role, uint32_t slot, uint32_t epoch);
 	void	(*stop)(void *state, int64_t within);	/* drain, then loop_stop(0); NULL: stop at once */
