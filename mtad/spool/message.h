@@ -41,5 +41,7 @@ bool	message_read(int fd, uint64_t nonce, struct loc, struct message *, struct e
 /* The same from a record's payload that is in memory already (a scan). */
 bool	message_parse(struct span payload, struct message *, struct err *);
 void	message_clear(struct message *);
+/* Empties it and keeps the memory for the next one. */
+void	message_reset(struct message *);
 
 #endif

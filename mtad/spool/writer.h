@@ -27,6 +27,8 @@ struct spool_writer_ops {
 	void	(*segment_done)(void *arg, uint32_t segment, uint64_t end);
 	/* There is room again after spool_append said no. */
 	void	(*room)(void *arg);
+	/* A write or sync failed: the segment is ended, its batch got ok false (lazy: what was not yet synced is in doubt). For the log; may be NULL. */
+	void	(*failed)(void *arg, uint32_t segment, const char *text);
 };
 
 /*
@@ -49,6 +51,17 @@ typedef void spool_done_fn(void *arg, bool ok, struct loc);
  */
 bool	spool_append(struct spool_writer *, enum record_type, const struct iovec *, int n, int sync_first,
 	    spool_done_fn *, void *arg);
+
+/* The same for a copy of a record: its payload, unchanged, and the generation that the copy gets. */
+bool	spool_append_copy(struct spool_writer *, enum record_type, uint32_t generation, const struct iovec *, int n,
+	    spool_done_fn *, void *arg);
+
+/* Calls back (loc is empty) when all that was appended before is durable, lazy or not; ok false where a sync failed since. */
+void	spool_writer_sync(struct spool_writer *, spool_done_fn *, void *arg);
+/* Ends the current segment once its batches are written: segment_done follows. At a role's stop, and to begin a new journal. */
+void	spool_writer_end(struct spool_writer *);
+/* Segments granted, the current one included: 0 means that spool_append will say no. */
+unsigned spool_writer_segments(const struct spool_writer *);
 
 /* Bytes gathered and not yet written: against the role's memory budget. */
 size_t	spool_writer_pending(const struct spool_writer *);
