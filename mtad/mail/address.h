@@ -24,7 +24,7 @@ enum address_flag {
 /*
  * The path at the front of what follows "MAIL FROM:" or "RCPT TO:". The unquoted address is put behind what `out` holds, and *rest is what follows the
  * path (the ESMTP parameters), trimmed. False with *fault, a few words for the log ("unbalanced \"<\""), and `out` as it was.
- * A source route (@a,@b:) is dropped. Bare addresses, and comments and display names around <>, are taken unless strict.
+ * A source route (@a,@b:) is dropped. Unless strict, the <> may be missing, and white space and comments may stand inside them.
  */
 bool	address_path(struct span arg, unsigned flags, struct buf *out, struct span *rest, const char **fault);
 
