@@ -1,0 +1,148 @@
+/*
+ * The client's side of an SMTP or LMTP session, free of sockets: bytes of the server
+ * in, bytes for the server and events out. RFC 5321, 2033 (LMTP), 2920 (PIPELINING), 1870
+ * (SIZE), 6152 (8BITMIME), 6531 (SMTPUTF8), 3461 (DSN). Texts of failures are Postfix's.
+ *
+ * The driver connects, feeds smtp_client_input, writes what stands in smtp_client_output, and acts on
+ * the event that each call returns. It also keeps the time: the stage says what is waited for.
+ */
+#ifndef SMTP_CLIENT_H
+#define SMTP_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/span.h"
+
+/* What the server offered. */
+enum client_cap {
+	CAP_ESMTP	= 1,
+	CAP_PIPELINING	= 2,
+	CAP_SIZE	= 4,
+	CAP_8BITMIME	= 8,
+	CAP_DSN		= 16,
+	CAP_SMTPUTF8	= 32,
+	CAP_STARTTLS	= 64,
+	CAP_AUTH	= 128,
+	CAP_CHUNKING	= 256,
+	CAP_XFORWARD	= 512,
+	CAP_MYSELF	= 1024,		/* it answered with our own host name */
+};
+
+/* What the client waits for. */
+enum client_stage {
+	CLIENT_GREETING,
+	CLIENT_HELLO,
+	CLIENT_READY,		/* nothing: a transaction may begin */
+	CLIENT_RSET,
+	CLIENT_MAIL,
+	CLIENT_RCPT,
+	CLIENT_DATA,
+	CLIENT_BODY,		/* content is being sent: keep calling smtp_client_pump */
+	CLIENT_DOT,
+	CLIENT_QUIT,
+	CLIENT_CLOSED,		/* of no use any more */
+};
+
+/* Borrowed by the client for its life. */
+struct client_options {
+	bool		 lmtp;
+	bool		 always_ehlo;	/* even where the greeting does not say ESMTP */
+	bool		 never_ehlo;
+	bool		 skip_5xx_greeting;	/* a 5xx greeting is a temporary failure */
+	bool		 best_mx;	/* the peer is the best mail exchanger: our own name means a loop */
+	bool		 quote;		/* quote local parts that need it */
+	uint32_t	 discard;	/* capabilities to ignore */
+	uint32_t	 line_limit;	/* longer lines are broken; 0: no limit */
+	const char	*helo_name;
+	const char	*myhostname;
+	const char	*nexthop;	/* for "mail for NEXTHOP loops back to myself" */
+};
+
+enum client_result {
+	CLIENT_PENDING,		/* no verdict */
+	CLIENT_SENT,
+	CLIENT_SOFT,		/* try again, here or elsewhere */
+	CLIENT_HARD,
+};
+
+/* Spans live until the next smtp_client_deliver or the end of the client. */
+struct client_verdict {
+	enum client_result result;
+	uint16_t	 code;		/* the server's reply; 0: it is our own finding */
+	struct span	 dsn;
+	struct span	 text;		/* for the log */
+	struct span	 reply;		/* what the server said; empty: it is our own finding */
+	bool		 of_message;	/* not this recipient but sender or content was refused */
+};
+
+struct client_rcpt {
+	struct span	 address;	/* unquoted */
+	struct span	 orcpt;		/* "type;address" */
+	uint8_t		 notify;	/* mail/outcome.h */
+	struct client_verdict verdict;
+};
+
+/*
+ * Content with LF line ends: first the parts, then what `more` gives. more fills at most n bytes and returns how many: 0 at the end,
+ * -1 where reading failed.
+ */
+struct client_content {
+	struct span	 parts[2];
+	long		(*more)(void *arg, char *, size_t n);
+	void		*arg;
+};
+
+/* A transaction. The caller's; must live until it is done or the client is freed. */
+struct client_mail {
+	struct span	 sender;
+	struct span	 envid;
+	uint64_t	 size;
+	bool		 eightbit;	/* the content as it is sent has 8-bit bytes */
+	bool		 utf8;		/* needs SMTPUTF8 */
+	bool		 ret_full, ret_hdrs;
+	struct client_rcpt *rcpts;
+	size_t		 rcpt_count;
+	struct client_content content;
+};
+
+enum client_event {
+	CLIENT_MORE,		/* write the output, wait for input */
+	CLIENT_GREETED,		/* hello is done: deliver */
+	CLIENT_DONE,		/* every recipient has a verdict */
+	CLIENT_FAILED,		/* the session is over; see smtp_client_failure. Recipients without a verdict share it */
+	CLIENT_ENDED,		/* QUIT was answered, or there is nothing more to wait for */
+};
+
+struct smtp_client;
+
+/* peer: "host[addr]" as in "host mx.example[192.0.2.1] said", copied. */
+struct smtp_client *smtp_client_new(const struct client_options *, const char *peer);
+void	smtp_client_free(struct smtp_client *);
+
+enum client_event smtp_client_input(struct smtp_client *, struct span);
+/* Begins a transaction; in stage CLIENT_READY only. May be done within the call. */
+enum client_event smtp_client_deliver(struct smtp_client *, struct client_mail *);
+/* In stage CLIENT_BODY: adds content to the output, as long as little is waiting there. */
+enum client_event smtp_client_pump(struct smtp_client *);
+void	smtp_client_quit(struct smtp_client *);
+
+enum client_loss { LOST_CONNECTION, LOST_TIME, LOST_DATA };
+/* The connection broke, the time for this stage is over, or content could not be read. */
+enum client_event smtp_client_lost(struct smtp_client *, enum client_loss);
+
+/* The driver drops what it has written (buf_reset when that is all). */
+struct buf *smtp_client_output(struct smtp_client *);
+enum client_stage smtp_client_stage(const struct smtp_client *);
+uint32_t smtp_client_caps(const struct smtp_client *);
+/* In stage CLIENT_READY: whether it can take one more transaction. */
+bool	smtp_client_usable(const struct smtp_client *);
+const struct client_verdict *smtp_client_failure(const struct smtp_client *);
+/* Whether the server has answered anything since the transaction began. */
+bool	smtp_client_answered(const struct smtp_client *);
+/* "EHLO keywords" by name, as in smtp_discard_ehlo_keywords, to capabilities. */
+uint32_t smtp_client_keywords(struct span list);
+
+#endif

@@ -1,0 +1,63 @@
+/*
+ * What the files of the SMTP client share; nobody else includes it.
+ */
+#ifndef SMTP_CLIENT_STATE_H
+#define SMTP_CLIENT_STATE_H
+
+#include "base/arena.h"
+#include "smtp/client.h"
+
+#define CLIENT_LINE_MAX		1000	/* of a reply line: RFC 5321 has 512, servers do not all */
+#define CLIENT_REPLY_MAX	8192	/* of a whole reply; the rest of it is read and forgotten */
+#define CLIENT_CHUNK		((size_t)64 << 10)
+
+/* A reply as far as it was read. Lines are joined with a space. */
+struct client_reply {
+	struct buf	 line;		/* an incomplete line */
+	struct buf	 text;
+	bool		 skipping;	/* the rest of a line that is too long */
+	unsigned	 lines;
+	unsigned	 code;
+};
+
+struct smtp_client {
+	const struct client_options *options;
+	char		*peer;
+	enum client_stage stage;
+	uint32_t	 caps;
+	uint64_t	 size_limit;	/* of the server; 0: it named none */
+	bool		 helo;		/* fallen back to HELO */
+	bool		 dirty;		/* RSET before the next transaction */
+	bool		 closing;	/* the server is about to close, or is out of step */
+	bool		 answered;
+	struct client_reply reply;
+	struct buf	 out;
+	struct arena	 texts;
+	struct client_verdict failure;
+
+	/* The transaction. */
+	struct client_mail *mail;
+	bool		 pipelined;	/* all commands up to DATA are out */
+	bool		 discard;	/* DATA went through with nobody to deliver to */
+	size_t		 at;		/* the recipient whose reply is next */
+	size_t		 accepted;
+	unsigned	 part;		/* of the content */
+	size_t		 part_at;
+	bool		 line_start;
+	size_t		 column;
+};
+
+enum reply_state { REPLY_MORE, REPLY_WHOLE, REPLY_BAD };
+/* Takes one line off the input. REPLY_WHOLE: c->reply has code and text, until the next call. */
+enum reply_state client_reply_read(struct smtp_client *, struct span *input, struct span *line);
+void	client_reply_reset(struct smtp_client *);
+/* The DSN status that a reply carries, or the one that its code stands for. */
+struct span client_reply_dsn(struct span text, unsigned code);
+
+void	client_send_hello(struct smtp_client *);
+void	client_send_mail(struct smtp_client *);
+void	client_send_rcpt(struct smtp_client *, const struct client_rcpt *);
+/* Adds content; true at its end (the dot is out), false with *failed where reading broke. */
+bool	client_send_content(struct smtp_client *, bool *failed);
+
+#endif
