@@ -1,0 +1,340 @@
+#!/usr/bin/python3
+"""Measures mtad beside Debian's Postfix and the floor, on one machine in one run, and writes docs/benchmarks.md.
+
+  tests/bench/bench.py [--build DIR] [relay] [idle] [list] [queue] [--rounds N] [--dry]
+"""
+import argparse
+import glob
+import os
+import platform
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, f"{ROOT}/tests/lib")
+TICK = os.sysconf("SC_CLK_TCK")
+SESSIONS = 50
+SIZE = 4096
+
+
+def tree(pid):
+    from mtadtest import children
+    return [pid] + children(pid)
+
+
+def cpu_seconds(pid):
+    """Of a process, what it runs now and what it has reaped."""
+    total = 0
+    for p in tree(pid):
+        try:
+            fields = open(f"/proc/{p}/stat").read().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        total += sum(int(x) for x in fields[11:15])
+    return total / TICK
+
+
+def memory(pid, key):
+    total = 0
+    for p in tree(pid):
+        try:
+            for line in open(f"/proc/{p}/smaps_rollup"):
+                if line.startswith(key + ":"):
+                    total += int(line.split()[1])
+        except OSError:
+            pass
+    return total / 1024
+
+
+def sync_latency(folder):
+    """The median of 4 KiB write + fdatasync to a file of written zeros, in microseconds."""
+    path = f"{folder}/sync"
+    fd = os.open(path, os.O_CREAT | os.O_RDWR)
+    os.write(fd, bytes(4096 * 300))
+    os.fsync(fd)
+    times = []
+    for i in range(300):
+        start = time.perf_counter()
+        os.pwrite(fd, b"x" * 4096, i * 4096)
+        os.fdatasync(fd)
+        times.append(time.perf_counter() - start)
+    os.close(fd)
+    os.unlink(path)
+    return statistics.median(times) * 1e6
+
+
+class Mtad:
+    name = "mtad"
+
+    def __init__(self, folder, build, sink_port, main=None):
+        from mtadtest import Instance
+        self.mta = Instance(f"{folder}/mtad", {
+            "relayhost": f"[127.0.0.1]:{sink_port}", "mydestination": "", "mtad_segment_size": str(64 << 20),
+            "mtad_receive_workers": "0", "mtad_send_workers": "0",
+            "default_destination_concurrency_limit": "100", "initial_destination_concurrency": "100", **(main or {})})
+        self.port = self.mta.port
+
+    def start(self):
+        self.mta.start()
+        self.pid = self.mta.process.pid
+
+    def stop(self):
+        self.mta.stop()
+
+    def empty(self):
+        return not self.mta.queue()
+
+
+class Postfix:
+    name = "Postfix"
+
+    def __init__(self, folder, build, sink_port, main=""):
+        from mtadtest import free_port
+        self.dir = f"{folder}/postfix"
+        self.port = free_port()
+        for d in ("", "/queue", "/data", "/config"):
+            os.makedirs(self.dir + d)
+        shutil.chown(f"{self.dir}/data", "postfix")
+        for name in ("main.cf", "master.cf"):
+            text = open(f"{ROOT}/tests/bench/postfix/{name}").read()
+            for k, v in (("@DIR@", self.dir), ("@SINK@", str(sink_port)), ("@PORT@", str(self.port))):
+                text = text.replace(k, v)
+            with open(f"{self.dir}/config/{name}", "w") as f:
+                f.write(text + (main if name == "main.cf" else ""))
+        self.postfix("check")
+
+    def postfix(self, *words):
+        r = subprocess.run(["postfix", "-c", f"{self.dir}/config", *words], capture_output=True, text=True)
+        if r.returncode != 0:
+            raise SystemExit(f"postfix {words}: {r.stderr}{r.stdout}")
+
+    def start(self):
+        self.postfix("start")
+        self.pid = int(open(f"{self.dir}/queue/pid/master.pid").read())
+
+    def stop(self):
+        self.postfix("stop")
+
+    def empty(self):
+        r = subprocess.run(["postqueue", "-c", f"{self.dir}/config", "-p"], capture_output=True, text=True)
+        return "Mail queue is empty" in r.stdout
+
+
+class Floor:
+    name = "floor"
+
+    def __init__(self, folder, build, sink_port):
+        from mtadtest import free_port
+        self.port, self.sink, self.file, self.build = free_port(), sink_port, f"{folder}/floor", build
+
+    def start(self):
+        self.process = subprocess.Popen([f"{self.build}/bench/floor", str(self.port), str(self.sink), str(SESSIONS), self.file])
+        self.pid = self.process.pid
+        time.sleep(2)
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+    def empty(self):
+        return True
+
+
+def start_sink(port, count):
+    user = ["-u", "nobody"] if os.geteuid() == 0 else []
+    sink = subprocess.Popen(["smtp-sink", *user, "-M", str(count), f"127.0.0.1:{port}", "1000"])
+    time.sleep(0.3)
+    return sink
+
+
+def generate(port, count):
+    return ["smtp-source", "-s", str(SESSIONS), "-m", str(count), "-l", str(SIZE), "-f", "sender@example.test",
+            "-t", "recipient@example.org", f"127.0.0.1:{port}"]
+
+
+def relay_round(kind, folder, build, count):
+    """One round: (messages a second, CPU seconds a message)."""
+    from mtadtest import free_port
+    sink_port = free_port()
+    server = kind(folder, build, sink_port)
+    sink = start_sink(sink_port, count)
+    server.start()
+    try:
+        before = cpu_seconds(server.pid)
+        start = time.monotonic()
+        subprocess.run(generate(server.port, count), check=True, timeout=600)
+        sink.wait(600)
+        took = time.monotonic() - start
+        cpu = cpu_seconds(server.pid) - before if kind is not Floor else None
+    finally:
+        sink.kill()
+        server.stop()
+        for path in glob.glob(f"{folder}/*"):
+            shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
+    return count / took, cpu and cpu / count
+
+
+def direct_round(count):
+    """The generator straight into the sink."""
+    from mtadtest import free_port
+    port = free_port()
+    sink = start_sink(port, count)
+    start = time.monotonic()
+    # The sink ends at the last message, before the generator has said QUIT everywhere.
+    subprocess.run(generate(port, count), timeout=600, stderr=subprocess.DEVNULL)
+    sink.wait(600)
+    return count / (time.monotonic() - start)
+
+
+def spread(values):
+    return f"{statistics.median(values):,.0f} ({min(values):,.0f} to {max(values):,.0f})"
+
+
+def relay(folder, build, rounds, say):
+    kinds = [(Floor, 20000), (Mtad, 20000)] + ([(Postfix, 3000)] if os.geteuid() == 0 and shutil.which("postfix") else [])
+    rates = {k.name: [] for k, _ in kinds}
+    cpu = {k.name: [] for k, _ in kinds}
+    for i in range(rounds):
+        for kind, count in kinds:
+            rate, seconds = relay_round(kind, folder, build, count)
+            rates[kind.name].append(rate)
+            if seconds:
+                cpu[kind.name].append(seconds * 1e6)
+            print(f"  round {i + 1} {kind.name}: {rate:,.0f}/s" + (f", {seconds * 1e6:,.0f} us CPU a message" if seconds else ""), flush=True)
+    direct = direct_round(20000)
+    median = {k: statistics.median(v) for k, v in rates.items()}
+    say("## Relay\n")
+    say(f"{SIZE // 1024} KiB messages, {SESSIONS} parallel sessions, from the first connection to the last message counted at the sink; "
+        f"{rounds} interleaved rounds, median (spread).\n")
+    say("| | messages a second | CPU a message, all processes |\n|---|---|---|")
+    for name in rates:
+        say(f"| {name} | {spread(rates[name])} | {statistics.median(cpu[name]):,.0f} us |" if cpu[name] else
+            f"| {name} | {spread(rates[name])} | |")
+    say(f"| generator straight into the sink | {direct:,.0f} | |\n")
+    if "Postfix" in median:
+        say(f"- **mtad relays {median['mtad'] / median['Postfix']:.1f} times as many as Postfix** (to reach: 5).")
+    say(f"- mtad reaches {median['mtad'] / median['floor']:.2f} of the floor (to reach: 0.6).\n")
+
+
+def idle(folder, build, rounds, say):
+    import socket
+    server = Mtad(folder, build, 1, {"smtpd_client_connection_count_limit": "0", "smtpd_timeout": "600s", "default_process_limit": "2000"})
+    server.start()
+    before = memory(server.pid, "Pss")
+    sockets = []
+    for _ in range(1000):
+        s = socket.create_connection(("127.0.0.1", server.port))
+        s.recv(200)
+        s.sendall(b"EHLO client.test\r\n")
+        s.recv(1000)
+        sockets.append(s)
+    after = memory(server.pid, "Pss")
+    for s in sockets:
+        s.close()
+    server.stop()
+    shutil.rmtree(f"{folder}/mtad")
+    say(f"## Idle sessions\n\n1,000 idle plaintext sessions: {after:.0f} MiB (PSS) over all processes, of which {before:.0f} without them (to reach: 64).\n")
+
+
+def timed(command, **kw):
+    start = time.perf_counter()
+    r = subprocess.run(command, capture_output=True, **kw)
+    return time.perf_counter() - start, r
+
+
+def listing(folder, build, rounds, say):
+    """20,000 deferred messages: mtactl queue ls beside mailq."""
+    count = 20000
+    mta = Mtad(folder, build, 1, {"initial_destination_concurrency": "20"})
+    mta.start()
+    subprocess.run(generate(mta.port, count), check=True, timeout=600)
+    from mtadtest import wait_for
+    wait_for(lambda: len(mta.mta.queue("state = deferred")) >= count, 120, 1)
+    command = [f"{build}/mtactl", "-c", mta.mta.dir, "queue", "ls"]
+    ours = [timed(command) for _ in range(rounds)]
+    assert ours[-1][1].stdout.count(b"recipient@example.org") == count, "queue ls does not show them all"
+    mta.stop()
+    shutil.rmtree(f"{folder}/mtad")
+    ms = statistics.median(t for t, _ in ours) * 1000
+    say(f"## Listing {count:,} deferred messages\n")
+    if os.geteuid() == 0 and shutil.which("postfix"):
+        postfix = Postfix(folder, build, 1, "defer_transports = smtp\n")
+        postfix.start()
+        subprocess.run(generate(postfix.port, count), check=True, timeout=900)
+        time.sleep(5)
+        theirs = [timed(["postqueue", "-c", f"{postfix.dir}/config", "-p"]) for _ in range(rounds)]
+        n = theirs[-1][1].stdout.count(b"recipient@example.org")
+        postfix.stop()
+        shutil.rmtree(f"{folder}/postfix")
+        other = statistics.median(t for t, _ in theirs) * 1000
+        say(f"`mtactl queue ls`: {ms:.0f} ms; Postfix's `mailq` ({n:,} messages): {other:.0f} ms. Ratio {ms / other:.2f} (to reach: 0.1).\n")
+    else:
+        say(f"`mtactl queue ls`: {ms:.0f} ms.\n")
+
+
+def queue(folder, build, rounds, say):
+    say("## A large queue\n\n| queued messages | resident memory of the queue role | bytes a message | ready after a restart |\n|---|---|---|---|")
+    for count in (100000, 1000000):
+        server = Mtad(folder, build, 1, {"mtad_segment_size": str(256 << 20), "queue_run_delay": "1h"})
+        os.makedirs(f"{server.mta.dir}/queue", exist_ok=True)
+        subprocess.run([f"{build}/bench/spoolgen", f"{server.mta.dir}/queue", str(count)], check=True, timeout=600, stdout=subprocess.DEVNULL)
+        server.start()
+        server.stop()               # the first start makes a checkpoint of it
+        start = time.perf_counter()
+        server.start()
+        took = time.perf_counter() - start
+        pid = server.mta.pids()["queue"][0]
+        rss = next(int(line.split()[1]) for line in open(f"/proc/{pid}/status") if line.startswith("VmRSS")) / 1024
+        anon = next(int(line.split()[1]) for line in open(f"/proc/{pid}/status") if line.startswith("RssAnon")) / 1024
+        first, _ = timed([f"{build}/mtactl", "-c", server.mta.dir, "queue", "ls", "reason ~ refused", "--limit", "50", "--sort", "age"])
+        server.stop()
+        shutil.rmtree(f"{folder}/mtad")
+        say(f"| {count:,} | {rss:.0f} MiB (anonymous {anon:.0f}) | {anon * 1048576 / count:.0f} | {took:.1f} s; a filtered, sorted first screen {first:.2f} s |")
+    say("\nTo reach: 400 bytes each, ready in 5 s, a first screen in 1 s.\n")
+
+
+def machine(folder):
+    model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
+    fs = subprocess.run(["stat", "-f", "-c", "%T", folder], capture_output=True, text=True).stdout.strip()
+    if fs == "tmpfs":
+        raise SystemExit(f"{folder} is on tmpfs: durability costs nothing there, so nothing would be measured; set TMPDIR to a real disk")
+    return (f"{os.cpu_count()} cores ({model}), Linux {platform.release()}, {fs}, "
+            f"4 KiB write and fdatasync {sync_latency(folder):.0f} us (median).")
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("--build", default=f"{ROOT}/build/release")
+    p.add_argument("--rounds", type=int, default=5)
+    p.add_argument("--dry", action="store_true", help="print only")
+    p.add_argument("what", nargs="*", default=[])
+    a = p.parse_args()
+    os.environ["MTAD_BUILD"] = os.path.abspath(a.build)
+    folder = tempfile.mkdtemp(prefix="mtad-bench-", dir=os.environ.get("TMPDIR", "/var/tmp"))
+    os.chmod(folder, 0o755)
+    lines = []
+
+    def say(text):
+        print(text, flush=True)
+        lines.append(text)
+    parts = {"relay": relay, "idle": idle, "list": listing, "queue": queue}
+    try:
+        say("# Benchmarks\n\nWritten by `make bench`. " + machine(folder) + "\nThe machine is shared and noisy: the ratios count.\n")
+        for name, part in parts.items():
+            if not a.what or name in a.what:
+                part(folder, os.path.abspath(a.build), a.rounds, say)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    if not a.dry and not a.what:
+        with open(f"{ROOT}/docs/benchmarks.md", "w") as f:
+            f.write("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    main()

@@ -1,0 +1,25 @@
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
+from mtadtest import Instance, Sink  # noqa: E402
+
+
+@pytest.fixture
+def mta(tmp_path):
+    """A running mtad; what it logged is shown where a test fails. mta.restart_with(name=value) writes and starts anew."""
+    os.chmod(tmp_path, 0o755)
+    instance = Instance(tmp_path / "site")
+    instance.start()
+    yield instance
+    print(instance.log()[-6000:], instance.errors()[-2000:], sep="\n--stderr--\n")
+    instance.stop()
+
+
+@pytest.fixture
+def good(mta):
+    """The healthy remote host: mx.good.test."""
+    with Sink("127.0.0.2", mta.remote_port) as sink:
+        yield sink
