@@ -45,7 +45,6 @@ def test_ehlo(talk):
 
 
 @pytest.mark.parametrize("before,line,code", [
-    ([], b"MAIL FROM:<a@b.test>", b"503 5.5.1"),
     ([b"EHLO x"], b"RCPT TO:<a@b.test>", b"503 5.5.1"),
     ([b"EHLO x"], b"DATA", b"503 5.5.1"),
     ([b"EHLO x"], b"NONSENSE", b"50"),

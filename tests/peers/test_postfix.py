@@ -14,7 +14,8 @@ DIALOGUES = [
     [b"EHLO client.test", b"MAIL FROM:<a@b.test>", b"RCPT TO:<root@site.test>", b"RSET", b"NOOP", b"QUIT"],
     [b"HELO client.test", b"MAIL FROM:<>", b"RCPT TO:<nobody-there@site.test>", b"DATA", b"QUIT"],
     [b"MAIL FROM:<a@b.test>", b"QUIT"],
-    [b"EHLO x", b"RCPT TO:<a@b.test>", b"DATA", b"BDAT 1", b"QUIT"],
+    [b"EHLO x", b"RCPT TO:<a@b.test>", b"DATA", b"BDAT 0", b"QUIT"],
+    [b"EHLO x", b"BDAT x"],
     [b"EHLO", b"HELO", b"EHLO a b", b"QUIT"],
     [b"EHLO x", b"NONSENSE", b"HELP", b"ETRN x", b"AUTH PLAIN", b"STARTTLS", b"EXPN root", b"TURN", b"QUIT"],
     [b"EHLO x", b"MAIL", b"MAIL FROM", b"MAIL FROM:", b"MAIL FROM:a@b.test", b"QUIT"],
@@ -47,6 +48,8 @@ def dialogue(port, lines):
         for line in lines:
             s.sendall(line + b"\r\n")
             answers.append(read())
+            if not answers[-1]:
+                break
     return answers
 
 
