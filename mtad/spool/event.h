@@ -33,7 +33,7 @@ enum event_kind {
 	EVENT_EXPIRED,		/* the recipients still waiting have failed; text, numbers (empty: all of them) */
 	EVENT_INTENT,		/* a notice is to be made: notice, recipient, numbers; `number` is its origin event */
 	EVENT_NOTICE,		/* it was made (other: its queue ID) or given up (other: none; text); of: the intent */
-	EVENT_MOVED,		/* loc: where the message's record is now */
+	EVENT_MOVED,		/* loc: where the message's record is now; attempt: its generation */
 	EVENT_END,		/* nothing is left to do: the message is finished */
 	EVENT_SNAPSHOT,		/* state: the whole entry as it stands, so that older records are not needed (index.h) */
 	EVENT_KINDS
