@@ -1,0 +1,111 @@
+/*
+ * The control role's parts among themselves. A client has a line buffer, an output buffer and its asks; an ask is one request under way.
+ * Asks know their client and are found by the number that the other roles answer to.
+ */
+#ifndef CONTROL_PRIVATE_H
+#define CONTROL_PRIVATE_H
+
+#include "base/buf.h"
+#include "base/ipc.h"
+#include "base/loop.h"
+#include "conf/conf.h"
+#include "control/users.h"
+#include "ctl/commands.h"
+#include "spool/message.h"
+
+#define CLIENTS_MAX	64
+#define LINE_MAX_BYTES	((size_t)64 << 10)	/* of a request */
+#define ASKS_MAX	16			/* requests under way, a client */
+#define OUT_HIGH	((size_t)1 << 20)	/* waiting for the client: its cursor pauses */
+#define OUT_LOW		((size_t)256 << 10)	/* and goes on */
+#define ROLES_MAX	256			/* processes that status asks */
+
+struct content;
+
+struct ask {
+	struct ask	*next;
+	struct client	*client;
+	uint64_t	 number;	/* between roles */
+	int64_t		 id;		/* the client's */
+	enum command	 command;
+	bool		 paused;	/* the queue role waits for ask_more */
+	bool		 want_header, want_body;
+	struct content	*content;	/* cat, once it is known where */
+	/* status: who has yet to answer */
+	struct { enum role role; uint32_t slot; } waiting[ROLES_MAX];
+	unsigned	 waiting_count;
+	struct loop_timer timer;
+};
+
+struct client {
+	struct client	*next;
+	struct control	*control;
+	struct loop_io	 io;
+	int		 fd;
+	uid_t		 uid;
+	uint8_t		 rights;
+	bool		 eof;		/* no more requests come; ends when all are answered */
+	bool		 dead;		/* freed by the task, when nothing is on the stack */
+	unsigned	 asks;
+	struct buf	 in;
+	struct buf	 out;
+	size_t		 sent;		/* of out */
+	struct loop_task work;		/* takes up lines, writes, frees */
+};
+
+struct reader_segment {
+	struct reader_segment *next;
+	uint32_t	 number;
+	uint64_t	 nonce;
+	int		 fd;
+};
+
+struct control {
+	struct conf	*conf;
+	struct users	 users;
+	struct loop_io	 listener;
+	int		 listen_fd;
+	struct client	*clients;
+	unsigned	 client_count;
+	struct ask	*asks;
+	uint64_t	 last_number;
+	struct ipc	*queue;			/* NULL while there is none */
+	struct ipc	*peers[ROLES_MAX];	/* all channels but the master's */
+	unsigned	 peer_count;
+	struct reader_segment *segments;
+	int64_t		 started;		/* wall */
+	uint64_t	 requests;
+};
+
+/* client.c */
+void	client_accept(struct control *);
+void	client_free_all(struct control *);
+void	client_wake(struct client *);			/* something was put into out, or an ask ended */
+size_t	client_waiting(const struct client *);		/* bytes not taken yet */
+
+/* request.c */
+void	request_line(struct client *, struct span line);
+void	reply_row(struct ask *, struct span json);
+/* Ends the ask. error may be NULL. */
+void	reply_done(struct ask *, int status, const char *error);
+struct ask *ask_find(struct control *, uint64_t number);
+void	ask_free(struct ask *);
+/* All asks of the queue role end: it is gone. */
+void	asks_queue_gone(struct control *);
+/* The client took what was there: paused asks go on. */
+void	asks_resume(struct client *);
+
+/* content.c */
+void	content_begin(struct ask *, const struct ipc_answer_content *, int spill_fd);
+void	content_fill(struct ask *);
+void	content_free(struct content *);
+void	segments_open(struct control *, const struct ipc_segment_open *, int fd);
+void	segments_close(struct control *, uint32_t number);
+void	segments_clear(struct control *);
+
+/* status.c */
+void	status_begin(struct ask *);
+void	status_answer(struct control *, struct ipc *, const struct ipc_stats *);
+void	status_gone(struct control *, enum role, uint32_t slot);
+
+#endif

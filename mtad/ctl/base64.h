@@ -1,0 +1,16 @@
+/*
+ * Base64 (RFC 4648) for content that is no text.
+ */
+#ifndef CTL_BASE64_H
+#define CTL_BASE64_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "base/span.h"
+
+void	base64_encode(struct buf *, struct span);
+/* Appends the bytes; false where the text is not base64. */
+bool	base64_decode(struct buf *, struct span);
+
+#endif

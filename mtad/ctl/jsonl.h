@@ -1,0 +1,56 @@
+/*
+ * JSON without a tree. Writing goes straight into a buffer; strings come out as valid UTF-8 whatever goes in: a byte
+ * that is not part of a valid sequence becomes U+FFFD. Reading walks members and elements as spans of the input, for clients that take
+ * thousands of rows; it bounds everything but accepts some text that is not quite JSON, so requests from outside go through jansson instead.
+ */
+#ifndef CTL_JSONL_H
+#define CTL_JSONL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/span.h"
+
+struct jsonl {			/* start with { .out = buf } */
+	struct buf	*out;
+	bool		 comma;		/* one is due before the next value */
+};
+
+/* key NULL: an array's element, or the outermost. */
+void	jsonl_object(struct jsonl *, const char *key);
+void	jsonl_array(struct jsonl *, const char *key);
+void	jsonl_end_object(struct jsonl *);
+void	jsonl_end_array(struct jsonl *);
+void	jsonl_str(struct jsonl *, const char *key, struct span);
+void	jsonl_i64(struct jsonl *, const char *key, int64_t);
+void	jsonl_bool(struct jsonl *, const char *key, bool);
+/* A value that is JSON already. */
+void	jsonl_raw(struct jsonl *, const char *key, struct span);
+
+/* The string alone, with its quotes. */
+void	jsonl_quote(struct buf *, struct span);
+/* The length of the valid UTF-8 sequence at the start of the span, 0 where there is none (RFC 3629). */
+size_t	utf8_length(struct span);
+
+/* A walk over an object's members or an array's elements. */
+struct jsonl_walk {
+	struct span	left;
+	bool		fault;
+};
+/* False where the text is no object (no array). */
+bool	jsonl_walk_object(struct jsonl_walk *, struct span text);
+bool	jsonl_walk_array(struct jsonl_walk *, struct span text);
+/* key: the raw bytes between the quotes; value: raw, as json_text and json_int take it. False at the end or at a fault. */
+bool	jsonl_member(struct jsonl_walk *, struct span *key, struct span *value);
+bool	jsonl_element(struct jsonl_walk *, struct span *value);
+/* One member by its name; false where it is not there. */
+bool	jsonl_find(struct span object, const char *key, struct span *value);
+
+/* Appends a raw string's text, escapes undone; false (nothing appended) where it is no string or badly escaped. */
+bool	jsonl_text(struct span raw, struct buf *);
+bool	jsonl_int(struct span raw, int64_t *);
+bool	jsonl_is_string(struct span raw);
+bool	jsonl_true(struct span raw);
+
+#endif

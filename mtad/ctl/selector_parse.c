@@ -1,0 +1,620 @@
+/*
+ * The grammar of selectors, by descent; only "not" and "(" go deeper, and both are counted.
+ *
+ *	either	= both { "or" both }
+ *	both	= one { "and" one }
+ *	one	= "not" one | "(" either ")" | short { short } | field op value | field [ "not" ] "in" "(" value { "," value } ")"
+ */
+#include "ctl/selector_code.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/num.h"
+#include "ctl/near.h"
+
+#define REGEX_MAX	1000
+
+struct parser {
+	struct selector	*sel;
+	struct span	 text;		/* all of it */
+	size_t		 pos;
+	unsigned	 depth;
+	struct err	*err;
+};
+
+static bool	parse_either(struct parser *);
+
+static bool	fail(struct parser *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static bool
+fail(struct parser *p, const char *fmt, ...)
+{
+	char text[200];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	err_set(p->err, ERR_PERM, "%s, at column %zu of the selector", text, p->pos + 1);
+	return false;
+}
+
+/* -- code ----------------------------------------------------------------- */
+
+static void *
+grown(void *array, uint32_t count, uint32_t *cap, size_t size)
+{
+	if (count < *cap)
+		return array;
+	*cap = *cap == 0 ? 8 : *cap * 2;
+	return mem_grow(array, *cap, size);
+}
+
+static uint32_t
+emit(struct selector *sel, enum code_op op, uint32_t arg)
+{
+	sel->code = grown(sel->code, sel->code_count, &sel->code_cap, sizeof *sel->code);
+	sel->code[sel->code_count] = (struct code){ op, arg };
+	return sel->code_count++;
+}
+
+static struct test *
+emit_test(struct parser *p, enum selector_field field, enum test_op op)
+{
+	struct selector *sel = p->sel;
+
+	if (sel->test_count == SELECTOR_TERMS) {
+		fail(p, "more than %d tests", SELECTOR_TERMS);
+		return NULL;
+	}
+	sel->tests = grown(sel->tests, sel->test_count, &sel->test_cap, sizeof *sel->tests);
+	struct test *t = &sel->tests[sel->test_count];
+	*t = (struct test){ .field = field, .op = op, .value = sel->value_count };
+	emit(sel, CODE_TEST, sel->test_count++);
+	return t;
+}
+
+static bool
+add_value(struct parser *p, struct test *t, struct value v)
+{
+	struct selector *sel = p->sel;
+
+	if (sel->value_count >= SELECTOR_TERMS * 4)
+		return fail(p, "more than %d values", SELECTOR_TERMS * 4);
+	v.text = arena_span(&sel->arena, v.text);
+	if (v.text.ptr == NULL)
+		return fail(p, "the selector is too long");
+	sel->values = grown(sel->values, sel->value_count, &sel->value_cap, sizeof *sel->values);
+	sel->values[sel->value_count++] = v;
+	t->count++;
+	return true;
+}
+
+/* -- words ---------------------------------------------------------------- */
+
+static struct span
+rest(const struct parser *p)
+{
+	return span_skip(p->text, p->pos);
+}
+
+static void
+skip_space(struct parser *p)
+{
+	while (p->pos < p->text.len && isspace((unsigned char)p->text.ptr[p->pos]))
+		p->pos++;
+}
+
+static bool
+at_end(struct parser *p)
+{
+	skip_space(p);
+	return p->pos == p->text.len;
+}
+
+static bool
+take_char(struct parser *p, char c)
+{
+	if (at_end(p) || p->text.ptr[p->pos] != c)
+		return false;
+	p->pos++;
+	return true;
+}
+
+static bool
+ends_word(char c)
+{
+	return isspace((unsigned char)c) || c == '(' || c == ')' || c == ',' || c == '"';
+}
+
+static struct span
+peek_word(struct parser *p)
+{
+	size_t n = 0;
+
+	skip_space(p);
+	struct span s = rest(p);
+	while (n < s.len && !ends_word(s.ptr[n]))
+		n++;
+	return span_head(s, n);
+}
+
+static bool
+take_keyword(struct parser *p, const char *word)
+{
+	struct span w = peek_word(p);
+
+	if (!span_caseeqs(w, word))
+		return false;
+	p->pos += w.len;
+	return true;
+}
+
+/* A name of letters, digits, "." "_" "-". */
+static struct span
+peek_name(struct parser *p)
+{
+	size_t n = 0;
+
+	skip_space(p);
+	struct span s = rest(p);
+	while (n < s.len && (isalnum((unsigned char)s.ptr[n]) || strchr("._-", s.ptr[n]) != NULL)
+	    && s.ptr[n] != '\0')
+		n++;
+	return span_head(s, n);
+}
+
+static bool
+take_operator(struct parser *p, enum test_op *op)
+{
+	static const struct {
+		const char	*text;
+		enum test_op	 op;
+	} ops[] = {		/* a longer one before its beginning */
+		{ "==", TEST_EQ }, { "!=", TEST_NE }, { "<>", TEST_NE }, { "<=", TEST_LE }, { ">=", TEST_GE },
+		{ "!~", TEST_UNLIKE }, { "=", TEST_EQ }, { "<", TEST_LT }, { ">", TEST_GT }, { "~", TEST_LIKE },
+	};
+
+	skip_space(p);
+	for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++) {
+		if (!span_starts(rest(p), ops[i].text))
+			continue;
+		p->pos += strlen(ops[i].text);
+		*op = ops[i].op;
+		return true;
+	}
+	return false;
+}
+
+/* A string in double or single quotes: a backslash before the quote stands for the quote, any other stays. */
+static bool
+take_quoted(struct parser *p, struct span *out)
+{
+	char quote = p->text.ptr[p->pos];
+	size_t from = p->pos + 1, n = 0;
+	char *copy = arena_new(&p->sel->arena, p->text.len - p->pos);
+
+	if (copy == NULL)
+		return fail(p, "the selector is too long");
+	for (size_t i = from; i < p->text.len; i++) {
+		char c = p->text.ptr[i];
+		if (c == quote) {
+			p->pos = i + 1;
+			*out = span_of(copy, n);
+			return true;
+		}
+		if (c == '\\' && i + 1 < p->text.len && p->text.ptr[i + 1] == quote)
+			c = p->text.ptr[++i];
+		copy[n++] = c;
+	}
+	return fail(p, "this string has no end");
+}
+
+static bool
+take_value(struct parser *p, struct span *out)
+{
+	if (at_end(p))
+		return fail(p, "a value is missing");
+	if (p->text.ptr[p->pos] == '"' || p->text.ptr[p->pos] == '\'')
+		return take_quoted(p, out);
+	*out = peek_word(p);
+	if (out->len == 0)
+		return fail(p, "a value is missing");
+	p->pos += out->len;
+	return true;
+}
+
+/* -- values --------------------------------------------------------------- */
+
+static int64_t
+size_unit(char c)
+{
+	switch (tolower((unsigned char)c)) {
+	case 'k':
+		return 1024;
+	case 'm':
+		return 1024 * 1024;
+	case 'g':
+		return (int64_t)1024 * 1024 * 1024;
+	default:
+		return 0;
+	}
+}
+
+static int64_t
+time_unit(char c)
+{
+	switch (tolower((unsigned char)c)) {
+	case 's':
+		return SECOND;
+	case 'm':
+		return MINUTE;
+	case 'h':
+		return HOUR;
+	case 'd':
+		return DAY;
+	case 'w':
+		return 7 * DAY;
+	default:
+		return 0;
+	}
+}
+
+/* One or more of digits and a unit: "10k", "1h30m"; a last number without one counts `plain`. */
+static bool
+parse_units(struct span s, int64_t (*unit_of)(char), int64_t plain, int64_t *out)
+{
+	int64_t sum = 0;
+
+	if (s.len == 0)
+		return false;
+	while (s.len > 0) {
+		size_t n = 0;
+		uint64_t v;
+		while (n < s.len && isdigit((unsigned char)s.ptr[n]))
+			n++;
+		if (!num_u64(span_head(s, n), &v) || v > INT64_MAX)
+			return false;
+		int64_t unit = n == s.len ? plain : unit_of(s.ptr[n]);
+		int64_t part;
+		if (unit == 0 || __builtin_mul_overflow((int64_t)v, unit, &part)
+		    || __builtin_add_overflow(sum, part, &sum))
+			return false;
+		s = span_skip(s, n == s.len ? n : n + 1);
+	}
+	*out = sum;
+	return true;
+}
+
+static int64_t
+no_unit(char c)
+{
+	(void)c;
+	return 0;
+}
+
+static bool
+parse_number(struct parser *p, enum selector_type type, struct span text, int64_t *out)
+{
+	struct span shown = span_head(text, 40);
+
+	if (type == SELECTOR_SIZE)
+		return parse_units(text, size_unit, 1, out)
+		    || fail(p, "\"%.*s\" is not a size (10k, 5M)", SPAN_ARG(shown));
+	if (type == SELECTOR_DURATION)
+		return parse_units(text, time_unit, SECOND, out)
+		    || fail(p, "\"%.*s\" is not a time (90s, 30m, 2h, 5d)", SPAN_ARG(shown));
+	return parse_units(text, no_unit, 1, out) || fail(p, "\"%.*s\" is not a number", SPAN_ARG(shown));
+}
+
+static const char *const states[] = { "incoming", "active", "deferred", "hold", "corrupt", "trash" };
+
+static bool
+is_state(struct span word)
+{
+	for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
+		if (span_caseeqs(word, states[i]))
+			return true;
+	return false;
+}
+
+static bool
+check_text(struct parser *p, enum selector_field field, struct span text)
+{
+	struct near near = { .word = text };
+
+	if (field != SEL_STATE || is_state(text))
+		return true;
+	for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
+		near_try(&near, states[i]);
+	return fail(p, "\"%.*s\" is no state%s%s%s: incoming, active, deferred, hold, corrupt, trash",
+	    SPAN_ARG(span_head(text, 40)), near.best != NULL ? "; did you mean \"" : "",
+	    near.best != NULL ? near.best : "", near.best != NULL ? "\"?" : "");
+}
+
+static bool
+add_typed_value(struct parser *p, struct test *t, struct span text)
+{
+	enum selector_type type = selector_field_row(t->field)->type;
+	struct value v = { .text = text };
+
+	if (type == SELECTOR_TEXT || type == SELECTOR_DOMAIN)
+		return check_text(p, t->field, text) && add_value(p, t, v);
+	return parse_number(p, type, text, &v.number) && add_value(p, t, v);
+}
+
+static bool
+compile_regex(struct parser *p, struct test *t, struct span text)
+{
+	int code;
+	PCRE2_SIZE where;
+	PCRE2_UCHAR why[120];
+
+	if (text.len > REGEX_MAX)
+		return fail(p, "a regular expression longer than %d bytes", REGEX_MAX);
+	t->regex = pcre2_compile((PCRE2_SPTR)text.ptr, text.len, PCRE2_CASELESS | PCRE2_NEVER_UTF
+	    | PCRE2_NEVER_BACKSLASH_C, &code, &where, NULL);
+	if (t->regex != NULL)
+		return true;
+	pcre2_get_error_message(code, why, sizeof why);
+	return fail(p, "the regular expression is wrong at its byte %zu: %s", where, (const char *)why);
+}
+
+/* -- tests ---------------------------------------------------------------- */
+
+static bool
+allowed(struct parser *p, enum selector_field field, enum test_op op)
+{
+	const struct selector_field_row *row = selector_field_row(field);
+	bool text = row->type == SELECTOR_TEXT || row->type == SELECTOR_DOMAIN;
+	bool order = op == TEST_LT || op == TEST_LE || op == TEST_GT || op == TEST_GE;
+
+	if (text && order)
+		return fail(p, "%s is a text: it takes = != ~ !~ and in", row->name);
+	if (!text && (op == TEST_LIKE || op == TEST_UNLIKE))
+		return fail(p, "%s is a number: it takes = != < <= > >= and in", row->name);
+	return true;
+}
+
+static bool
+parse_in(struct parser *p, enum selector_field field)
+{
+	struct test *t = emit_test(p, field, TEST_IN);
+	struct span value;
+
+	if (t == NULL)
+		return false;
+	if (!take_char(p, '('))
+		return fail(p, "\"in\" needs a list: in (a, b)");
+	do {
+		if (!take_value(p, &value) || !add_typed_value(p, t, value))
+			return false;
+	} while (take_char(p, ','));
+	return take_char(p, ')') || fail(p, "\")\" is missing");
+}
+
+static bool
+parse_comparison(struct parser *p, enum selector_field field, enum test_op op)
+{
+	struct span value;
+
+	if (!allowed(p, field, op) || !take_value(p, &value))
+		return false;
+	struct test *t = emit_test(p, field, op);
+	if (t == NULL)
+		return false;
+	if (op == TEST_LIKE || op == TEST_UNLIKE)
+		return compile_regex(p, t, value);
+	return add_typed_value(p, t, value);
+}
+
+/* "NAME op", "NAME in", "NAME not in" make a comparison of what stands here; *matched false: they do not. */
+static bool
+parse_field_test(struct parser *p, bool *matched)
+{
+	struct span name = peek_name(p);
+	size_t start = p->pos;
+	enum selector_field field;
+	enum test_op op = TEST_IN;
+	bool negated;
+
+	*matched = false;
+	if (name.len == 0)
+		return true;
+	p->pos += name.len;
+	bool compared = take_operator(p, &op);
+	negated = !compared && take_keyword(p, "not");
+	if (!compared && !take_keyword(p, "in")) {
+		p->pos = start;
+		return true;
+	}
+	*matched = true;
+	if (!selector_field_find(name, &field)) {
+		const char *near = selector_field_nearest(name);
+		p->pos = start;
+		return fail(p, "there is no field \"%.*s\"%s%s%s", SPAN_ARG(span_head(name, 40)),
+		    near != NULL ? "; did you mean \"" : "", near != NULL ? near : "",
+		    near != NULL ? "\"?" : "");
+	}
+	if (compared)
+		return parse_comparison(p, field, op);
+	if (!parse_in(p, field))
+		return false;
+	if (negated)
+		emit(p->sel, CODE_NOT, 0);
+	return true;
+}
+
+/* -- short forms ---------------------------------------------------------- */
+
+static bool
+emit_equal(struct parser *p, enum selector_field field, struct span text)
+{
+	struct test *t = emit_test(p, field, TEST_EQ);
+
+	return t != NULL && add_value(p, t, (struct value){ .text = text });
+}
+
+static bool
+emit_address(struct parser *p, struct span text)
+{
+	if (!emit_equal(p, SEL_RCPT, text))
+		return false;
+	uint32_t jump = emit(p->sel, CODE_JUMP_TRUE, 0);
+	if (!emit_equal(p, SEL_SENDER, text))
+		return false;
+	p->sel->code[jump].arg = p->sel->code_count;
+	return true;
+}
+
+static bool
+emit_short(struct parser *p, struct span word)
+{
+	struct qid id;
+	const char *near = selector_field_nearest(word);
+
+	if (span_eqs(word, "*"))
+		return emit_test(p, SEL_ID, TEST_ALL) != NULL;
+	if (is_state(word))
+		return emit_equal(p, SEL_STATE, word);
+	if (word.len > 1 && *word.ptr == '@')
+		return emit_equal(p, SEL_RCPT_DOMAIN, span_skip(word, 1));
+	if (span_has(word, '@'))
+		return emit_address(p, word);
+	if (qid_parse(word, &id))
+		return emit_equal(p, SEL_ID, word);
+	if (span_has(word, '.'))
+		return emit_equal(p, SEL_RCPT_DOMAIN, word);
+	if (near != NULL && span_caseeqs(word, near))
+		return fail(p, "\"%s\" needs a comparison behind it", near);
+	return fail(p, "\"%.*s\" is neither a queue ID, an address, @domain, a state nor a comparison",
+	    SPAN_ARG(span_head(word, 40)));
+}
+
+static bool
+begins_short(struct parser *p)
+{
+	if (at_end(p))
+		return false;
+	struct span word = peek_word(p);
+	if (word.len == 0)
+		return p->text.ptr[p->pos] == '"';
+	return !span_caseeqs(word, "and") && !span_caseeqs(word, "or") && !span_caseeqs(word, "not");
+}
+
+/* Side by side they mean any of them, up to the first comparison, which cannot follow without and or or. */
+static bool
+parse_shorts(struct parser *p)
+{
+	struct selector *sel = p->sel;
+	uint32_t first = UINT32_MAX;	/* the jumps still to be aimed, each naming the one before */
+	struct span word;
+
+	for (;;) {
+		size_t start = p->pos;
+		if (!take_value(p, &word))
+			return false;
+		size_t end = p->pos;
+		p->pos = start;		/* for the place in a message */
+		if (!emit_short(p, word))
+			return false;
+		p->pos = end;
+		if (!begins_short(p))
+			break;
+		first = emit(sel, CODE_JUMP_TRUE, first);
+	}
+	while (first != UINT32_MAX) {
+		uint32_t before = sel->code[first].arg;
+		sel->code[first].arg = sel->code_count;
+		first = before;
+	}
+	return true;
+}
+
+/* -- expressions ---------------------------------------------------------- */
+
+static bool
+parse_deeper(struct parser *p, bool (*parse)(struct parser *))
+{
+	if (p->depth == SELECTOR_DEPTH)
+		return fail(p, "nested deeper than %d", SELECTOR_DEPTH);
+	p->depth++;
+	bool ok = parse(p);
+	p->depth--;
+	return ok;
+}
+
+static bool
+parse_one(struct parser *p)
+{
+	bool matched;
+
+	if (at_end(p))
+		return fail(p, "something is missing");
+	if (take_keyword(p, "not")) {
+		if (!parse_deeper(p, parse_one))
+			return false;
+		emit(p->sel, CODE_NOT, 0);
+		return true;
+	}
+	if (take_char(p, '('))
+		return parse_deeper(p, parse_either) && (take_char(p, ')') || fail(p, "\")\" is missing"));
+	if (!parse_field_test(p, &matched))
+		return false;
+	return matched || parse_shorts(p);
+}
+
+/* A chain of the same operator: each jump leads to the next one's test of the same kind, so to the end. */
+static bool
+parse_chain(struct parser *p, bool (*part)(struct parser *), const char *word, enum code_op jump)
+{
+	struct selector *sel = p->sel;
+	uint32_t first = UINT32_MAX;
+
+	if (!part(p))
+		return false;
+	while (take_keyword(p, word)) {
+		first = emit(sel, jump, first);
+		if (!part(p))
+			return false;
+	}
+	while (first != UINT32_MAX) {
+		uint32_t before = sel->code[first].arg;
+		sel->code[first].arg = sel->code_count;
+		first = before;
+	}
+	return true;
+}
+
+static bool
+parse_both(struct parser *p)
+{
+	return parse_chain(p, parse_one, "and", CODE_JUMP_FALSE);
+}
+
+static bool
+parse_either(struct parser *p)
+{
+	return parse_chain(p, parse_both, "or", CODE_JUMP_TRUE);
+}
+
+bool
+selector_parse(struct selector *sel, struct span text, struct err *err)
+{
+	struct parser p = { .sel = sel, .text = text, .err = err };
+
+	if (text.len > SELECTOR_MAX) {
+		err_set(err, ERR_PERM, "the selector is longer than %zu bytes", SELECTOR_MAX);
+		return false;
+	}
+	if (at_end(&p))
+		return true;
+	if (!parse_either(&p))
+		return false;
+	return at_end(&p) || fail(&p, "\"%.*s\" was not expected", SPAN_ARG(span_head(rest(&p), 20)));
+}

@@ -1,0 +1,6 @@
+#ifndef MASTER_VERSION_H
+#define MASTER_VERSION_H
+
+#include "base/version.h"
+
+#endif
