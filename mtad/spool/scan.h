@@ -33,6 +33,7 @@ struct scan {
 	/* After SCAN_END. */
 	uint64_t	 end;		/* what counts ends here: seal there */
 	uint32_t	 batches;	/* valid commit frames */
+	uint32_t	 bad_frames;	/* commit frames with damaged content; no record is lost by that */
 	uint32_t	 corrupt;	/* SCAN_CORRUPT results */
 	uint32_t	 torn;		/* records of the torn tail that have a valid header */
 	uint64_t	 unreadable;	/* bytes that the disk did not give; seen as damage */
