@@ -94,6 +94,15 @@ bool	conf_bool(const struct view *, enum param);
 bool	conf_transport_int(const struct conf *, const char *transport, const char *suffix, int64_t *);
 bool	conf_transport_time(const struct conf *, const char *transport, const char *suffix, int64_t *);
 
+/* The text, expanded; for the feedback parameters ("1", "1/concurrency"). */
+bool	conf_transport_str(const struct conf *, const char *transport, const char *suffix, struct buf *);
+
+/*
+ * What the file held when the configuration was loaded: one that a list ("/path") or a text table ("texthash:/path",
+ * "cidr:/path") of an honoured parameter names. False where it is not among them. Lives as long as the conf.
+ */
+bool	conf_file(const struct conf *, struct span path, struct span *data);
+
 /* Any name at all, catalogued or the site's own macro: the raw value and the expanded one; NULL where it is not set and has no default. */
 const char *conf_raw(const struct view *, struct span name);
 bool	conf_expanded(const struct view *, struct span name, struct buf *, struct err *);

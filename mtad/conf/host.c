@@ -1,0 +1,162 @@
+/* Defaults that depend on the host. Computed once, where the configuration is loaded, and frozen with it. */
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "conf/private.h"
+
+#define LOCAL_DOMAIN	"localdomain"	/* where nothing better is known, as in Postfix */
+#define NETWORKS_MAX	200
+
+static const char *const names[] = { "myhostname", "mydomain", "mynetworks" };
+enum { HOST_NAME, HOST_DOMAIN, HOST_NETWORKS };
+
+static bool
+is_set(const struct conf *c, int which)
+{
+	return map_get(&c->settings, span_str(names[which])) != NULL;
+}
+
+static void
+set(struct conf *c, int which, struct span value)
+{
+	setting_free(c->host[which]);
+	c->host[which] = setting_new(span_str(names[which]), value, 0);
+}
+
+/* A value as it stands now; empty where it cannot be had, which is reported when all values are evaluated. */
+static void
+value_now(const struct conf *c, const char *name, struct buf *out)
+{
+	buf_reset(out);
+	const char *raw = view_raw(&c->main, span_str(name), NULL);
+	if (raw == NULL || !view_expand(&c->main, span_str(raw), out, NULL))
+		buf_reset(out);
+	buf_str(out, "");
+}
+
+static void
+compute_name(struct conf *c, struct buf *b)
+{
+	char host[256] = "localhost";
+
+	if (gethostname(host, sizeof host - 1) != 0 || host[0] == '\0')
+		memcpy(host, "localhost", sizeof "localhost");
+	struct buf name = BUF_INIT(1024);
+	buf_str(&name, host);
+	if (!span_has(buf_view(&name), '.')) {
+		value_now(c, "mydomain", b);
+		buf_char(&name, '.');
+		buf_str(&name, b->len == 0 ? LOCAL_DOMAIN : b->ptr);
+	}
+	set(c, HOST_NAME, buf_view(&name));
+	buf_clear(&name);
+}
+
+static void
+compute_domain(struct conf *c, struct buf *b)
+{
+	value_now(c, "myhostname", b);
+	struct span domain = span_skip(buf_view(b), span_find(buf_view(b), '.') + 1);
+	set(c, HOST_DOMAIN, domain.len == 0 ? SPAN(LOCAL_DOMAIN) : domain);
+}
+
+static unsigned
+mask_bits(const void *mask, size_t len)
+{
+	const unsigned char *m = mask;
+	unsigned bits = 0;
+
+	while (bits < len * 8 && (m[bits / 8] & (0x80 >> bits % 8)) != 0)
+		bits++;
+	return bits;
+}
+
+/* An address with all bits behind the network's cleared. */
+static void
+clear_host(unsigned char *addr, size_t len, unsigned bits)
+{
+	for (unsigned i = bits; i < len * 8; i++)
+		addr[i / 8] &= (unsigned char)~(0x80 >> i % 8);
+}
+
+static unsigned
+class_bits(const unsigned char *v4)
+{
+	return v4[0] < 128 ? 8 : v4[0] < 192 ? 16 : 24;
+}
+
+static void
+put_network(struct buf *out, const struct ifaddrs *i, struct span style, bool v4, bool v6)
+{
+	char text[INET6_ADDRSTRLEN];
+	unsigned char addr[16];
+	bool host = span_eqs(style, "host");
+
+	if (i->ifa_addr->sa_family == AF_INET && v4) {
+		const struct sockaddr_in *a = (const void *)i->ifa_addr;
+		const struct sockaddr_in *m = (const void *)i->ifa_netmask;
+		memcpy(addr, &a->sin_addr, 4);
+		if (addr[0] == 127)
+			return;
+		unsigned bits = host || m == NULL ? 32 : span_eqs(style, "class") ? class_bits(addr) :
+		    mask_bits(&m->sin_addr, 4);
+		clear_host(addr, 4, bits);
+		buf_printf(out, " %s/%u", inet_ntop(AF_INET, addr, text, sizeof text), bits);
+	} else if (i->ifa_addr->sa_family == AF_INET6 && v6) {
+		const struct sockaddr_in6 *a = (const void *)i->ifa_addr;
+		const struct sockaddr_in6 *m = (const void *)i->ifa_netmask;
+		memcpy(addr, &a->sin6_addr, 16);
+		if (IN6_IS_ADDR_LOOPBACK(&a->sin6_addr))
+			return;
+		unsigned bits = host || m == NULL ? 128 : mask_bits(&m->sin6_addr, 16);
+		clear_host(addr, 16, bits);
+		buf_printf(out, " [%s]/%u", inet_ntop(AF_INET6, addr, text, sizeof text), bits);
+	}
+}
+
+/* Loopback, and the networks of the interfaces in use as mynetworks_style says. */
+static void
+compute_networks(struct conf *c, struct buf *b)
+{
+	struct buf out = BUF_INIT(16384), style = BUF_INIT(256);
+	struct ifaddrs *list = NULL;
+
+	value_now(c, "mynetworks_style", &style);
+	value_now(c, "inet_protocols", b);
+	struct span protocols = buf_view(b);
+	bool all = span_caseeqs(protocols, "all") || span_has(protocols, ',') || span_has(protocols, ' ');
+	bool v4 = all || span_caseeqs(protocols, "ipv4"), v6 = all || span_caseeqs(protocols, "ipv6");
+	if (v4)
+		buf_str(&out, "127.0.0.0/8");
+	if (v6)
+		buf_str(&out, " [::1]/128");
+	value_now(c, "inet_interfaces", b);
+	if (span_caseeqs(buf_view(b), "all") && getifaddrs(&list) == 0) {
+		int n = 0;
+		for (const struct ifaddrs *i = list; i != NULL && n < NETWORKS_MAX; i = i->ifa_next, n++)
+			if (i->ifa_addr != NULL && (i->ifa_flags & IFF_UP) != 0)
+				put_network(&out, i, buf_view(&style), v4, v6);
+		freeifaddrs(list);
+	}
+	set(c, HOST_NETWORKS, span_trim(buf_view(&out)));
+	buf_clear(&out);
+	buf_clear(&style);
+}
+
+void
+host_compute(struct conf *c)
+{
+	struct buf b = BUF_INIT(CONF_VALUE_MAX);
+
+	if (!is_set(c, HOST_NAME))
+		compute_name(c, &b);
+	if (!is_set(c, HOST_DOMAIN))
+		compute_domain(c, &b);
+	if (!is_set(c, HOST_NETWORKS))
+		compute_networks(c, &b);
+	buf_clear(&b);
+}

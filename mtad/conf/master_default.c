@@ -1,0 +1,25 @@
+#include "conf/private.h"
+
+/* What holds where there is no master.cf: the services that mail needs, each once. */
+const char master_cf_builtin[] =
+    "smtp      inet  n       -       n       -       -       smtpd\n"
+    "pickup    unix  n       -       n       60      1       pickup\n"
+    "cleanup   unix  n       -       n       -       0       cleanup\n"
+    "qmgr      unix  n       -       n       300     1       qmgr\n"
+    "rewrite   unix  -       -       n       -       -       trivial-rewrite\n"
+    "bounce    unix  -       -       n       -       0       bounce\n"
+    "defer     unix  -       -       n       -       0       bounce\n"
+    "trace     unix  -       -       n       -       0       bounce\n"
+    "verify    unix  -       -       n       -       1       verify\n"
+    "flush     unix  n       -       n       1000?   0       flush\n"
+    "proxymap  unix  -       -       n       -       -       proxymap\n"
+    "smtp      unix  -       -       n       -       -       smtp\n"
+    "relay     unix  -       -       n       -       -       smtp\n"
+    "showq     unix  n       -       n       -       -       showq\n"
+    "error     unix  -       -       n       -       -       error\n"
+    "retry     unix  -       -       n       -       -       error\n"
+    "discard   unix  -       -       n       -       -       discard\n"
+    "local     unix  -       n       n       -       -       local\n"
+    "virtual   unix  -       n       n       -       -       virtual\n"
+    "lmtp      unix  -       -       n       -       -       lmtp\n"
+    "anvil     unix  -       -       n       -       1       anvil\n";
