@@ -71,3 +71,17 @@ date_mbox(int64_t wall, char out[DATE_TEXT])
 	    months + 3 * tm.tm_mon, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, tm.tm_year + 1900);
 	return n < 0 ? 0 : (size_t)n;
 }
+
+size_t
+date_compact(int64_t wall, char out[DATE_TEXT])
+{
+	struct tm tm;
+	time_t sec = seconds_of(wall);
+	if (gmtime_r(&sec, &tm) == NULL || tm.tm_year < -1900 || tm.tm_year > 8099) {
+		sec = 0;
+		gmtime_r(&sec, &tm);
+	}
+	int n = snprintf(out, DATE_TEXT, "%04d%02d%02d%02d%02d%02d", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
+	    tm.tm_hour, tm.tm_min, tm.tm_sec);
+	return n < 0 ? 0 : (size_t)n;
+}

@@ -1,7 +1,8 @@
 /*
  * An 8-bit message for a server without 8BITMIME: bytes in, bytes out, in pieces of any size. Parts with 8-bit
  * content become quoted-printable, with their Content-Transfer-Encoding and those of the multiparts around them replaced; what is
- * 7-bit or encoded already stays as it is. Lines end in LF. Nesting beyond the limit, and broken MIME, is converted as one text.
+ * 7-bit or encoded already stays as it is. Lines end in LF. Header fields are not touched (Postfix leaves them, too). Multiparts nested
+ * deeper than the limit are converted as one text; 8-bit bytes where nothing can be encoded (a preamble) become "?".
  */
 #ifndef MAIL_MIME7_H
 #define MAIL_MIME7_H

@@ -57,7 +57,10 @@ struct notice {
  */
 void	notice_build(const struct notice *, struct buf *header, struct buf *before, struct buf *after);
 
-/* Whether this recipient's outcome asks for that kind of notice to the sender, by NOTIFY and by RFC 3461. `delay_default`: delay_warning_time is set. */
-bool	notice_wanted(enum notice_kind, uint8_t notify, uint8_t outcome_status, bool delay_default);
+/*
+ * Whether this outcome asks for that kind of notice to the sender, by NOTIFY and RFC 3461. `delays`: delay_warning_time is set.
+ * OUTCOME_SENT with an `mta` was handed to a server that promised to send the success notice itself: none is wanted then.
+ */
+bool	notice_wanted(enum notice_kind, uint8_t notify, const struct outcome *, bool delays);
 
 #endif

@@ -69,3 +69,16 @@ received_put(struct buf *b, const struct received *r)
 	buf_put(b, date, date_text(r->arrival, date));
 	buf_char(b, '\n');
 }
+
+void
+message_id_put(struct buf *b, int64_t wall, struct qid id, struct span hostname)
+{
+	char date[DATE_TEXT], text[QID_TEXT];
+	buf_char(b, '<');
+	buf_put(b, date, date_compact(wall, date));
+	buf_char(b, '.');
+	buf_str(b, qid_text(id, text));
+	buf_char(b, '@');
+	buf_span(b, hostname);
+	buf_char(b, '>');
+}

@@ -26,5 +26,7 @@ struct received {
 };
 
 void	received_put(struct buf *, const struct received *);
+/* The value of a Message-ID made here, as Postfix makes it: "<20261121234300.QUEUEID@hostname>". */
+void	message_id_put(struct buf *, int64_t wall, struct qid, struct span hostname);
 
 #endif
