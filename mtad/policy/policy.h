@@ -1,0 +1,84 @@
+/*
+ * Who may do what: smtpd_*_restrictions, evaluated in Postfix's order as functions of the session and of facts.
+ * policy_new finds what is wrong with the lists; names that Postfix knows and this version does not are errors there, never silently skipped.
+ */
+#ifndef POLICY_POLICY_H
+#define POLICY_POLICY_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/facts.h"
+#include "base/span.h"
+#include "conf/conf.h"
+#include "route/route.h"
+
+/*
+ * Asked once at each command. With smtpd_delay_reject (the default) CLIENT, HELO and SENDER say OK at once, and RECIPIENT (and ETRN) goes through their lists
+ * first. RECIPIENT includes the relay restrictions and unlisted recipients.
+ */
+enum policy_stage {
+	POLICY_CLIENT = 1, POLICY_HELO, POLICY_SENDER, POLICY_RECIPIENT, POLICY_DATA, POLICY_END_OF_DATA, POLICY_ETRN,
+	POLICY_VRFY,	/* client, helo, sender lists, and whether the recipient is listed */
+};
+
+/* What is known so far. Spans stay the caller's; addresses are unquoted. */
+struct policy_session {
+	struct span	 client_name;	/* "unknown" where it has none */
+	struct span	 client_addr;	/* "192.0.2.1", "2001:db8::1" */
+	struct span	 server_addr;	/* our end */
+	struct span	 helo;		/* empty: none given */
+	struct span	 protocol;	/* "SMTP", "ESMTP" */
+	struct span	 sender;
+	struct span	 recipient;	/* RECIPIENT, VRFY; at the others the only one, or empty */
+	struct span	 etrn;		/* the ETRN domain */
+	struct span	 sasl_user;	/* empty: not authenticated */
+	bool		 trusted;	/* local submission: nothing is refused but unlisted recipients at RECIPIENT are not checked either */
+	bool		 has_sender, has_recipient;	/* MAIL, RCPT came (an empty sender is a sender) */
+	bool		 pipelined;	/* bytes followed the command that should not: reject_unauth_pipelining */
+	bool		 esmtp;
+};
+
+enum policy_action { POLICY_OK, POLICY_REFUSE, POLICY_DISCARD, POLICY_HANGUP };
+
+/* Start with { .text = BUF_INIT(0) } or reuse. Strings live until the next use. */
+struct policy_verdict {
+	enum policy_action action;
+	int		 code;		/* 554; REFUSE and HANGUP */
+	const char	*dsn;		/* "5.7.1" */
+	const char	*reply;		/* "<x@y.example>: Relay access denied", without code and dsn */
+	const char	*restriction;	/* the one that decided; "" where none did */
+	bool		 warned;	/* warn_if_reject: `warning` is a line for the log, "reject_warning: RCPT from ..." */
+	const char	*warning;
+	bool		 hold;		/* an effect: put the message on hold */
+	struct route	*route;		/* RECIPIENT: where it would go; borrowed from the policy, until the next check. May be NULL */
+	struct buf	 text, log;
+};
+void	policy_verdict_clear(struct policy_verdict *);
+
+enum policy_status { POLICY_DONE, POLICY_PENDING };
+
+struct policy;
+
+/* For a master.cf smtpd line's view. The router is borrowed and must be of the same conf. NULL with the err. */
+struct policy *policy_new(const struct view *, const struct router *, struct err *);
+void	policy_free(struct policy *);
+
+enum policy_status policy_check(struct policy *, enum policy_stage, const struct policy_session *, struct facts *,
+    struct policy_verdict *, struct buf *trace);
+
+/* "reject: RCPT from name[addr]: 554 5.7.1 <x@y>: Relay access denied; from=<a@b> to=<x@y> proto=ESMTP helo=<h>", to go behind "NOQUEUE: ". */
+void	policy_log_reject(const struct policy_session *, enum policy_stage, const struct policy_verdict *, struct buf *out);
+
+/* Lists that sessions ask beside the restrictions. FAILED counts as no. */
+bool	policy_in_mynetworks(struct policy *, const struct policy_session *);
+bool	policy_rate_exempt(struct policy *, const struct policy_session *);	/* smtpd_client_event_limit_exceptions */
+bool	policy_newline_exempt(struct policy *, const struct policy_session *);	/* smtpd_forbid_bare_newline_exclusions */
+/* local_header_rewrite_clients: whether headers of its mail are completed. */
+bool	policy_rewrite_local(struct policy *, const struct policy_session *);
+
+/* All that router_new and policy_new find wrong, as problems: for mtad -t, start and reload. */
+void	policy_check_conf(struct conf *, struct conf_problems *);
+
+#endif
