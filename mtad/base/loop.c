@@ -64,6 +64,7 @@ loop_run(void)
 	}
 	run_tasks();
 	log_flush();
+	loop.stop = false;
 	return loop.status;
 }
 

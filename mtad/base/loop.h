@@ -14,7 +14,7 @@
 /* Once, after fork and exec. The base is for libraries that want it (libunbound, evhttp). */
 void	loop_init(void);
 struct event_base *loop_base(void);
-/* Runs until loop_stop; returns its status. */
+/* Runs until loop_stop; returns its status. May be called again. */
 int	loop_run(void);
 void	loop_stop(int status);
 
