@@ -415,6 +415,7 @@ role_main(const struct role_spec *spec, uint32_t slot)
 		return EX_USAGE;
 	}
 	set_up_signals();
+	(void)umask(077);
 	tzset();		/* reads the zone while files can be opened */
 	(void)snprintf(name, sizeof name, "mtad:%s", role_name(spec->role));
 	(void)prctl(PR_SET_NAME, name);

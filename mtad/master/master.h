@@ -1,0 +1,110 @@
+/*
+ * The master's own state, shared by the files of this folder.
+ */
+#ifndef MASTER_MASTER_H
+#define MASTER_MASTER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/ipc.h"
+#include "base/loop.h"
+#include "conf/conf.h"
+#include "master/descs.h"
+#include "master/instance.h"
+#include "master/options.h"
+
+struct master;
+
+enum child_state {
+	CHILD_NONE,		/* no process; `restart` may be running */
+	CHILD_STARTING,
+	CHILD_READY,
+};
+
+/* A process slot. */
+struct child {
+	struct master	*master;
+	enum role	 role;
+	uint32_t	 slot, epoch;
+	enum child_state state;
+	pid_t		 pid;
+	struct ipc	*ipc;
+	uint32_t	 generation;	/* that it said it uses */
+	int64_t		 started;	/* monotonic */
+	unsigned	 failures;	/* early ends in a row */
+	unsigned	 restarts;
+	struct loop_timer restart;
+	bool		 stopping;
+};
+
+enum phase { PHASE_STARTING, PHASE_RUNNING, PHASE_STOPPING };
+
+struct reload_wait;
+struct maildrop;
+
+struct master {
+	struct options	 options;
+	struct instance	 instance;
+	struct conf	*conf;
+	uint32_t	 generation;
+	int		 conf_fd;	/* the frozen configuration, sealed */
+	struct descs	 descs;
+	int		 log_fd;
+	struct child	*children;
+	size_t		 child_count;
+	uint32_t	 receive_slots;
+	enum phase	 phase;
+	int		 ready_pipe;	/* to the waiting parent, or -1 */
+	int64_t		 started;	/* wall */
+
+	unsigned	 stop_step;
+	int64_t		 stop_asked;	/* monotonic */
+	struct loop_timer stop_timer;
+	int		 stop_status;
+
+	uint64_t	 reload_request;	/* of the control role, to be answered */
+	bool		 reload_asked;
+	bool		 reloading;
+	struct loop_timer reload_timer;
+
+	struct maildrop	*maildrop;
+};
+
+/* -- children.c: processes ------------------------------------------------------------------- */
+
+bool	children_make(struct master *);			/* the table; nothing runs yet */
+void	children_start(struct master *);
+void	children_reap(struct master *);			/* on SIGCHLD */
+struct child *child_find(struct master *, enum role, uint32_t slot);
+size_t	children_alive(const struct master *, unsigned role_mask);
+extern const struct ipc_handlers child_handlers;	/* messages.c; arg is the child */
+
+/* -- messages.c: what children say -------------------------------------------------------------- */
+
+void	child_connect(struct child *);			/* channels to every role that it talks to */
+void	master_answer(struct master *, uint64_t request, bool ok, const char *text);
+
+/* -- generation.c: configuration and descriptors ------------------------------------------------- */
+
+bool	generation_load(struct master *, struct conf_problems *, struct conf **);
+/* The frozen configuration and the descriptors of `conf`; false leaves everything as it was. */
+bool	generation_use(struct master *, struct conf *, struct err *);
+void	generation_tell(struct child *);		/* everything, to a new process */
+/* `request`: of the control role; 0: a signal. */
+void	reload(struct master *, uint64_t request, bool asked);
+void	reload_progress(struct master *);
+bool	log_to(struct master *, struct err *);		/* opens the log that the configuration names */
+
+/* -- stop.c ----------------------------------------------------------------------------------------- */
+
+void	stop_begin(struct master *, int status);	/* again: at once */
+void	stop_progress(struct master *);
+
+/* -- master.c ------------------------------------------------------------------------------------------ */
+
+void	master_progress(struct master *);		/* a child became ready, or ended */
+int	master_main(int argc, char **argv);
+
+#endif
