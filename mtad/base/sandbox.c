@@ -47,7 +47,7 @@ static const int names[] = {
 static const int refused[] = {
 	CALL(openat), CALL(openat2), CALL(open), CALL(creat), CALL(stat), CALL(lstat), CALL(access), CALL(faccessat), CALL(faccessat2),
 	CALL(statx), CALL(readlink), CALL(readlinkat), CALL(statfs), CALL(getcwd), CALL(mkdir), CALL(unlink), CALL(rename),
-	CALL(prctl), CALL(socket), CALL(sched_setscheduler), CALL(prlimit64), CALL(getrlimit), CALL(mlock), CALL(madvise), -1,
+	CALL(socket), CALL(sched_setscheduler), CALL(prlimit64), CALL(getrlimit), CALL(mlock), CALL(madvise), -1,
 };
 
 #define LISTS	4
@@ -104,6 +104,14 @@ add_refused(scmp_filter_ctx ctx, enum role role)
 	return rc;
 }
 
+/* Helper threads give themselves names; nothing else of prctl is needed. */
+static int
+add_prctl(scmp_filter_ctx ctx)
+{
+	int rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, CALL(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
+	return rc != 0 ? rc : seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), CALL(prctl), 1, SCMP_A0(SCMP_CMP_NE, PR_SET_NAME));
+}
+
 static int
 load(scmp_filter_ctx ctx, enum role role)
 {
@@ -113,6 +121,8 @@ load(scmp_filter_ctx ctx, enum role role)
 		rc = add_list(ctx, SCMP_ACT_ALLOW, lists[role][i]);
 	if (rc == 0)
 		rc = add_refused(ctx, role);
+	if (rc == 0)
+		rc = add_prctl(ctx);
 	return rc == 0 ? seccomp_load(ctx) : rc;
 }
 
