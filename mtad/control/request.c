@@ -202,7 +202,7 @@ refused(struct client *c, int64_t id, enum command command)
 }
 
 static struct span
-json_span(json_t *string)
+value_span(json_t *string)
 {
 	return span_of(json_string_value(string), json_string_length(string));
 }
@@ -214,7 +214,7 @@ add_argument(struct request *req, const char *key, json_t *value, struct err *er
 	char digits[32];
 
 	if (json_is_string(value))
-		return request_add(req, span_str(key), json_span(value), err);
+		return request_add(req, span_str(key), value_span(value), err);
 	if (json_is_true(value))
 		return request_add(req, span_str(key), SPAN("1"), err);
 	if (json_is_false(value) || json_is_null(value))
@@ -281,7 +281,7 @@ read_request(struct client *c, json_t *root)
 	/* Once said, it holds for the connection. */
 	if (json_is_true(json_object_get(root, "readonly")))
 		c->rights &= CTL_VIEW | CTL_READ;
-	take_request(c, json_integer_value(id), json_span(cmd), json_object_get(root, "args"));
+	take_request(c, json_integer_value(id), value_span(cmd), json_object_get(root, "args"));
 	return NULL;
 }
 

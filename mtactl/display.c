@@ -1,0 +1,246 @@
+#include "mtactl/display.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ctl/jsonl.h"
+
+/* -- output --------------------------------------------------------------- */
+
+void
+display_flush(struct display *d)
+{
+	struct span left = buf_view(&d->out);
+
+	while (left.len > 0 && !d->failed) {
+		ssize_t n = write(STDOUT_FILENO, left.ptr, left.len);
+		if (n > 0)
+			left = span_skip(left, (size_t)n);
+		else if (n < 0 && errno != EINTR)
+			d->failed = true;
+	}
+	buf_reset(&d->out);
+}
+
+void
+display_clear(struct display *d)
+{
+	buf_clear(&d->out);
+	buf_clear(&d->scratch);
+}
+
+void
+put(struct display *d, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_vprintf(&d->out, fmt, ap);
+	va_end(ap);
+}
+
+void
+put_color(struct display *d, enum color c)
+{
+	static const char *const codes[] = { "0", "2", "1", "31", "32", "33" };
+
+	if (d->colored)
+		put(d, "\033[%sm", codes[c]);
+}
+
+/* -- text from outside ---------------------------------------------------- */
+
+static bool
+is_plain(char c)
+{
+	return (unsigned char)c >= 0x20 && (unsigned char)c < 0x7f;
+}
+
+static uint32_t
+code_point(struct span s)
+{
+	static const unsigned char masks[] = { 0, 0x7f, 0x1f, 0x0f, 0x07 };
+	uint32_t c = (unsigned char)s.ptr[0] & masks[s.len];
+
+	for (size_t i = 1; i < s.len; i++)
+		c = c << 6 | ((unsigned char)s.ptr[i] & 0x3f);
+	return c;
+}
+
+/* C1 controls act on terminals; marks and isolates of the bidirectional algorithm make a line read as another one. */
+static bool
+is_harmful(uint32_t c)
+{
+	return (c >= 0x80 && c < 0xa0) || c == 0x61c || c == 0x200e || c == 0x200f || c == 0x2028 || c == 0x2029
+	    || (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0xfeff;
+}
+
+static size_t
+put_other(struct buf *out, struct span s, bool keep_lines)
+{
+	size_t n = utf8_length(s);
+
+	if (keep_lines && (*s.ptr == '\n' || *s.ptr == '\t')) {
+		buf_char(out, *s.ptr);
+		return 1;
+	}
+	if (n <= 1) {
+		buf_printf(out, "\\x%02x", (unsigned char)*s.ptr);
+		return 1;
+	}
+	s.len = n;
+	if (is_harmful(code_point(s)))
+		buf_printf(out, "\\u%04x", (unsigned)code_point(s));
+	else
+		buf_span(out, s);
+	return n;
+}
+
+void
+safe_text(struct buf *out, struct span s, bool keep_lines)
+{
+	while (s.len > 0) {
+		size_t n = 0;
+		while (n < s.len && is_plain(s.ptr[n]))
+			n++;
+		buf_put(out, s.ptr, n);
+		s = span_skip(s, n);
+		if (s.len > 0)
+			s = span_skip(s, put_other(out, s, keep_lines));
+	}
+}
+
+void
+put_safe(struct display *d, struct span s)
+{
+	safe_text(&d->out, s, false);
+}
+
+/* Strings without escapes, nearly all, need no copy. */
+static struct span
+value_text(struct display *d, struct span raw)
+{
+	if (raw.len == 0)
+		return SPAN("-");
+	if (!jsonl_is_string(raw))
+		return raw;
+	struct span inner = span_of(raw.ptr + 1, raw.len - 2);
+	if (!span_has(inner, '\\'))
+		return inner;
+	buf_reset(&d->scratch);
+	return jsonl_text(raw, &d->scratch) ? buf_view(&d->scratch) : inner;
+}
+
+void
+put_value(struct display *d, struct span raw)
+{
+	put_safe(d, value_text(d, raw));
+}
+
+void
+put_column(struct display *d, struct span raw, int width)
+{
+	size_t want = (size_t)(width < 0 ? -width : width);
+	size_t before = d->out.len;
+
+	put_value(d, raw);
+	size_t n = d->out.len - before;
+	if (n >= want)
+		return;
+	if (width > 0) {
+		put(d, "%*s", (int)(want - n), "");
+		return;
+	}
+	buf_cut(&d->out, before);
+	put(d, "%*s", (int)(want - n), "");
+	put_value(d, raw);
+}
+
+/* -- numbers -------------------------------------------------------------- */
+
+void
+age_text(struct buf *out, int64_t s)
+{
+	if (s < 0)
+		s = 0;
+	if (s < 60)
+		buf_printf(out, "%llds", (long long)s);
+	else if (s < 3600)
+		buf_printf(out, "%lldm", (long long)s / 60);
+	else if (s < 48 * 3600)
+		buf_printf(out, "%lldh", (long long)s / 3600);
+	else
+		buf_printf(out, "%lldd", (long long)s / 86400);
+}
+
+void
+size_text(struct buf *out, int64_t bytes)
+{
+	static const char units[] = "KMGT";
+	double v = (double)bytes;
+	size_t unit = 0;
+
+	if (bytes < 1000) {
+		buf_printf(out, "%lld", (long long)bytes);
+		return;
+	}
+	for (v /= 1024; v >= 999.5 && unit < sizeof units - 2; v /= 1024)
+		unit++;
+	buf_printf(out, v < 9.95 ? "%.1f%c" : "%.0f%c", v, units[unit]);
+}
+
+void
+time_text(struct buf *out, int64_t seconds, int64_t now)
+{
+	time_t t = (time_t)seconds, n = (time_t)now;
+	struct tm tm, today;
+	char text[64];
+
+	if (localtime_r(&t, &tm) == NULL || localtime_r(&n, &today) == NULL)
+		return;
+	strftime(text, sizeof text, tm.tm_year == today.tm_year ? "%b %e %H:%M:%S" : "%b %e %Y %H:%M:%S", &tm);
+	buf_str(out, text);
+}
+
+void
+when_text(struct buf *out, int64_t seconds, int64_t now)
+{
+	if (seconds > now) {
+		buf_str(out, "in ");
+		age_text(out, seconds - now);
+	} else if (now - seconds < 2) {
+		buf_str(out, "now");
+	} else {
+		age_text(out, now - seconds);
+		buf_str(out, " ago");
+	}
+}
+
+void
+iso_text(struct buf *out, int64_t seconds)
+{
+	time_t t = (time_t)seconds;
+	struct tm tm;
+	char text[64];
+
+	if (gmtime_r(&t, &tm) == NULL)
+		return;
+	strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	buf_str(out, text);
+}
+
+void
+tally_add(struct display *d, struct span name)
+{
+	for (unsigned i = 0; i < TALLIES; i++) {
+		struct tally *t = &d->tallies[i];
+		if (t->count == 0)
+			snprintf(t->name, sizeof t->name, "%.*s", SPAN_ARG(span_head(name, sizeof t->name - 1)));
+		if (span_eqs(span_head(name, sizeof t->name - 1), t->name)) {
+			t->count++;
+			return;
+		}
+	}
+}

@@ -1,0 +1,64 @@
+/*
+ * Presentation: rows in, text out, into a buffer that is written when it is full and at the end. Whatever comes from outside is made safe for a
+ * terminal here: control bytes, C1 and bidirectional controls are shown as \x1b or \u202e.
+ */
+#ifndef MTACTL_DISPLAY_H
+#define MTACTL_DISPLAY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/span.h"
+#include "ctl/commands.h"
+
+enum color { COLOR_NONE, COLOR_DIM, COLOR_BOLD, COLOR_RED, COLOR_GREEN, COLOR_YELLOW };
+
+struct tally {
+	char		 name[24];
+	uint64_t	 count;
+};
+#define TALLIES	8
+
+struct display {
+	struct buf	 out;
+	struct buf	 scratch;
+	bool		 tty, colored, json;
+	bool		 failed;	/* stdout takes no more */
+	int64_t		 now;		/* seconds */
+	const struct request *request;
+	uint64_t	 rows;		/* of the command that is being shown */
+	uint64_t	 messages, bytes;
+	struct tally	 tallies[TALLIES];
+	unsigned	 bad;		/* violations */
+	bool		 past_header;	/* cat */
+	char		 first_id[32];
+};
+
+void	display_flush(struct display *);	/* to stdout */
+void	display_clear(struct display *);
+
+void	put(struct display *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void	put_color(struct display *, enum color);	/* COLOR_NONE ends it */
+/* Text from outside. */
+void	put_safe(struct display *, struct span);
+/* A raw JSON value: a string's text, anything else as it is; empty: "-". */
+void	put_value(struct display *, struct span raw);
+/* As put_value, cut or filled up to this many columns (ASCII; else bytes); negative: to the right. */
+void	put_column(struct display *, struct span raw, int width);
+void	safe_text(struct buf *, struct span, bool keep_lines);
+
+/* "12s", "5m", "3h", "2d", at most 4 columns for anything under 27 years. */
+void	age_text(struct buf *, int64_t seconds);
+/* "812", "4.2K", "17M". */
+void	size_text(struct buf *, int64_t bytes);
+/* Local, "Nov 22 03:14:15"; with the year where it is not this one. */
+void	time_text(struct buf *, int64_t seconds, int64_t now);
+/* "in 5m", "now", "3m ago". */
+void	when_text(struct buf *, int64_t seconds, int64_t now);
+/* UTC, "2026-11-22T03:14:15Z". */
+void	iso_text(struct buf *, int64_t seconds);
+
+void	tally_add(struct display *, struct span name);
+
+#endif

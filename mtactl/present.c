@@ -1,0 +1,73 @@
+#include "mtactl/present.h"
+
+#include "ctl/jsonl.h"
+
+static const struct presenter *const presenters[COMMAND_COUNT] = {
+#define COMMAND(ident, name, grammar, right, where, summary, example)	[CMD_##ident] = &present_##ident,
+#include "ctl/commands.def"
+#undef COMMAND
+};
+
+const struct presenter *
+presenter_of(enum command c)
+{
+	return presenters[c];
+}
+
+void
+queue_row_read(struct span row, struct queue_row *q)
+{
+	struct jsonl_walk w;
+	struct span key, value;
+
+	*q = (struct queue_row){ .arrival = 0 };
+	if (!jsonl_walk_object(&w, row))
+		return;
+	while (jsonl_member(&w, &key, &value)) {
+		if (span_eqs(key, "queue_id"))
+			q->id = value;
+		else if (span_eqs(key, "queue_name"))
+			q->queue = value;
+		else if (span_eqs(key, "sender"))
+			q->sender = value;
+		else if (span_eqs(key, "recipients"))
+			q->recipients = value;
+		else if (span_eqs(key, "hold_reason"))
+			q->hold_reason = value;
+		else if (span_eqs(key, "hold_by"))
+			q->hold_by = value;
+		else if (span_eqs(key, "arrival_time"))
+			jsonl_int(value, &q->arrival);
+		else if (span_eqs(key, "message_size"))
+			jsonl_int(value, &q->size);
+	}
+}
+
+void
+rcpt_row_read(struct span row, struct rcpt_row *r)
+{
+	struct jsonl_walk w;
+	struct span key, value;
+
+	*r = (struct rcpt_row){ .next = 0 };
+	if (!jsonl_walk_object(&w, row))
+		return;
+	while (jsonl_member(&w, &key, &value)) {
+		if (span_eqs(key, "address"))
+			r->address = value;
+		else if (span_eqs(key, "state"))
+			r->state = value;
+		else if (span_eqs(key, "delay_reason"))
+			r->reason = value;
+		else if (span_eqs(key, "transport"))
+			r->transport = value;
+		else if (span_eqs(key, "nexthop"))
+			r->nexthop = value;
+		else if (span_eqs(key, "blocker"))
+			r->blocker = value;
+		else if (span_eqs(key, "next_time"))
+			jsonl_int(value, &r->next);
+		else if (span_eqs(key, "attempts"))
+			jsonl_int(value, &r->attempts);
+	}
+}

@@ -1,0 +1,244 @@
+#include "mtactl/session.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "mtactl/present.h"
+
+#define FLUSH_AT	((size_t)64 << 10)
+
+void
+session_say(struct session *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	display_flush(&s->display);
+	fprintf(stderr, "%s: ", s->name);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+/* What the daemon says may repeat what came from outside. */
+static void
+say_text(struct session *s, struct span text)
+{
+	struct buf safe = BUF_INIT(0);
+
+	safe_text(&safe, text, true);
+	session_say(s, "%s", safe.len > 0 ? safe.ptr : "");
+	buf_clear(&safe);
+}
+
+bool
+session_configure(struct session *s)
+{
+	struct conf_problems problems = { .count = 0 };
+	struct buf text = BUF_INIT(0);
+
+	if (s->conf != NULL)
+		return true;
+	s->conf = conf_load(s->conf_dir, s->overrides, s->override_count, &problems);
+	if (s->conf == NULL) {
+		conf_problems_print(&problems, &text);
+		fputs(text.len > 0 ? text.ptr : "the configuration cannot be read\n", stderr);
+		buf_clear(&text);
+	}
+	conf_problems_clear(&problems);
+	return s->conf != NULL;
+}
+
+void
+session_path(const struct session *s, const char *name, struct buf *out)
+{
+	buf_printf(out, "%s/%s", conf_str(conf_main(s->conf), P_queue_directory), name);
+}
+
+void
+session_clear(struct session *s)
+{
+	ctl_client_close(s->client);
+	s->client = NULL;
+	conf_unref(s->conf);
+	s->conf = NULL;
+	display_clear(&s->display);
+}
+
+/* -- the daemon's answers ------------------------------------------------- */
+
+static void
+show_row(struct session *s, const struct presenter *p, struct span row)
+{
+	struct display *d = &s->display;
+
+	d->rows++;
+	if (d->json) {
+		buf_span(&d->out, row);
+		buf_char(&d->out, '\n');
+	} else {
+		p->row(d, row);
+	}
+	if (d->out.len > FLUSH_AT)
+		display_flush(d);
+}
+
+/* Rows up to the end of the request; its status. */
+static int
+take_replies(struct session *s, const struct presenter *p, int64_t id)
+{
+	for (;;) {
+		struct err err = { .kind = ERR_NONE };
+		struct ctl_reply r;
+
+		ctl_client_next(s->client, -1, &r, &err);
+		if (r.kind == REPLY_LOST) {
+			session_say(s, "%s", err.text);
+			ctl_client_close(s->client);
+			s->client = NULL;
+			return 75;
+		}
+		if (r.id != id && r.id != -1)
+			continue;
+		if (r.kind == REPLY_DONE) {
+			if (r.error.len > 0)
+				say_text(s, r.error);
+			return r.status;
+		}
+		show_row(s, p, r.row);
+		if (s->display.failed)
+			return 75;
+	}
+}
+
+/* Connects where it is not yet. Status 0, or 69 with nothing said where the daemon is down; else said. */
+static int
+reach(struct session *s)
+{
+	struct err err = { .kind = ERR_NONE };
+	struct buf path = BUF_INIT(4096);
+	bool down;
+
+	if (s->client != NULL)
+		return 0;
+	session_path(s, "ctl", &path);
+	s->client = ctl_client_open(path.ptr, &down, &err);
+	buf_clear(&path);
+	if (s->client != NULL)
+		return 0;
+	if (down)
+		return 69;
+	session_say(s, "%s", err.text);
+	return err.kind == ERR_SYS ? 77 : 75;
+}
+
+static int
+ask_daemon(struct session *s, const struct request *req, const struct presenter *p)
+{
+	struct err err = { .kind = ERR_NONE };
+	int64_t id;
+
+	if (!ctl_client_send(s->client, req, s->readonly, &id, &err)) {
+		session_say(s, "%s", err.text);
+		return 75;
+	}
+	return take_replies(s, p, id);
+}
+
+static void
+begin_display(struct session *s, const struct request *req, const struct presenter *p)
+{
+	struct display *d = &s->display;
+
+	d->request = req;
+	d->now = clock_wall() / SECOND;
+	d->rows = d->messages = d->bytes = 0;
+	d->bad = 0;
+	d->past_header = false;
+	d->first_id[0] = '\0';
+	memset(d->tallies, 0, sizeof d->tallies);
+	if (!d->json && p->begin != NULL)
+		p->begin(d);
+}
+
+static int
+end_display(struct session *s, const struct presenter *p, int status)
+{
+	struct display *d = &s->display;
+	struct buf note = BUF_INIT(0);
+
+	if (!d->json && p->end != NULL)
+		p->end(d, &note, &status);
+	/* A selector that picks nothing is an answer too, and scripts ask for it. */
+	struct span selector;
+	if (status == 0 && d->rows == 0 && request_get(d->request, "selector", &selector)) {
+		if (note.len == 0)
+			buf_str(&note, "nothing matches");
+		status = 1;
+	}
+	display_flush(d);
+	if (note.len > 0)
+		fprintf(stderr, "%s\n", note.ptr);
+	buf_clear(&note);
+	if (!d->failed)
+		return status;
+	fprintf(stderr, "%s: cannot write the output\n", s->name);
+	return 75;
+}
+
+static int
+run_files(struct session *s, const struct request *req)
+{
+	if (command_row(req->command)->where & OR_FILES) {
+		session_say(s, "mtad is not running: read from its files");
+		return files_run(s, req);
+	}
+	session_say(s, "mtad is not running (nothing answers on %s/ctl)",
+	    conf_str(conf_main(s->conf), P_queue_directory));
+	return 69;
+}
+
+static int
+run_asked(struct session *s, const struct request *req)
+{
+	const struct presenter *p = s->mailq ? &present_mailq : presenter_of(req->command);
+	int status;
+
+	if (!session_configure(s))
+		return 78;
+	status = reach(s);
+	if (status != 0 && status != 69)
+		return status;
+	begin_display(s, req, p);
+	status = status == 69 ? run_files(s, req) : ask_daemon(s, req, p);
+	return end_display(s, p, status);
+}
+
+static int
+run_local(struct session *s, const struct request *req)
+{
+	if (req->command == CMD_help)
+		return help_run(s, req);
+	return session_configure(s) ? spool_run(s, req) : 78;
+}
+
+int
+session_run(struct session *s, const struct span *words, size_t n)
+{
+	struct err err = { .kind = ERR_NONE };
+	struct request req;
+	int status;
+
+	if (!request_parse(&req, words, n, &err)) {
+		say_text(s, span_str(err.text));
+		status = 64;
+	} else if (command_row(req.command)->where & LOCAL) {
+		status = run_local(s, &req);
+	} else {
+		status = run_asked(s, &req);
+	}
+	display_flush(&s->display);
+	request_clear(&req);
+	return status;
+}

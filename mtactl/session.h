@@ -1,0 +1,55 @@
+/*
+ * One run of the controller: its settings, the configuration, and the way of a command: words, request, rows from
+ * the daemon (or from files), presentation. The REPL goes the same way, line by line.
+ */
+#ifndef MTACTL_SESSION_H
+#define MTACTL_SESSION_H
+
+#include <stdbool.h>
+
+#include "base/span.h"
+#include "conf/conf.h"
+#include "ctl/client.h"
+#include "ctl/commands.h"
+#include "mtactl/display.h"
+
+#define OVERRIDES_MAX	64
+
+struct session {
+	const char	*name;		/* in messages: "mtactl", "mailq" */
+	const char	*conf_dir;
+	struct conf_override overrides[OVERRIDES_MAX];
+	size_t		 override_count;
+	bool		 readonly;
+	bool		 mailq;		/* present a queue as Postfix's mailq does */
+	struct conf	*conf;		/* session_configure */
+	struct ctl_client *client;
+	struct display	 display;
+};
+
+/* False, and said on stderr, where it is wrong (exit 78). Once is enough. */
+bool	session_configure(struct session *);
+/* "$queue_directory/NAME". */
+void	session_path(const struct session *, const char *name, struct buf *);
+/* Runs one command; returns the exit status. */
+int	session_run(struct session *, const struct span *words, size_t n);
+void	session_clear(struct session *);
+
+/* "NAME: text" on stderr, after what was shown. */
+void	session_say(struct session *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* help.c */
+int	help_run(struct session *, const struct request *);
+void	help_short(struct display *);
+
+/* files.c: the queue as its files say, with the daemon down. Rows go to the same presenter. */
+int	files_run(struct session *, const struct request *);
+
+/* spool.c */
+int	spool_run(struct session *, const struct request *);
+
+/* main.c's other names */
+int	sendmail_main(const char *name, int argc, char **argv);
+int	postfix_main(const char *name, int argc, char **argv);
+
+#endif
