@@ -40,6 +40,8 @@ struct checkpoint_reader;
  * the caller scans everything. dir as for store_open.
  */
 struct checkpoint_reader *checkpoint_open(int dir, const unsigned char *uuid, bool *found, struct err *);
+/* The same of an open file, which it takes. uuid NULL: of any spool. */
+struct checkpoint_reader *checkpoint_open_fd(int fd, const unsigned char *uuid, struct err *);
 const struct checkpoint_log *checkpoint_logs(const struct checkpoint_reader *, uint32_t *count);
 struct span checkpoint_extra(const struct checkpoint_reader *);
 uint64_t checkpoint_size(const struct checkpoint_reader *);	/* bytes of the file */
