@@ -31,14 +31,7 @@ void	(*log_watch)(enum log_level, const char *program, const char *text);
 static const char *const level_word[] = { "", "warning: ", "error: ", "fatal: ", "panic: " };
 static const int level_priority[] = { LOG_INFO, LOG_WARNING, LOG_ERR, LOG_CRIT, LOG_CRIT };
 
-static void
-last_words(const char *level, const char *text)
-{
-	log_error(NULL, "%s: %s", level, text);
-	log_flush();
-	if (out.sink != LOG_SINK_STDERR)
-		fprintf(stderr, "%s: %s: %s\n", out.name, level, text);
-}
+static void	last_words(const char *level, const char *text);
 
 void
 log_open(enum log_sink sink, int fd, const char *hostname, const char *syslog_name)
@@ -107,6 +100,18 @@ emit(enum log_level level, const char *program, const char *text)
 	    (int)getpid(), level_word[level], text);
 	if (out.waiting.len >= GATHER || level >= LOG_LEVEL_FATAL || out.sink == LOG_SINK_STDERR)
 		log_flush();
+}
+
+static void
+last_words(const char *level, const char *text)
+{
+	char copy[LINE_MAX_BYTES];
+
+	(void)snprintf(copy, sizeof copy, "%s", text);
+	clean(copy);
+	emit(strcmp(level, "panic") == 0 ? LOG_LEVEL_PANIC : LOG_LEVEL_FATAL, out.program, copy);
+	if (out.sink != LOG_SINK_STDERR)
+		fprintf(stderr, "%s: %s: %s\n", out.name, level, copy);
 }
 
 void
