@@ -2,6 +2,7 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -18,7 +19,7 @@ struct play {
 	struct smtp_server *server;
 	struct buf	 out;
 	struct buf	 body;
-	bool		 later;
+	bool		 later, lmtp;
 	bool		 pending;
 	char		 answer[200];
 	bool		 has_answer;
@@ -118,7 +119,9 @@ on_end(void *arg, const struct smtp_end *e)
 	buf_str(&p->out, "}\n");
 	assert_int_equal(e->bytes, p->body.len);
 	snprintf(reply, sizeof reply, "250 2.0.0 Ok: %llu queued", (unsigned long long)e->wire);
-	answer(p, reply);
+	/* LMTP wants an answer a recipient. */
+	for (uint32_t n = p->lmtp ? smtp_server_recipients(p->server) : 1; n > 0; n--)
+		answer(p, reply);
 }
 
 static void
@@ -163,12 +166,12 @@ static char *
 play(const struct smtp_server_config *config, const struct smtp_server_options *options, const char *in, size_t len,
     size_t step, bool later)
 {
-	struct play p = { .later = later, .out = BUF_INIT(0), .body = BUF_INIT(0) };
+	struct play p = { .later = later, .lmtp = config->lmtp, .out = BUF_INIT(0), .body = BUF_INIT(0) };
 	size_t done = 0, shown = 0;
 
 	p.server = smtp_server_new(config, options, &ops, &p, &p.out);
 	smtp_server_start(p.server);
-	for (;;) {
+	for (int n = 0; n < 10000; n++) {
 		if (p.pending) {
 			p.pending = false;
 			smtp_server_answer(p.server, p.has_answer ? p.answer : NULL);

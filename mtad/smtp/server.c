@@ -1,0 +1,375 @@
+#include "smtp/server.h"
+
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "mail/address.h"
+#include "mail/header.h"
+#include "smtp/server_state.h"
+
+struct smtp_server *
+smtp_server_new(const struct smtp_server_config *config, const struct smtp_server_options *options,
+    const struct smtp_server_ops *ops, void *arg, struct buf *out)
+{
+	struct smtp_server *s;
+
+	MEM_NEW(s);
+	s->config = config;
+	s->options = *options;
+	s->ops = ops;
+	s->arg = arg;
+	s->out = out;
+	s->where = "CONNECT";
+	s->verb = SMTP_UNKNOWN;
+	return s;
+}
+
+void
+smtp_server_free(struct smtp_server *s)
+{
+	if (s == NULL)
+		return;
+	free(s->denied);
+	free(s->vrfy);
+	free(s->chunk_reply);
+	free(s);
+}
+
+void
+smtp_server_start(struct smtp_server *s)
+{
+	s->ask = ASK_CONNECT;
+	s->ops->connect(s->arg);
+}
+
+enum smtp_server_wait
+smtp_server_waits(const struct smtp_server *s)
+{
+	if (s->delay)
+		return SMTP_WAITS_DELAY;
+	if (s->phase == PHASE_CLOSED)
+		return SMTP_WAITS_CLOSE;
+	return s->ask == ASK_NOTHING ? SMTP_WAITS_INPUT : SMTP_WAITS_VERDICT;
+}
+
+void
+smtp_server_resume(struct smtp_server *s)
+{
+	s->delay = false;
+}
+
+/* -- the loop -- */
+
+static bool
+is_letter(char c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
+static bool
+forbidden(const struct smtp_server *s, struct span line, struct span word)
+{
+	struct span list = span_str(s->config->forbidden_commands), each;
+
+	if (header_name_len(line) > 0)
+		return true;
+	while (span_word(&list, "\t\r\n ,", &each)) {
+		if (span_caseeq(each, word))
+			return true;
+		/* The one pattern in Postfix's default: what does not begin with a letter. */
+		if (span_eqs(each, "regexp:{{/^[^A-Z]/") && !is_letter(line.ptr[0]))
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_noop(const struct smtp_server *s, struct span word)
+{
+	struct span list = span_str(s->config->noop_commands), each;
+
+	while (span_word(&list, "\t\r\n ,", &each))
+		if (span_caseeq(each, word))
+			return true;
+	return false;
+}
+
+static void
+count_junk(struct smtp_server *s)
+{
+	if (!s->options.no_limits && s->junk++ > s->config->junk_limit)
+		s->errors++;
+}
+
+static void
+unknown(struct smtp_server *s, struct span line, const struct smtp_command *c)
+{
+	s->where = "UNKNOWN";
+	if (forbidden(s, line, c->word)) {
+		server_note(s, SMTP_NOTE_NON_SMTP, line);
+		server_reply(s, "221 2.7.0 Error: I can break rules, too. Goodbye.");
+		server_close(s);
+		return;
+	}
+	server_error(s, "500 5.5.2 Error: command not recognized");
+}
+
+bool
+server_no_args(struct smtp_server *s, const struct smtp_command *c)
+{
+	if (c->args.len == 0)
+		return true;
+	server_errorf(s, "501 5.5.4 Syntax: %s", smtp_verb_name(c->verb));
+	return false;
+}
+
+static void
+refused_extension(struct smtp_server *s, const struct smtp_command *c)
+{
+	switch (c->verb) {
+	case SMTP_STARTTLS:
+		if (server_no_args(s, c))
+			server_error(s, "502 5.5.1 Error: command not implemented");
+		break;
+	case SMTP_AUTH:
+		server_error(s, "503 5.5.1 Error: authentication not enabled");
+		break;
+	case SMTP_XCLIENT:
+	case SMTP_XFORWARD:
+		if (c->args.len == 0)
+			server_errorf(s, "501 5.5.4 Syntax: %s attribute=value...", smtp_verb_name(c->verb));
+		else
+			server_error(s, "550 5.7.0 Error: insufficient authorization");
+		break;
+	default:
+		server_error(s, "502 5.5.1 Error: command not implemented");
+	}
+}
+
+static void
+help(struct smtp_server *s)
+{
+	server_reply(s, "214 2.0.0 Commands: EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT");
+	server_good(s);
+}
+
+static void
+rset(struct smtp_server *s, const struct smtp_command *c)
+{
+	if (!server_no_args(s, c))
+		return;
+	server_reset(s);
+	server_reply(s, "250 2.0.0 Ok");
+	server_good(s);
+}
+
+static void
+quit(struct smtp_server *s)
+{
+	server_reply(s, "221 2.0.0 Bye");
+	server_good(s);
+	server_close(s);
+}
+
+static void
+noop(struct smtp_server *s)
+{
+	server_reply(s, "250 2.0.0 Ok");
+	server_good(s);
+}
+
+static void
+dispatch(struct smtp_server *s, const struct smtp_command *c, struct span line)
+{
+	switch (c->verb) {
+	case SMTP_HELO:
+	case SMTP_EHLO:
+	case SMTP_LHLO:
+		server_helo(s, c);
+		break;
+	case SMTP_MAIL:
+		server_mail(s, c);
+		break;
+	case SMTP_RCPT:
+		server_rcpt(s, c);
+		break;
+	case SMTP_DATA:
+		server_data(s, c);
+		break;
+	case SMTP_BDAT:
+		server_bdat(s, c, line);
+		break;
+	case SMTP_RSET:
+		rset(s, c);
+		break;
+	case SMTP_NOOP:
+		noop(s);
+		break;
+	case SMTP_VRFY:
+		server_vrfy(s, c);
+		break;
+	case SMTP_HELP:
+		help(s);
+		break;
+	case SMTP_QUIT:
+		quit(s);
+		break;
+	default:
+		refused_extension(s, c);
+	}
+}
+
+/* The last of a group of pipelined commands: what follows it must wait for the reply. RFC 2920, section 3.1. */
+static bool
+must_be_last(enum smtp_verb v)
+{
+	return v == SMTP_HELO || v == SMTP_EHLO || v == SMTP_LHLO || v == SMTP_DATA || v == SMTP_NOOP || v == SMTP_VRFY;
+}
+
+static bool
+is_junk(enum smtp_verb v)
+{
+	return v == SMTP_HELO || v == SMTP_EHLO || v == SMTP_LHLO || v == SMTP_RSET || v == SMTP_NOOP ||
+	    v == SMTP_VRFY || v == SMTP_ETRN || v == SMTP_HELP;
+}
+
+/* PIPELINING allows NOOP and VRFY to end a group; HELO and DATA must see their reply first. False: the session is over. */
+static bool
+pipelining_ok(struct smtp_server *s, enum smtp_verb v, struct span behind)
+{
+	if (behind.len == 0 || !must_be_last(v))
+		return true;
+	if (!s->pipelined)
+		server_note(s, SMTP_NOTE_PIPELINING, behind);
+	s->pipelined = true;
+	if (!s->config->forbid_pipelining)
+		return true;
+	server_error(s, "554 5.5.0 Error: SMTP protocol synchronization");
+	server_close(s);
+	return false;
+}
+
+static void
+command_line(struct smtp_server *s, struct span line, struct span behind)
+{
+	struct smtp_command c;
+
+	if (!smtp_command_parse(line, &c)) {
+		server_error(s, "500 5.5.2 Error: bad syntax");
+		return;
+	}
+	if (s->config->smtputf8 && !address_is_utf8(line)) {
+		s->verb = SMTP_UNKNOWN;
+		server_error(s, "500 5.5.2 Error: bad UTF-8 syntax");
+		return;
+	}
+	if ((c.verb == SMTP_LHLO) != s->config->lmtp && (c.verb == SMTP_LHLO || c.verb == SMTP_EHLO || c.verb == SMTP_HELO))
+		c.verb = SMTP_UNKNOWN;
+	s->verb = c.verb;
+	s->counts[c.verb].all++;
+	if (is_noop(s, c.word)) {
+		count_junk(s);
+		noop(s);
+		return;
+	}
+	if (c.verb == SMTP_UNKNOWN) {
+		unknown(s, line, &c);
+		return;
+	}
+	s->where = smtp_verb_name(c.verb);
+	if (s->denied != NULL && c.verb != SMTP_QUIT) {
+		server_errorf(s, "503 5.7.0 Error: access denied");
+		return;
+	}
+	if (is_junk(c.verb))
+		count_junk(s);
+	if (pipelining_ok(s, c.verb, behind))
+		dispatch(s, &c, line);
+}
+
+static bool
+too_many_errors(struct smtp_server *s)
+{
+	if (s->options.no_limits || s->errors < s->config->hard_error_limit)
+		return false;
+	server_note(s, SMTP_NOTE_TOO_MANY_ERRORS, SPAN_NONE);
+	server_replyf(s, "421 4.7.0 %s Error: too many errors", s->config->hostname);
+	server_close(s);
+	return true;
+}
+
+static void
+long_line(struct smtp_server *s, struct span in)
+{
+	s->verb = SMTP_UNKNOWN;
+	s->counts[SMTP_UNKNOWN].all++;
+	server_note(s, SMTP_NOTE_LONG_LINE, span_head(in, 100));
+	server_error(s, "500 5.5.2 Error: line too long");
+}
+
+/* A command line may also be refused for what it ends with. */
+static bool
+line_end_ok(struct smtp_server *s, struct span line)
+{
+	if (span_ends(line, "\r"))
+		return true;
+	if (s->options.bare_lf == SMTP_BARE_LF_NOTE)
+		server_note(s, SMTP_NOTE_BARE_LF, SPAN_NONE);
+	if (s->options.bare_lf != SMTP_BARE_LF_REJECT)
+		return true;
+	server_note(s, SMTP_NOTE_BARE_LF, SPAN_NONE);
+	s->verb = SMTP_UNKNOWN;
+	s->counts[SMTP_UNKNOWN].all++;
+	server_errorf(s, "%u 5.5.2 %s Error: bare <LF> received", s->config->bare_lf_code, s->config->hostname);
+	if (s->config->bare_lf_code == 521 || s->config->bare_lf_code == 421)
+		server_close(s);
+	return false;
+}
+
+static size_t
+command_input(struct smtp_server *s, struct span in)
+{
+	size_t len = span_find(in, '\n'), limit = s->config->line_length_limit;
+	bool whole = len < in.len;
+
+	if (s->skip_line) {
+		s->skip_line = !whole;
+		return whole ? len + 1 : in.len;
+	}
+	if (limit > 0 && len > limit) {
+		long_line(s, in);
+		s->skip_line = !whole;
+		return whole ? len + 1 : in.len;
+	}
+	if (!whole || too_many_errors(s))
+		return 0;
+	struct span line = span_head(in, len);
+	if (!line_end_ok(s, line))
+		return len + 1;
+	while (span_ends(line, "\r"))
+		line.len--;
+	command_line(s, line, span_skip(in, len + 1));
+	return len + 1;
+}
+
+size_t
+smtp_server_run(struct smtp_server *s, struct span in)
+{
+	size_t used = 0, n = 1;
+
+	while (n > 0 && used < in.len && smtp_server_waits(s) == SMTP_WAITS_INPUT) {
+		struct span left = span_skip(in, used);
+
+		if (s->phase == PHASE_DATA)
+			n = server_data_input(s, left);
+		else if (s->phase == PHASE_BDAT)
+			n = server_bdat_input(s, left);
+		else
+			n = command_input(s, left);
+		used += n;
+	}
+	if (smtp_server_waits(s) == SMTP_WAITS_INPUT && s->phase == PHASE_COMMAND)
+		(void)too_many_errors(s);
+	return used;
+}

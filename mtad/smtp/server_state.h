@@ -1,0 +1,81 @@
+/*
+ * What the files of the server share: a session's state and the replies.
+ */
+#ifndef SMTP_SERVER_STATE_H
+#define SMTP_SERVER_STATE_H
+
+#include "smtp/content.h"
+#include "smtp/server.h"
+
+enum server_phase { PHASE_COMMAND, PHASE_DATA, PHASE_BDAT, PHASE_CLOSED };
+/* What an answer is for. */
+enum server_ask { ASK_NOTHING, ASK_CONNECT, ASK_HELO, ASK_MAIL, ASK_RCPT, ASK_DATA, ASK_BDAT, ASK_END, ASK_VRFY };
+/* RFC 3030: chunks of a message have begun, or what is left of it is thrown away. */
+enum server_bdat { BDAT_NONE, BDAT_GOOD, BDAT_FAILED };
+
+struct smtp_server {
+	const struct smtp_server_config *config;
+	const struct smtp_server_ops *ops;
+	void		*arg;
+	struct buf	*out;
+	struct smtp_server_options options;
+	enum server_phase phase;
+	enum server_ask	 ask;
+	enum server_bdat bdat;
+	enum smtp_verb	 verb;		/* the command under way, or the last one */
+	const char	*where;		/* the same, for the log */
+	char		*denied;	/* connect was refused with this */
+	char		*vrfy;		/* the address asked for, while it waits */
+	bool		 helo, esmtp;
+	bool		 in_mail, smtputf8;
+	bool		 last_chunk;
+	bool		 skip_line;	/* the rest of a line that is too long */
+	bool		 delay;
+	bool		 too_big;
+	bool		 pipelined;	/* too early; logged once */
+	uint32_t	 rcpts, overshoot;
+	uint32_t	 answers;	/* LMTP: still to come for `end` */
+	uint32_t	 errors, junk;
+	uint64_t	 chunk_left, chunk_size;
+	char		*chunk_reply;	/* what the chunk gets that is thrown away; NULL: an earlier one had it */
+	struct smtp_content content;
+	struct { uint32_t all, good; } counts[SMTP_VERB_COUNT];
+};
+
+/* A reply's text without line end. */
+void	server_reply(struct smtp_server *, const char *text);
+void	server_replyf(struct smtp_server *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* An error: counted against the client. */
+void	server_error(struct smtp_server *, const char *text);
+void	server_errorf(struct smtp_server *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void	server_good(struct smtp_server *);	/* the command is counted as done */
+void	server_note(struct smtp_server *, enum smtp_note, struct span text);
+void	server_close(struct smtp_server *);
+/* Ends the transaction; the owner hears of it where there was one. */
+void	server_reset(struct smtp_server *);
+/* The same after `end`, where the owner knows. */
+void	server_reset_quietly(struct smtp_server *);
+bool	server_no_args(struct smtp_server *, const struct smtp_command *);
+
+/* The commands. */
+void	server_helo(struct smtp_server *, const struct smtp_command *);
+void	server_mail(struct smtp_server *, const struct smtp_command *);
+void	server_rcpt(struct smtp_server *, const struct smtp_command *);
+void	server_data(struct smtp_server *, const struct smtp_command *);
+void	server_bdat(struct smtp_server *, const struct smtp_command *, struct span line);
+void	server_vrfy(struct smtp_server *, const struct smtp_command *);
+void	server_offer(struct smtp_server *);		/* the reply to EHLO */
+
+/* Content. Each returns how much of the input it used. */
+size_t	server_data_input(struct smtp_server *, struct span in);
+size_t	server_bdat_input(struct smtp_server *, struct span in);
+void	server_data_begin(struct smtp_server *);
+void	server_bdat_begin(struct smtp_server *);
+void	server_bdat_refuse(struct smtp_server *, const char *reply);
+/* The message has come; asks the owner or refuses. */
+void	server_content_end(struct smtp_server *, bool bdat);
+
+/* The path of MAIL, RCPT or VRFY, unquoted into the scratch buffer. */
+unsigned server_path_flags(const struct smtp_server *, bool utf8_said);
+
+#endif
