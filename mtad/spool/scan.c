@@ -125,21 +125,24 @@ frame_ok(const struct scan *s, uint64_t at, const struct record_head *h)
 static bool
 find_commit(struct scan *s)
 {
-	uint64_t at = s->pos;
+	uint64_t at = s->sure;
 	struct record_head h;
 
-	s->torn = 0;
+	if (s->no_more)
+		return false;
 	while ((at = resync(s, at, s->limit)) < s->limit) {
 		(void)head_at(s, at, s->limit, &h);
 		uint64_t next = at + record_space(h.length);
 		if (h.type == RECORD_COMMIT && frame_ok(s, at, &h)) {
 			s->sure = next;
+			s->torn = 0;
 			return true;
 		}
 		if (h.type != RECORD_COMMIT)
 			s->torn++;
 		at = next;
 	}
+	s->no_more = true;
 	return false;
 }
 
@@ -151,6 +154,8 @@ damaged(struct scan *s, struct scan_record *r, uint64_t next, uint32_t length, c
 	r->why = why;
 	s->corrupt++;
 	s->pos = next;
+	/* If another frame follows, this batch was answered; that frame becomes the sure one, which changes nothing. */
+	r->maybe_torn = !s->sealed && !find_commit(s);
 	return SCAN_CORRUPT;
 }
 

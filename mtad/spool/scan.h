@@ -27,6 +27,11 @@ struct scan_record {
 	uint64_t	 sequence;	/* of its batch in the segment */
 	struct span	 payload;	/* lives until scan_close */
 	const char	*why;
+	/*
+	 * Of a corrupt one: it is in the last batch of a segment that was not sealed. A batch that a power loss
+	 * cut short, and nobody was answered for, looks the same.
+	 */
+	bool		 maybe_torn;
 };
 
 struct scan {
@@ -43,7 +48,7 @@ struct scan {
 	size_t		 mapped;
 	uint64_t	 base, limit, pos, sure, nonce;
 	uint32_t	 segment;
-	bool		 sealed;
+	bool		 sealed, no_more;	/* no_more: no frame behind `sure` */
 };
 
 /*
