@@ -98,7 +98,7 @@ on_unix_connect(void *arg, struct ipc *ipc, const struct ipc_unix_connect *msg, 
 	struct child *c = arg;
 
 	(void)fd;
-	if (!unix_connect_serve(ipc, msg))
+	if (!unix_connect_serve(c->master, ipc, msg))
 		log_warning(NULL, "%s %u asked for a connection that it may not have", role_name(c->role), c->slot);
 }
 

@@ -25,7 +25,7 @@ static const char zone[] =
     "*.wild.test. MX 5 mx1.example.test.\n"
     "null.test. MX 0 .\n"
     "text.test. TXT \"nothing else\"\n"
-    "1.0.0.127.in-addr.arpa. PTR here.test.\n";
+    "8.8.8.8.in-addr.arpa. PTR here.test.\n";
 
 static int
 file_of(const char *text)
@@ -86,7 +86,7 @@ local_zone(void **state)
 		{ "null.test", DNS_MX, DNS_FOUND, "0 " },
 		{ "mx1.example.test", DNS_A, DNS_FOUND, "0 127.0.0.2" },
 		{ "mx1.example.test", DNS_AAAA, DNS_FOUND, "0 ::1" },
-		{ "1.0.0.127.in-addr.arpa", DNS_PTR, DNS_FOUND, "0 here.test" },
+		{ "8.8.8.8.in-addr.arpa", DNS_PTR, DNS_FOUND, "0 here.test" },
 		{ "mx2.example.test", DNS_AAAA, DNS_NODATA,
 		    FAILED("mx2.example.test", "AAAA", "Host found but no data record of requested type") },
 		{ "text.test", DNS_MX, DNS_NODATA,

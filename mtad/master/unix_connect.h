@@ -1,0 +1,18 @@
+/*
+ * Connections to Unix-domain services of transports, made for the send role, which opens no path.
+ */
+#ifndef MASTER_UNIX_CONNECT_H
+#define MASTER_UNIX_CONNECT_H
+
+#include <stdbool.h>
+
+#include "base/ipc.h"
+#include "master/master.h"
+
+/*
+ * Answers with unix_connected. A relative path is one below queue_directory; an absolute one must be named in main.cf or master.cf ("unix:PATH"). False
+ * where the path is neither: that was answered too.
+ */
+bool	unix_connect_serve(const struct master *, struct ipc *, const struct ipc_unix_connect *);
+
+#endif

@@ -1,0 +1,355 @@
+#include "net/dns.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <unbound.h>
+#include <unbound-event.h>
+
+#include "base/clock.h"
+#include "base/loop.h"
+#include "base/mem.h"
+#include "net/dns_hosts.h"
+#include "net/dns_setup.h"
+
+#define ITEMS_MAX	100	/* records of one answer, as Postfix limits them */
+#define HOSTS_FILE_MAX	((size_t)8 << 20)
+#define CLASS_IN	1
+#define SEC_BOGUS	1	/* libunbound hands the answer out all the same */
+
+struct dns {
+	struct ub_ctx	*ctx;
+	struct hosts	*hosts;
+	int64_t		 timeout;
+};
+
+struct dns_query {
+	struct dns	*dns;
+	dns_fn		*fn;
+	void		*arg;
+	char		*name;
+	enum dns_type	 type;
+	int		 id;
+	bool		 in_call;	/* dns_lookup has not returned yet */
+	bool		 answered;
+	struct loop_timer timer;
+};
+
+const char *
+dns_type_name(enum dns_type type)
+{
+	switch (type) {
+	case DNS_A:
+		return "A";
+	case DNS_CNAME:
+		return "CNAME";
+	case DNS_PTR:
+		return "PTR";
+	case DNS_MX:
+		return "MX";
+	case DNS_TXT:
+		return "TXT";
+	case DNS_AAAA:
+		return "AAAA";
+	}
+	return "?";
+}
+
+/* -- making it ------------------------------------------------------------------------ */
+
+static int
+memory_file(const char *name, struct span text, struct err *err)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC);
+
+	if (fd >= 0 && (text.len == 0 || write(fd, text.ptr, text.len) == (ssize_t)text.len) &&
+	    lseek(fd, 0, SEEK_SET) == 0)
+		return fd;
+	err_sys(err, "%s", name);
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+/* libunbound reads files by name only, and only at its first work: both here, before the rights are dropped. */
+static bool
+configure(struct dns *dns, const struct dns_config *config, struct err *err)
+{
+	struct buf text = BUF_INIT(0), zone = BUF_INIT(0);
+	char path[40];
+	int conf_fd = -1, zone_fd = -1, rc = 0;
+	bool ok = false;
+
+	if (config->zone >= 0) {
+		if (!dns_setup_zone(config->zone, &zone, err) ||
+		    (zone_fd = memory_file("dns-zone", buf_view(&zone), err)) < 0) {
+			err_prefix(err, "mtad_dns_zone");
+			goto out;
+		}
+	}
+	if (!dns_setup_config(config, zone_fd, &text, err) ||
+	    (conf_fd = memory_file("dns-config", buf_view(&text), err)) < 0)
+		goto out;
+	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", conf_fd);
+	if ((rc = ub_ctx_config(dns->ctx, path)) == 0)
+		rc = ub_ctx_zone_add(dns->ctx, "finalised.invalid.", "static");
+	ok = rc == 0;
+	if (!ok)
+		err_set(err, ERR_SYS, "DNS resolver: %s", ub_strerror(rc));
+out:
+	buf_clear(&text);
+	buf_clear(&zone);
+	if (conf_fd >= 0)
+		close(conf_fd);
+	if (zone_fd >= 0)
+		close(zone_fd);
+	return ok;
+}
+
+static void
+read_hosts(struct dns *dns, int fd)
+{
+	struct buf text = BUF_INIT(HOSTS_FILE_MAX + (128 << 10));
+
+	if (fd >= 0 && !dns_setup_read(fd, HOSTS_FILE_MAX, &text, NULL))
+		buf_reset(&text);
+	dns->hosts = hosts_new(buf_view(&text));
+	buf_clear(&text);
+}
+
+struct dns *
+dns_new(const struct dns_config *config, struct err *err)
+{
+	struct dns *dns;
+
+	MEM_NEW(dns);
+	dns->timeout = config->timeout;
+	dns->ctx = ub_ctx_create_event(loop_base());
+	if (dns->ctx == NULL) {
+		err_set(err, ERR_SYS, "DNS resolver: cannot be made");
+		free(dns);
+		return NULL;
+	}
+	ub_ctx_debugout(dns->ctx, NULL);
+	if (!configure(dns, config, err)) {
+		dns_free(dns);
+		return NULL;
+	}
+	read_hosts(dns, config->hosts);
+	return dns;
+}
+
+void
+dns_free(struct dns *dns)
+{
+	if (dns == NULL)
+		return;
+	ub_ctx_delete(dns->ctx);
+	hosts_free(dns->hosts);
+	free(dns);
+}
+
+size_t
+dns_hosts(const struct dns *dns, const char *name, struct net_addr *out, size_t max)
+{
+	size_t n = hosts_find(dns->hosts, span_str(name), out, max);
+
+	if (n == 0 && max >= 1 && span_caseeqs(span_str(name), "localhost")) {
+		net_addr_parse(SPAN("127.0.0.1"), 0, &out[n++]);
+		if (max >= 2)
+			net_addr_parse(SPAN("::1"), 0, &out[n++]);
+	}
+	return n;
+}
+
+/* -- answers -------------------------------------------------------------------------- */
+
+static void
+finish(struct dns_query *q, const struct dns_answer *answer)
+{
+	loop_timer_stop(&q->timer);
+	q->answered = true;
+	q->fn(q->arg, answer);
+	if (!q->in_call) {
+		free(q->name);
+		free(q);
+	}
+}
+
+static void
+finish_text(struct dns_query *q, enum dns_status status)
+{
+	static const char *const why[] = {
+		[DNS_NXDOMAIN] = "Host not found",
+		[DNS_NODATA] = "Host found but no data record of requested type",
+		[DNS_TEMPORARY] = "Host not found, try again",
+	};
+	char text[512];
+
+	if (status == DNS_INVALID)
+		(void)snprintf(text, sizeof text, "Name service error for %s: invalid host or domain name",
+		    q->name);
+	else
+		(void)snprintf(text, sizeof text,
+		    "Host or domain name not found. Name service error for name=%s type=%s: %s",
+		    q->name, dns_type_name(q->type), why[status]);
+	finish(q, &(struct dns_answer){ .status = status, .text = text });
+}
+
+static bool
+take_record(const struct dns_packet *p, const struct dns_record *r, struct dns_item *item)
+{
+	switch (r->type) {
+	case DNS_A:
+	case DNS_AAAA:
+		return r->data.len == (r->type == DNS_A ? 4u : 16u) &&
+		    net_addr_bytes(r->data.ptr, r->data.len, 0, &item->addr);
+	case DNS_MX:
+		return dns_record_mx(p, r, &item->preference, item->name);
+	case DNS_PTR:
+	case DNS_CNAME:
+		return dns_record_name(p, r, item->name);
+	default:
+		return false;
+	}
+}
+
+static int
+by_preference(const void *a, const void *b)
+{
+	const struct dns_item *x = a, *y = b;
+
+	return (x->preference > y->preference) - (x->preference < y->preference);
+}
+
+static void
+shuffle(struct dns_item *items, size_t n)
+{
+	for (; n > 1; n--) {
+		size_t other = (size_t)(clock_random() % n);
+		struct dns_item swap = items[n - 1];
+		items[n - 1] = items[other];
+		items[other] = swap;
+	}
+}
+
+static void
+take_answer(struct dns_query *q, struct dns_packet *p, bool secure)
+{
+	static struct dns_item items[ITEMS_MAX];	/* 30 KB; given out during one callback only */
+	static bool busy;
+	struct dns_item *list = busy ? mem_array(ITEMS_MAX, sizeof *list) : items;
+	bool was_busy = busy, any = false;
+	struct dns_record r;
+	size_t n = 0;
+
+	busy = true;
+	while (n < ITEMS_MAX && dns_packet_next(p, &r)) {
+		if (r.type != (unsigned)q->type || r.class != CLASS_IN)
+			continue;
+		any = true;
+		memset(&list[n], 0, sizeof list[n]);
+		if (take_record(p, &r, &list[n]))
+			n++;
+	}
+	if (n > 0) {
+		/* Shuffled first: a stable sort is not needed then, equal ones are in random order anyhow. */
+		if (q->type == DNS_MX) {
+			shuffle(list, n);
+			qsort(list, n, sizeof *list, by_preference);
+		}
+		finish(q, &(struct dns_answer){ .status = DNS_FOUND, .secure = secure, .items = list,
+		    .count = n });
+	} else {
+		finish_text(q, any || p->fault ? DNS_TEMPORARY : DNS_NODATA);
+	}
+	busy = was_busy;
+	if (list != items)
+		free(list);
+}
+
+static void
+on_answer(void *arg, int rc, void *packet, int len, int sec, char *why, int rate_limited)
+{
+	struct dns_query *q = arg;
+	struct dns_packet p;
+
+	(void)why;
+	(void)rate_limited;
+	if (rc != 0 || sec == SEC_BOGUS || len < 0 ||
+	    !dns_packet_open(&p, span_of(packet, (size_t)len)))
+		finish_text(q, DNS_TEMPORARY);
+	else if (p.rcode == 3)
+		finish_text(q, DNS_NXDOMAIN);
+	else if (p.rcode != 0)
+		finish_text(q, DNS_TEMPORARY);
+	else
+		take_answer(q, &p, sec == 2);
+}
+
+static void
+on_timeout(void *arg)
+{
+	struct dns_query *q = arg;
+
+	ub_cancel(q->dns->ctx, q->id);
+	finish_text(q, DNS_TEMPORARY);
+}
+
+static bool
+name_ok(const char *name)
+{
+	size_t label = 0, len = strlen(name);
+
+	if (len == 0 || len >= DNS_NAME)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)name[i];
+		if (c == '.') {
+			if (label == 0)
+				return false;
+			label = 0;
+		} else if (c >= 0x80 || !(isalnum(c) || c == '-' || c == '_' || c == '/') || ++label > 63) {
+			return false;
+		}
+	}
+	return true;
+}
+
+struct dns_query *
+dns_lookup(struct dns *dns, const char *name, enum dns_type type, dns_fn *fn, void *arg)
+{
+	struct dns_query *q;
+
+	MEM_NEW(q);
+	*q = (struct dns_query){ .dns = dns, .fn = fn, .arg = arg, .name = mem_str(name), .type = type,
+		.in_call = true };
+	loop_timer_init(&q->timer, on_timeout, q);
+	if (!name_ok(name))
+		finish_text(q, DNS_INVALID);
+	else if (ub_resolve_event(dns->ctx, name, (int)type, CLASS_IN, q, on_answer, &q->id) != 0 &&
+	    !q->answered)
+		finish_text(q, DNS_TEMPORARY);
+	q->in_call = false;
+	if (!q->answered) {
+		loop_timer_set(&q->timer, dns->timeout);
+		return q;
+	}
+	free(q->name);
+	free(q);
+	return NULL;
+}
+
+void
+dns_cancel(struct dns_query *q)
+{
+	if (q == NULL)
+		return;
+	loop_timer_stop(&q->timer);
+	ub_cancel(q->dns->ctx, q->id);
+	free(q->name);
+	free(q);
+}

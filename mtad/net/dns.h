@@ -1,0 +1,69 @@
+/*
+ * DNS lookups on the loop, through libunbound: one resolver with its cache a process. What it needs of files is read when
+ * it is made, so it works on after the rights are dropped.
+ */
+#ifndef NET_DNS_H
+#define NET_DNS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/span.h"
+#include "net/addr.h"
+#include "net/dns_packet.h"
+
+enum dns_status {
+	DNS_FOUND,
+	DNS_NXDOMAIN,	/* no such name */
+	DNS_NODATA,	/* the name has no such record */
+	DNS_TEMPORARY,	/* no answer: server failure, time-out, failed validation */
+	DNS_INVALID,	/* the name is none */
+};
+
+struct dns_item {
+	uint16_t	 preference;		/* MX */
+	char		 name[DNS_NAME];	/* MX, PTR, CNAME, lower case; "" is the root */
+	struct net_addr	 addr;			/* A, AAAA; port 0 */
+};
+
+struct dns_answer {
+	enum dns_status	 status;
+	bool		 secure;	/* validated by DNSSEC */
+	const char	*text;		/* for a status other than FOUND, as Postfix words it */
+	const struct dns_item *items;	/* MX: by preference, equal ones in random order */
+	size_t		 count;
+};
+
+/* The answer is valid during the call, which may come within dns_lookup itself. */
+typedef void	dns_fn(void *arg, const struct dns_answer *);
+
+/* All descriptors stay the caller's and are needed only for dns_new. */
+struct dns_config {
+	const char	*servers;	/* "ADDR[@PORT] ..."; empty: those of resolv_conf */
+	int		 resolv_conf;	/* -1 or no nameserver in it: full recursion from the root */
+	int		 zone;		/* a master file that is all there is: no server is asked. -1: none */
+	int		 hosts;		/* -1: none */
+	int		 anchor;	/* trust anchors for DNSSEC. -1: no validation */
+	int64_t		 timeout;	/* of one lookup */
+};
+
+struct dns;
+struct dns_query;
+
+/* On loop_base(). NULL with the err where a file or a server is bad. */
+struct dns *dns_new(const struct dns_config *, struct err *);
+void	dns_free(struct dns *);		/* after every query has ended */
+
+/* NULL where fn was called already. */
+struct dns_query *dns_lookup(struct dns *, const char *name, enum dns_type, dns_fn *, void *arg);
+/* fn will not be called any more. NULL is fine. */
+void	dns_cancel(struct dns_query *);
+
+/* The hosts file, and "localhost" in any case: addresses of the name, at most max. No DNS is asked. */
+size_t	dns_hosts(const struct dns *, const char *name, struct net_addr *, size_t max);
+
+/* "A", "MX" ... */
+const char *dns_type_name(enum dns_type);
+
+#endif
