@@ -19,7 +19,7 @@ static time_t
 seconds_of(int64_t wall)
 {
 	/* Towards the past, also before 1970. */
-	return (time_t)(wall >= 0 ? wall / SECOND : -((-wall + SECOND - 1) / SECOND));
+	return (time_t)(wall / SECOND - (wall % SECOND < 0));
 }
 
 /* A time that no calendar has (a year beyond int) counts as 1970. localtime_r reads no file once tzset has run. */

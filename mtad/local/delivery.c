@@ -1,0 +1,251 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/role.h"
+#include "local/private.h"
+#include "mail/delivery_log.h"
+#include "mail/dsn.h"
+
+#define PROGRESS_AFTER	SECOND
+#define TIME_LIMIT	(1000 * SECOND)		/* a child that hangs on a lock or a file server */
+#define CHILD_FDS	3			/* report, segment, spill: behind stdin, stdout, stderr */
+
+/* -- in the child ----------------------------------------------------------------------------- */
+
+/* Leaves the child with its three descriptors and nothing of the parent's. */
+static void
+keep_descriptors(int fds[CHILD_FDS])
+{
+	int high[CHILD_FDS], null = open("/dev/null", O_RDWR);
+	for (int i = 0; i < CHILD_FDS; i++)
+		high[i] = fds[i] < 0 ? -1 : fcntl(fds[i], F_DUPFD_CLOEXEC, 16);
+	for (int i = 0; i < 3; i++)
+		dup2(null, i);
+	for (int i = 0; i < CHILD_FDS; i++) {
+		if (high[i] >= 0)
+			dup2(high[i], 3 + i);
+		fds[i] = high[i] >= 0 ? 3 + i : -1;
+	}
+	close_range(3 + CHILD_FDS, ~0u, 0);
+	if (fds[CHILD_FDS - 1] < 0)
+		close(3 + CHILD_FDS - 1);
+}
+
+static void
+reset_signals(void)
+{
+	sigset_t none;
+	signal(SIGCHLD, SIG_DFL);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static noreturn void
+child_main(struct job *job, int report_fd)
+{
+	int fds[CHILD_FDS] = { report_fd, job->segment_fd, job->spill_fd };
+	struct report r;
+	setpgid(0, 0);
+	reset_signals();
+	keep_descriptors(fds);
+	umask(077);
+	job->segment_fd = fds[1];
+	job->spill_fd = fds[2];
+	if (job_run(job, fds[0], &r)) {
+		struct buf b = BUF_INIT(REPORT_MAX);
+		report_pack(&b, &r);
+		(void)!write(fds[0], b.ptr, b.len);
+	}
+	_exit(0);
+}
+
+/* -- in the parent ------------------------------------------------------------------------------ */
+
+void
+delivery_free(struct delivery *d)
+{
+	struct delivery **at = &d->local->deliveries;
+	while (*at != d)
+		at = &(*at)->next;
+	*at = d->next;
+	loop_timer_stop(&d->timer);
+	if (d->spill_fd >= 0)
+		close(d->spill_fd);
+	if (d->pipe >= 0)
+		close(d->pipe);
+	conf_unref(d->conf);
+	free(d->transport);
+	free(d->nexthop);
+	free(d->sender);
+	buf_clear(&d->recipients);
+	buf_clear(&d->outcomes);
+	free(d);
+}
+
+void
+delivery_send_result(struct delivery *d)
+{
+	struct ipc_result m = { .lease = d->lease, .id_usec = d->id.usec, .id_writer = d->id.writer, .last = 1,
+		.scope = d->scope, .outcomes = buf_view(&d->outcomes) };
+	ipc_send_result(d->local->queue, &m, -1);
+}
+
+static void
+log_delivery(const struct delivery *d, const struct report *r)
+{
+	struct buf line = BUF_INIT(16384);
+	char id[QID_TEXT];
+	struct delivery_log l = { .recipient = d->now.address, .relay = SPAN("local"), .arrival = d->arrival,
+		.active = d->active, .handoff = d->handoff, .done = clock_wall(), .dsn = span_str(r->dsn),
+		.status = r->status, .text = span_str(r->text) };
+	delivery_log_put(&line, &l);
+	log_info("local", "%s: %s", qid_text(d->id, id), line.ptr);
+	buf_clear(&line);
+}
+
+static void
+finish_recipient(struct delivery *d, struct report *r)
+{
+	struct local *l = d->local;
+	if (r->status == OUTCOME_BOUNCED && conf_bool(d->view, P_soft_bounce)) {
+		char dsn[DSN_TEXT];
+		r->status = OUTCOME_DEFERRED;
+		memcpy(r->dsn, dsn_with_class(span_str(r->dsn), '4', dsn), sizeof r->dsn);
+	}
+	struct outcome o = { .number = d->now.number, .status = r->status, .dsn = span_str(r->dsn),
+		.text = span_str(r->text), .relay = SPAN("local") };
+	outcome_pack(&d->outcomes, &o);
+	d->scope = r->scope;
+	log_delivery(d, r);
+	*(r->status == OUTCOME_SENT ? &l->sent : r->status == OUTCOME_DEFERRED ? &l->deferred : &l->bounced) += 1;
+}
+
+/* First after a second, for `why`; then when the time is up. */
+static void
+timer_fired(void *arg)
+{
+	struct delivery *d = arg;
+	if (!d->told) {
+		struct ipc_progress m = { .lease = d->lease, .stage = LEASE_FILE, .peer = d->now.address };
+		ipc_send_progress(d->local->queue, &m, -1);
+		d->told = true;
+		loop_timer_set(&d->timer, TIME_LIMIT - PROGRESS_AFTER);
+	} else if (d->pid > 0) {
+		kill(-d->pid, SIGKILL);
+	}
+}
+
+static pid_t
+fork_child(struct job *job, int report_fd)
+{
+	sigset_t all, before;
+	log_flush();		/* or the child would have the same lines to write */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
+	pid_t pid = fork();
+	if (pid == 0)
+		child_main(job, report_fd);
+	int error = errno;
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	errno = error;
+	return pid;
+}
+
+static bool
+start_child(struct delivery *d, struct report *r)
+{
+	struct segment *s = local_segment(d->local, d->loc.segment);
+	int ends[2];
+	if (s == NULL) {
+		report_set(r, OUTCOME_DEFERRED, SCOPE_MESSAGE, "4.3.0", "segment %u of the spool is not open here", d->loc.segment);
+		return false;
+	}
+	struct job job = { .view = d->view, .recipient = d->now.address, .sender = span_str(d->sender),
+		.hostname = role_hostname(), .now = clock_wall(), .segment_fd = s->fd, .nonce = s->nonce, .loc = d->loc,
+		.spill_fd = d->spill_fd };
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
+		report_set(r, OUTCOME_DEFERRED, SCOPE_RECIPIENT, "4.3.0", "local resources: %s", strerror(errno));
+		return false;
+	}
+	d->pid = fork_child(&job, ends[1]);
+	int error = errno;
+	close(ends[1]);
+	if (d->pid < 0) {
+		d->pid = 0;
+		close(ends[0]);
+		report_set(r, OUTCOME_DEFERRED, SCOPE_RECIPIENT, "4.3.0", "local resources: cannot start a process: %s", strerror(error));
+		return false;
+	}
+	d->pipe = ends[0];
+	d->local->running++;
+	d->told = false;
+	loop_timer_init(&d->timer, timer_fired, d);
+	loop_timer_set(&d->timer, PROGRESS_AFTER);
+	return true;
+}
+
+void
+delivery_next(struct delivery *d)
+{
+	struct report r;
+	while (recipient_next(&d->left, &d->now)) {
+		if (start_child(d, &r))
+			return;
+		finish_recipient(d, &r);
+	}
+	if (d->left.fault)
+		log_error("local", "the queue role sent a damaged list of recipients");
+	d->done = true;
+	delivery_send_result(d);
+	local_check_stop(d->local);
+}
+
+/* What the child said, or what its end says. */
+static void
+collect(struct delivery *d, int status, struct report *r)
+{
+	char bytes[REPORT_MAX];
+	ssize_t n = read(d->pipe, bytes, sizeof bytes);
+	close(d->pipe);
+	d->pipe = -1;
+	if (n > 0 && report_unpack(span_of(bytes, (size_t)n), r))
+		return;
+	if (WIFSIGNALED(status))
+		report_set(r, OUTCOME_DEFERRED, SCOPE_RECIPIENT, "4.3.0", "delivery process ended by signal %d%s", WTERMSIG(status),
+		    WTERMSIG(status) == SIGKILL ? " (time limit?)" : "");
+	else
+		report_set(r, OUTCOME_DEFERRED, SCOPE_RECIPIENT, "4.3.0", "delivery process gave no report");
+	log_warning("local", "user <%.*s>: %s", SPAN_ARG(d->now.address), r->text);
+}
+
+void
+delivery_reap(void *arg)
+{
+	struct local *l = arg;
+	int status;
+	pid_t pid;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		struct delivery *d = l->deliveries;
+		while (d != NULL && d->pid != pid)
+			d = d->next;
+		if (d == NULL)
+			continue;
+		struct report r;
+		d->pid = 0;
+		l->running--;
+		loop_timer_stop(&d->timer);
+		collect(d, status, &r);
+		finish_recipient(d, &r);
+		delivery_next(d);
+	}
+}

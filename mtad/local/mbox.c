@@ -1,0 +1,127 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "local/content.h"
+#include "local/lock.h"
+#include "local/mailbox.h"
+#include "mail/address.h"
+#include "mail/date.h"
+
+#define CONTEXT	"cannot update mailbox %.150s for user %.60s. "
+
+static bool
+fail(struct mbox *b, struct report *r, int error, const char *what)
+{
+	report_errno(r, error, CONTEXT "%s", b->path, b->user, what);
+	mbox_close(b);
+	return false;
+}
+
+static bool
+refuse(struct mbox *b, struct report *r, const char *why)
+{
+	report_set(r, OUTCOME_DEFERRED, SCOPE_RECIPIENT, "4.2.0", CONTEXT "destination %s", b->path, b->user, why);
+	mbox_close(b);
+	return false;
+}
+
+bool
+mbox_open(struct mbox *b, const struct view *v, const char *path, const char *user, uid_t owner, gid_t group,
+    bool check, struct report *r)
+{
+	struct stat st;
+	*b = (struct mbox){ .path = path, .user = user, .fd = -1 };
+	int n = snprintf(b->lock, sizeof b->lock, "%s.lock", path);
+	if (n < 0 || (size_t)n >= sizeof b->lock)
+		return fail(b, r, ENAMETOOLONG, "cannot open file");
+	if (lock_wanted(v, "dotlock")) {
+		if (!lock_dot(v, b->lock))
+			return fail(b, r, errno, errno == EAGAIN ? "unable to lock for exclusive access" :
+			    "unable to create lock file");
+		b->dotlock = true;
+	}
+	/* Made with O_EXCL, so that only a file that is ours to give gets a new owner. */
+	int flags = O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+	b->fd = open(path, flags | O_CREAT | O_EXCL, 0600);
+	if (b->fd >= 0) {
+		if (geteuid() == 0 && fchown(b->fd, owner, group) != 0)
+			return fail(b, r, errno, "cannot change the owner");
+	} else if (errno == EEXIST) {
+		b->fd = open(path, flags);
+	}
+	if (b->fd < 0)
+		return fail(b, r, errno, "cannot open file");
+	if (fstat(b->fd, &st) != 0)
+		return fail(b, r, errno, "cannot stat file");
+	if (!S_ISREG(st.st_mode))
+		return refuse(b, r, "is not a regular file");
+	if (st.st_nlink != 1)
+		return refuse(b, r, "has more than one hard link");
+	if (check && st.st_uid != owner)
+		return refuse(b, r, "is not owned by recipient");
+	if (!lock_file(v, b->fd))
+		return fail(b, r, errno, "unable to lock for exclusive access");
+	return true;
+}
+
+static void
+put_from_line(struct file_writer *w, const struct job *job)
+{
+	struct buf line = BUF_INIT(4 * ADDRESS_MAX);
+	char date[DATE_TEXT];
+	date_mbox(job->now, date);
+	buf_str(&line, "From ");
+	if (job->sender.len > 0)
+		address_quote(&line, job->sender);
+	else
+		buf_str(&line, "MAILER-DAEMON");
+	buf_printf(&line, "  %s\n", date);
+	file_writer_raw(w, buf_view(&line));
+	buf_clear(&line);
+}
+
+bool
+mbox_append(struct mbox *b, const struct job *job, const struct message *m, struct report *r)
+{
+	struct file_writer w;
+	off_t start = lseek(b->fd, 0, SEEK_END);
+	if (start < 0) {
+		report_errno(r, errno, CONTEXT "seek", b->path, b->user);
+		return false;
+	}
+	file_writer_init(&w, b->fd, (uint64_t)start, (uint64_t)conf_int(job->view, P_mailbox_size_limit));
+	put_from_line(&w, job);
+	w.quote = true;
+	content_put(&w, job, m);
+	file_writer_end(&w);
+	file_writer_raw(&w, SPAN("\n"));	/* the empty line between messages */
+	bool ok = file_writer_end(&w);
+	if (ok && fsync(b->fd) != 0) {
+		ok = false;
+		w.error = errno;
+	}
+	if (!ok) {
+		/* Half a message would run into the next one. */
+		if (ftruncate(b->fd, start) == 0)
+			(void)!fsync(b->fd);
+		report_errno(r, w.error, CONTEXT "error writing message", b->path, b->user);
+	} else {
+		report_set(r, OUTCOME_SENT, SCOPE_RECIPIENT, "2.0.0", "delivered to mailbox");
+	}
+	file_writer_clear(&w);
+	return ok;
+}
+
+void
+mbox_close(struct mbox *b)
+{
+	if (b->fd >= 0)
+		close(b->fd);
+	b->fd = -1;
+	if (b->dotlock)
+		unlink(b->lock);
+	b->dotlock = false;
+}
