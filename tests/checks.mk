@@ -40,7 +40,7 @@ cover: ## line coverage of the unit tests, a line a file
 
 # The scripted peer of the demo and the tests: one source a program, on mtad's own server grammar.
 DEMO	:= $(patsubst tests/demo/%.c,$B/tests/%,$(wildcard tests/demo/*.c))
-$B/tests/%: $B/tests/demo/%.o $(LAYER_A)
+$B/tests/%: $B/obj/tests/demo/%.o $(LAYER_A)
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LAYER_LIBS) $(LIBS)

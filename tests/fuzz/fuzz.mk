@@ -3,11 +3,11 @@ FUZZ_NAMES := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 FUZZ_TIME ?= 60
 FUZZ_RUNS ?= 1000000
 
-$B/fuzz/%_replay: $B/tests/fuzz/%_fuzz.o $B/tests/fuzz/replay.o $(LAYER_A)
+$B/fuzz/%_replay: $B/obj/tests/fuzz/%_fuzz.o $B/obj/tests/fuzz/replay.o $(LAYER_A)
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LAYER_LIBS) $(LIBS)
-$B/fuzz/%: $B/tests/fuzz/%_fuzz.o $(LAYER_A)
+$B/fuzz/%: $B/obj/tests/fuzz/%_fuzz.o $(LAYER_A)
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(LAYER_LIBS) $(LIBS)
