@@ -68,17 +68,25 @@ session_clear(struct session *s)
 
 /* -- the daemon's answers ------------------------------------------------- */
 
-static void
-show_row(struct session *s, const struct presenter *p, struct span row)
+static const struct presenter *
+presenter(const struct session *s, const struct request *req)
+{
+	return s->mailq ? &present_mailq : presenter_of(req->command);
+}
+
+void
+session_row(struct session *s, struct span row)
 {
 	struct display *d = &s->display;
 
 	d->rows++;
+	if (s->quiet)
+		return;
 	if (d->json) {
 		buf_span(&d->out, row);
 		buf_char(&d->out, '\n');
 	} else {
-		p->row(d, row);
+		presenter(s, d->request)->row(d, row);
 	}
 	if (d->out.len > FLUSH_AT)
 		display_flush(d);
@@ -86,7 +94,7 @@ show_row(struct session *s, const struct presenter *p, struct span row)
 
 /* Rows up to the end of the request; its status. */
 static int
-take_replies(struct session *s, const struct presenter *p, int64_t id)
+take_replies(struct session *s, int64_t id)
 {
 	for (;;) {
 		struct err err = { .kind = ERR_NONE };
@@ -106,7 +114,7 @@ take_replies(struct session *s, const struct presenter *p, int64_t id)
 				say_text(s, r.error);
 			return r.status;
 		}
-		show_row(s, p, r.row);
+		session_row(s, r.row);
 		if (s->display.failed)
 			return 75;
 	}
@@ -134,7 +142,7 @@ reach(struct session *s)
 }
 
 static int
-ask_daemon(struct session *s, const struct request *req, const struct presenter *p)
+ask_daemon(struct session *s, const struct request *req)
 {
 	struct err err = { .kind = ERR_NONE };
 	int64_t id;
@@ -143,7 +151,7 @@ ask_daemon(struct session *s, const struct request *req, const struct presenter 
 		session_say(s, "%s", err.text);
 		return 75;
 	}
-	return take_replies(s, p, id);
+	return take_replies(s, id);
 }
 
 static void
@@ -178,7 +186,7 @@ end_display(struct session *s, const struct presenter *p, int status)
 		status = 1;
 	}
 	display_flush(d);
-	if (note.len > 0)
+	if (note.len > 0 && !s->quiet)
 		fprintf(stderr, "%s\n", note.ptr);
 	buf_clear(&note);
 	if (!d->failed)
@@ -202,7 +210,7 @@ run_files(struct session *s, const struct request *req)
 static int
 run_asked(struct session *s, const struct request *req)
 {
-	const struct presenter *p = s->mailq ? &present_mailq : presenter_of(req->command);
+	const struct presenter *p = presenter(s, req);
 	int status;
 
 	if (!session_configure(s))
@@ -211,7 +219,7 @@ run_asked(struct session *s, const struct request *req)
 	if (status != 0 && status != 69)
 		return status;
 	begin_display(s, req, p);
-	status = status == 69 ? run_files(s, req) : ask_daemon(s, req, p);
+	status = status == 69 ? run_files(s, req) : ask_daemon(s, req);
 	return end_display(s, p, status);
 }
 

@@ -22,6 +22,7 @@ struct session {
 	size_t		 override_count;
 	bool		 readonly;
 	bool		 mailq;		/* present a queue as Postfix's mailq does */
+	bool		 quiet;		/* show nothing but errors */
 	struct conf	*conf;		/* session_configure */
 	struct ctl_client *client;
 	struct display	 display;
@@ -42,7 +43,10 @@ void	session_say(struct session *, const char *fmt, ...) __attribute__((format(p
 int	help_run(struct session *, const struct request *);
 void	help_short(struct display *);
 
-/* files.c: the queue as its files say, with the daemon down. Rows go to the same presenter. */
+/* One row, on its way to the presenter. */
+void	session_row(struct session *, struct span row);
+
+/* files.c: the queue as its files say, with the daemon down; by session_row. */
 int	files_run(struct session *, const struct request *);
 
 /* spool.c */
