@@ -60,7 +60,7 @@ err_prefix(struct err *err, const char *fmt, ...)
 	int n = vsnprintf(err->text, sizeof err->text, fmt, ap);
 	va_end(ap);
 	if (n >= 0 && (size_t)n < sizeof err->text)
-		(void)snprintf(err->text + n, sizeof err->text - (size_t)n, ": %s", old);
+		(void)snprintf(err->text + n, sizeof err->text - (size_t)n, ": %.*s", (int)sizeof err->text - n, old);
 }
 
 void
