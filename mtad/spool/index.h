@@ -27,7 +27,7 @@ enum rcpt_status { RCPT_WAITING, RCPT_DEFERRED, RCPT_SENT, RCPT_RELAYED, RCPT_EX
 enum rcpt_flag {
 	RCPT_INTENT	= 1,	/* a final notice about it is being made */
 	RCPT_SETTLED	= 2,	/* final, and nobody is to be told any more */
-	RCPT_FRESH	= 4,	/* its reply is in a record that is not written yet (memory only) */
+	RCPT_FORCED	= 4,	/* the scheduler's: somebody asked for an attempt now (memory only) */
 };
 
 struct entry_rcpt {
@@ -42,6 +42,7 @@ struct entry_rcpt {
 	uint8_t		 notify;	/* mail/outcome.h */
 	uint8_t		 flags;		/* enum rcpt_flag */
 	uint8_t		 place;		/* the scheduler's: what it waits for now (memory only) */
+	uint32_t	 dest;		/* the scheduler's: the destination it waits for (memory only) */
 };
 
 enum entry_flag {
@@ -51,6 +52,7 @@ enum entry_flag {
 	ENTRY_TRIED	= 8,	/* was deferred at least once */
 	ENTRY_DELAY_TOLD = 16,	/* the delay warning was asked for */
 	ENTRY_RUNNING	= 32,	/* in the active queue (memory only) */
+	ENTRY_FRESH	= 64,	/* the scheduler's: which heap its timer is in (memory only) */
 };
 
 /* A notice that was asked for and is not made yet. */
@@ -147,8 +149,8 @@ enum index_applied {
 };
 /* `at`: where its record is, segment 0 while that is not known (then index_written tells it). */
 enum index_applied index_apply(struct index *, struct entry *, const struct event *, struct loc at);
-/* The record with all of the entry's newest events is at this place. */
-void	index_written(struct entry *, struct loc);
+/* The record with these events (as event_pack put them) is at this place. */
+void	index_written(struct entry *, struct span events, struct loc);
 /* A whole record, in recovery: finds the entry, applies, removes. Records of unknown messages are of finished ones: fine. False: bad bytes. */
 bool	index_apply_record(struct index *, struct span payload, struct loc, struct err *);
 /* The scheduler's mark for the active queue. */

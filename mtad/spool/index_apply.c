@@ -20,8 +20,6 @@ rcpt_outcome(struct index *ix, struct entry *e, const struct outcome *o, const s
 		return;		/* told twice (a worker repeats what was not acknowledged): the first counts */
 	r->status = status_of[o->status];
 	r->reply = at;
-	if (at.segment == 0)
-		r->flags |= RCPT_FRESH;
 	if (r->attempts < UINT16_MAX && ev->attempt != 0)
 		r->attempts++;
 	cause_unref(ix, r->cause);
@@ -30,9 +28,11 @@ rcpt_outcome(struct index *ix, struct entry *e, const struct outcome *o, const s
 		r->next = ev->next;
 		r->cause = cause_ref(ix, o->text);
 		e->flags |= ENTRY_TRIED;
-	} else {
-		e->open--;
+		return;
 	}
+	e->open--;
+	if (o->status == OUTCOME_SENT && o->mta.len > 0)
+		r->flags |= RCPT_SETTLED;	/* that server promised to tell the sender itself (RFC 3461, 5.2.1) */
 }
 
 static void
@@ -225,14 +225,18 @@ index_apply(struct index *ix, struct entry *e, const struct event *ev, struct lo
 }
 
 void
-index_written(struct entry *e, struct loc at)
+index_written(struct entry *e, struct span events, struct loc at)
 {
+	struct event_reader r = { .left = { .left = events } };
+	struct event ev;
+
 	e->last = at;
-	for (uint32_t i = 0; i < e->rcpt_count; i++) {
-		if (!(e->rcpts[i].flags & RCPT_FRESH))
-			continue;
-		e->rcpts[i].flags = (uint8_t)(e->rcpts[i].flags & ~RCPT_FRESH);
-		e->rcpts[i].reply = at;
+	while (event_next(&r, &ev)) {
+		struct unpack u = { .left = ev.outcomes };
+		struct outcome o;
+		while (ev.outcomes.len > 0 && outcome_next(&u, &o))
+			if (o.number < e->rcpt_count)
+				e->rcpts[o.number].reply = at;
 	}
 }
 

@@ -166,11 +166,8 @@ index_restore(struct index *ix, struct entry *e, const struct event *ev, struct 
 	(void)get_state(ix, e, &u);
 	e->applied = applied;
 	while (outcome_next(&texts, &o))
-		if (o.number < e->rcpt_count) {
+		if (o.number < e->rcpt_count)
 			e->rcpts[o.number].reply = at;
-			if (at.segment == 0)
-				e->rcpts[o.number].flags |= RCPT_FRESH;
-		}
 }
 
 void

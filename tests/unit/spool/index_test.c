@@ -150,8 +150,13 @@ test_intent(void **state)
 	index_apply(&ix, e, &(struct event){ .kind = EVENT_NOTICE, .number = number + 1, .of = number,
 	    .other = id_of(7) }, (struct loc){ 0 });
 	assert_null(e->extra->intents);
-	assert_int_equal(e->rcpts[0].flags, RCPT_SETTLED | RCPT_FRESH);
-	index_written(e, (struct loc){ 9, 9, 9 });
+	assert_int_equal(e->rcpts[0].flags, RCPT_SETTLED);
+	struct buf out = BUF_INIT(0), rec = BUF_INIT(0);
+	outcome_pack(&out, &(struct outcome){ .number = 0 });
+	event_pack(&rec, &(struct event){ .kind = EVENT_OUTCOMES, .outcomes = buf_view(&out) });
+	index_written(e, buf_view(&rec), (struct loc){ 9, 9, 9 });
+	buf_clear(&out);
+	buf_clear(&rec);
 	assert_int_equal(e->rcpts[0].reply.segment, 9);
 	index_clear(&ix);
 }
@@ -171,7 +176,7 @@ test_code(void **state)
 	index_apply(&a, e, &(struct event){ .kind = EVENT_INTENT, .number = 70, .notice = 1, .recipient = SPAN("x@y"),
 	    .numbers = SPAN("\2\0\0\0") }, (struct loc){ 0 });
 	simple(&a, e, EVENT_HOLD);
-	index_written(e, (struct loc){ 2, 3, 4 });
+	index_written(e, SPAN_NONE, (struct loc){ 2, 3, 4 });
 	index_encode(&a, e, &out);
 	struct unpack u = { .left = buf_view(&out) };
 	struct entry *copy = index_decode(&b, &u);
