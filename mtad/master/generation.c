@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "master/listen.h"
 #include "master/notify.h"
+#include "policy/policy.h"
 
 #define RELOAD_PATIENCE	(10 * SECOND)
 
@@ -23,7 +24,14 @@ bool
 generation_load(struct master *m, struct conf_problems *problems, struct conf **out)
 {
 	*out = conf_load(m->options.dir, m->options.overrides, m->options.override_count, problems);
-	return *out != NULL;
+	if (*out == NULL)
+		return false;
+	policy_check_conf(*out, problems);
+	if (problems->errors == 0)
+		return true;
+	conf_unref(*out);
+	*out = NULL;
+	return false;
 }
 
 /* -- the log ------------------------------------------------------------------------------------- */

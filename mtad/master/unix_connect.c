@@ -48,6 +48,17 @@ stays_below(struct span path)
 	return true;
 }
 
+/*
+ * The connection carries the master's uid, so a sender gone wrong must not get one to the control socket or to local submission: those are not in private/.
+ */
+static bool
+may_connect(const struct conf *conf, struct span path)
+{
+	if (span_starts(path, "/"))
+		return configured(conf, path);
+	return stays_below(path) && (span_starts(path, "private/") || configured(conf, path));
+}
+
 static int
 connect_path(const char *dir, struct span path)
 {
@@ -74,12 +85,11 @@ bool
 unix_connect_serve(const struct master *m, struct ipc *ipc, const struct ipc_unix_connect *msg)
 {
 	struct ipc_unix_connected answer = { .request = msg->request };
-	bool allowed = msg->path.len > 0 && !span_has(msg->path, '\0') && (span_starts(msg->path, "/") ?
-	    configured(m->conf, msg->path) : stays_below(msg->path));
+	bool allowed = msg->path.len > 0 && !span_has(msg->path, '\0') && may_connect(m->conf, msg->path);
 	int fd = -1;
 
 	if (!allowed)
-		answer.error = SPAN("not below queue_directory, and not named in main.cf or master.cf");
+		answer.error = SPAN("not below private in queue_directory, and not named in main.cf or master.cf");
 	else if ((fd = connect_path(m->instance.dir, msg->path)) < 0)
 		answer.error = span_str(strerror(errno));
 	ipc_send_unix_connected(ipc, &answer, fd);

@@ -10,7 +10,7 @@
 #include "master/master.h"
 
 /*
- * Answers with unix_connected. A relative path is one below queue_directory; an absolute one must be named in main.cf or master.cf ("unix:PATH"). False
+ * Answers with unix_connected. A relative path is one below queue_directory/private; any other must be named in main.cf or master.cf ("unix:PATH"). False
  * where the path is neither: that was answered too.
  */
 bool	unix_connect_serve(const struct master *, struct ipc *, const struct ipc_unix_connect *);
