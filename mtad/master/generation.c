@@ -86,6 +86,7 @@ log_to(struct master *m, struct err *err)
 	if (m->log_fd >= 0)
 		(void)close(m->log_fd);
 	m->log_fd = fd;
+	m->log_on_stderr = sink == LOG_SINK_STDERR;
 	return true;
 }
 

@@ -131,14 +131,27 @@ announce(struct master *m)
 	let_parent_go(m);
 }
 
+void
+master_give_up(struct master *m, int status, const char *why)
+{
+	log_error(NULL, "%s", why);
+	if (m->log_on_stderr)
+		log_flush();
+	else
+		fprintf(stderr, "mtad: fatal: %s\n", why);
+	stop_begin(m, status);
+}
+
 static void
 check_start(struct master *m)
 {
+	char text[100];
+
 	for (size_t i = 0; i < m->child_count; i++)
 		if (m->children[i].pid == 0) {
-			log_error(NULL, "%s %u ended before it was ready: giving up",
+			(void)snprintf(text, sizeof text, "%s %u ended before it was ready: giving up",
 			    role_name(m->children[i].role), m->children[i].slot);
-			stop_begin(m, EX_TEMPFAIL);
+			master_give_up(m, EX_TEMPFAIL, text);
 			return;
 		}
 	announce(m);

@@ -52,6 +52,7 @@ struct master {
 	int		 conf_fd;	/* the frozen configuration, sealed */
 	struct descs	 descs;
 	int		 log_fd;
+	bool		 log_on_stderr;
 	struct child	*children;
 	size_t		 child_count;
 	uint32_t	 receive_slots;
@@ -105,6 +106,8 @@ void	stop_progress(struct master *);
 /* -- master.c ------------------------------------------------------------------------------------------ */
 
 void	master_progress(struct master *);		/* a child became ready, or ended */
+/* During the start: says why to the log and to whoever started us, and ends what runs. */
+void	master_give_up(struct master *, int status, const char *why);
 int	master_main(int argc, char **argv);
 
 #endif

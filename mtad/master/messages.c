@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sysexits.h>
@@ -53,6 +54,19 @@ child_connect(struct child *c)
 			connect_pair(c, &m->children[i]);
 }
 
+/* It ends by itself after saying so. */
+static void
+cannot_start(struct child *c, struct span why)
+{
+	char text[400];
+
+	(void)snprintf(text, sizeof text, "%s %u: %.*s", role_name(c->role), c->slot, SPAN_ARG(why));
+	if (c->master->phase == PHASE_STARTING)
+		master_give_up(c->master, EX_CONFIG, text);
+	else
+		log_error(NULL, "%s", text);
+}
+
 static void
 on_ready(void *arg, struct ipc *ipc, const struct ipc_ready *msg, int fd)
 {
@@ -62,21 +76,18 @@ on_ready(void *arg, struct ipc *ipc, const struct ipc_ready *msg, int fd)
 	(void)ipc;
 	(void)fd;
 	c->generation = msg->generation;
-	if (msg->error.len > 0)
-		log_error(NULL, "%s %u: %.*s", role_name(c->role), c->slot, SPAN_ARG(msg->error));
 	if (c->state == CHILD_STARTING) {
 		if (msg->error.len > 0) {
-			if (m->phase == PHASE_STARTING)
-				stop_begin(m, EX_CONFIG);
-			return;			/* it ends by itself */
+			cannot_start(c, msg->error);
+			return;
 		}
 		child_connect(c);
 		c->state = CHILD_READY;
 		if (c->role == ROLE_RECEIVE)
 			maildrop_look(m->maildrop);
-		if (m->phase == PHASE_STOPPING)
-			ipc_send_stop(c->ipc, &(struct ipc_stop){ 0 }, -1);
 	}
+	if (msg->error.len > 0)
+		log_error(NULL, "%s %u: %.*s", role_name(c->role), c->slot, SPAN_ARG(msg->error));
 	master_progress(m);
 }
 
