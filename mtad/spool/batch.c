@@ -106,14 +106,14 @@ batch_add(struct batch *b, uint8_t type, uint32_t generation, const struct iovec
 }
 
 void
-batch_end(struct batch *b)
+batch_end(struct batch *b, uint64_t durable)
 {
 	unsigned char p[COMMIT_PAYLOAD];
 	struct commit c = {
-		.sequence = b->sequence,
 		.start = b->offset,
-		.length = b->len,
+		.length = (uint32_t)b->len,
 		.count = (uint32_t)b->count,
+		.durable = durable,
 	};
 	struct iovec iov = { p, sizeof p };
 

@@ -42,8 +42,8 @@ void	batch_begin(struct batch *, int fd, uint64_t nonce, uint64_t sequence, uint
 /* The parts become one record, `length` bytes together. */
 void	batch_add(struct batch *, uint8_t type, uint32_t generation, const struct iovec *, int n, uint32_t length,
 	    const struct batch_entry *);
-/* Appends the commit frame. */
-void	batch_end(struct batch *);
+/* Appends the commit frame. durable: what of the segment is synced now. */
+void	batch_end(struct batch *, uint64_t durable);
 /* Small enough to be kept for the next one. */
 bool	batch_reusable(const struct batch *);
 

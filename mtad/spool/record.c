@@ -68,10 +68,10 @@ record_data_ok(const void *payload, uint64_t nonce, uint64_t offset, const struc
 void
 commit_put(unsigned char p[COMMIT_PAYLOAD], const struct commit *c)
 {
-	num_put64(p, c->sequence);
-	num_put64(p + 8, c->start);
-	num_put64(p + 16, c->length);
-	num_put32(p + 24, c->count);
+	num_put64(p, c->start);
+	num_put32(p + 8, c->length);
+	num_put32(p + 12, c->count);
+	num_put64(p + 16, c->durable);
 }
 
 bool
@@ -81,7 +81,7 @@ commit_get(struct span s, struct commit *c)
 
 	if (s.len != COMMIT_PAYLOAD)
 		return false;
-	*c = (struct commit){ num_get64(p), num_get64(p + 8), num_get64(p + 16), num_get32(p + 24) };
+	*c = (struct commit){ num_get64(p), num_get32(p + 8), num_get32(p + 12), num_get64(p + 16) };
 	return true;
 }
 

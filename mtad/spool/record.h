@@ -71,12 +71,12 @@ bool	record_data_ok(const void *payload, uint64_t nonce, uint64_t offset, const 
 
 /* A commit frame's payload: what it covers. */
 struct commit {
-	uint64_t	 sequence;
 	uint64_t	 start;		/* offset of the batch's first record */
-	uint64_t	 length;	/* up to the frame */
+	uint32_t	 length;	/* up to the frame */
 	uint32_t	 count;		/* records, without the frame */
+	uint64_t	 durable;	/* what stands before was synced when this was written */
 };
-#define COMMIT_PAYLOAD	28u
+#define COMMIT_PAYLOAD	24u
 #define COMMIT_SPACE	64u
 
 void	commit_put(unsigned char p[COMMIT_PAYLOAD], const struct commit *);

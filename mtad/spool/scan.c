@@ -113,12 +113,11 @@ resync(const struct scan *s, uint64_t at, uint64_t limit)
 }
 
 static bool
-frame_ok(const struct scan *s, uint64_t at, const struct record_head *h)
+frame_ok(const struct scan *s, uint64_t at, const struct record_head *h, struct commit *c)
 {
 	const unsigned char *payload = s->bytes + (at - s->base) + RECORD_HEADER;
-	struct commit c;
 
-	return record_data_ok(payload, s->nonce, at, h) && commit_get(span_of(payload, h->length), &c);
+	return record_data_ok(payload, s->nonce, at, h) && commit_get(span_of(payload, h->length), c);
 }
 
 /* Goes ahead to the next valid commit frame: what is before it counts. */
@@ -127,13 +126,16 @@ find_commit(struct scan *s)
 {
 	uint64_t at = s->sure;
 	struct record_head h;
+	struct commit c;
 
 	if (s->no_more)
 		return false;
 	while ((at = resync(s, at, s->limit)) < s->limit) {
 		(void)head_at(s, at, s->limit, &h);
 		uint64_t next = at + record_space(h.length);
-		if (h.type == RECORD_COMMIT && frame_ok(s, at, &h)) {
+		if (h.type == RECORD_COMMIT && frame_ok(s, at, &h, &c)) {
+			if (c.durable > s->durable)
+				s->durable = c.durable;
 			s->sure = next;
 			s->torn = 0;
 			return true;
@@ -153,9 +155,11 @@ damaged(struct scan *s, struct scan_record *r, uint64_t next, uint32_t length, c
 	r->payload = span_of(s->bytes + (s->pos - s->base), length);
 	r->why = why;
 	s->corrupt++;
+	/* The frames that follow know how far it was synced; the last of them becomes the sure one, which changes nothing. */
+	while (!s->sealed && find_commit(s))
+		;
+	r->maybe_torn = !s->sealed && s->pos >= s->durable;
 	s->pos = next;
-	/* If another frame follows, this batch was answered; that frame becomes the sure one, which changes nothing. */
-	r->maybe_torn = !s->sealed && !find_commit(s);
 	return SCAN_CORRUPT;
 }
 
@@ -164,6 +168,7 @@ static enum scan_result
 take(struct scan *s, struct scan_record *r)
 {
 	struct record_head h;
+	struct commit c;
 
 	*r = (struct scan_record){ 0 };
 	if (!head_at(s, s->pos, s->sure, &h)) {
@@ -172,7 +177,7 @@ take(struct scan *s, struct scan_record *r)
 	}
 	uint64_t next = s->pos + record_space(h.length);
 	if (h.type == RECORD_COMMIT) {
-		if (frame_ok(s, s->pos, &h))
+		if (frame_ok(s, s->pos, &h, &c))
 			s->batches++;
 		else
 			s->bad_frames++;

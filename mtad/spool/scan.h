@@ -28,8 +28,8 @@ struct scan_record {
 	struct span	 payload;	/* lives until scan_close */
 	const char	*why;
 	/*
-	 * Of a corrupt one: it is in the last batch of a segment that was not sealed. A batch that a power loss
-	 * cut short, and nobody was answered for, looks the same.
+	 * Of a corrupt one: nothing says that it was ever synced. A batch that a power loss cut short, and
+	 * nobody was answered for, looks the same (of a journal: its last second).
 	 */
 	bool		 maybe_torn;
 };
@@ -46,7 +46,7 @@ struct scan {
 	/* The scan's own. */
 	unsigned char	*bytes;	/* of the segment from `base` on */
 	size_t		 mapped;
-	uint64_t	 base, limit, pos, sure, nonce;
+	uint64_t	 base, limit, pos, sure, durable, nonce;
 	uint32_t	 segment;
 	bool		 sealed, no_more;	/* no_more: no frame behind `sure` */
 };

@@ -209,7 +209,6 @@ void
 store_seal(struct store *st, uint32_t number, uint64_t end)
 {
 	struct kept *k = kept_get(&st->granted, number);
-	char name[STORE_NAME];
 
 	if (k == NULL || k->s.sealed)
 		return;
@@ -219,13 +218,7 @@ store_seal(struct store *st, uint32_t number, uint64_t end)
 		end = k->s.size;
 	k->s.sealed = true;
 	k->s.end = end;
-	store_segment_name(number, name);
-	int fd = fileops->openat(st->segments, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0);
-	if (fd < 0)
-		return;
-	/* Without the seal on the disk a recovery looks for the last commit frame: the same, but slower. */
-	(void)segment_seal_write(fd, k->s.nonce, end, NULL);
-	store_sync_later(st, fd);
+	store_write_seal(st, k);
 }
 
 void

@@ -85,7 +85,7 @@ int	store_fd(struct store *, uint32_t number, struct err *);
  * ready; ops->ready tells. The last two are kept: one for SEGMENT_JOURNAL or _COMPACT, the last for SEGMENT_COMPACT.
  */
 bool	store_grant(struct store *, const struct segment_grant *, struct store_segment *out, int *fd);
-/* Nobody writes to it any more: `end` bytes of it count (segment_done, or scan.end). Written at once, synced behind. */
+/* Nobody writes to it any more: `end` bytes of it count (segment_done, or scan.end). Written and synced by the helper. */
 void	store_seal(struct store *, uint32_t number, uint64_t end);
 
 /* A message came to live in the segment, or (count -1) left it. */

@@ -223,8 +223,9 @@ post_make(struct store *st, struct kept *k, uint32_t old)
 
 struct chore {
 	struct job	 job;
-	int		 dir, fd;
+	int		 dir;
 	char		 name[STORE_NAME];
+	uint64_t	 nonce, end;	/* of a seal */
 };
 
 static void
@@ -235,14 +236,22 @@ run_remove(struct job *j)
 	(void)fileops->unlinkat(c->dir, c->name);
 }
 
-/* A seal whose sync fails is found again by the scan: nothing depends on it. */
+/*
+ * The seal says that all before it counts, so that must be on the disk before it (of a killed process's lazy journal it may not be). Where
+ * anything fails, a recovery finds the end by the last commit frame: the same, but slower.
+ */
 static void
-run_sync(struct job *j)
+run_seal(struct job *j)
 {
 	struct chore *c = (struct chore *)j;
+	int fd = fileops->openat(c->dir, c->name, O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0);
 
-	(void)fileops->fdatasync(c->fd);
-	(void)fileops->close(c->fd);
+	if (fd < 0)
+		return;
+	(void)fileops->fdatasync(fd);
+	(void)segment_seal_write(fd, c->nonce, c->end, NULL);
+	(void)fileops->fdatasync(fd);
+	(void)fileops->close(fd);
 }
 
 static void
@@ -251,35 +260,46 @@ chore_done(struct job *j)
 	free(j);
 }
 
-static void
-post_chore(struct store *st, void (*run)(struct job *), int dir, int fd, const char *name)
+static struct chore *
+chore_new(void (*run)(struct job *), int dir, const char *name)
 {
 	struct chore *c;
 
 	MEM_NEW(c);
 	c->job = (struct job){ .run = run, .done = chore_done };
 	c->dir = dir;
-	c->fd = fd;
 	(void)snprintf(c->name, sizeof c->name, "%s", name);
+	return c;
+}
+
+static void
+post_chore(struct store *st, struct chore *c)
+{
 	if (st->jobs != NULL) {
 		jobs_post(st->jobs, &c->job);
 		return;
 	}
 	/* Recovery, before store_start: at once. */
-	run(&c->job);
+	c->job.run(&c->job);
 	free(c);
 }
 
 void
-store_sync_later(struct store *st, int fd)
+store_write_seal(struct store *st, const struct kept *k)
 {
-	post_chore(st, run_sync, -1, fd, "");
+	char name[STORE_NAME];
+
+	store_segment_name(k->s.number, name);
+	struct chore *c = chore_new(run_seal, st->segments, name);
+	c->nonce = k->s.nonce;
+	c->end = k->s.end;
+	post_chore(st, c);
 }
 
 void
 store_remove_later(struct store *st, int dir, const char *name)
 {
-	post_chore(st, run_remove, dir, -1, name);
+	post_chore(st, chore_new(run_remove, dir, name));
 }
 
 static uint32_t
@@ -303,7 +323,7 @@ store_recycle(struct store *st, struct kept *k)
 	}
 	free(k);
 	store_segment_name(number, name);
-	post_chore(st, run_remove, st->segments, -1, name);
+	store_remove_later(st, st->segments, name);
 }
 
 /* -- spill files -------------------------------------------------------------------------------------- */

@@ -81,7 +81,7 @@ void	kept_free(struct kept_list *);
 /* store_make.c: keeps as many ready as the configuration says. */
 void	store_refill(struct store *);
 void	store_recycle(struct store *, struct kept *);	/* takes it: recycled, or removed where enough are ready */
-void	store_sync_later(struct store *, int fd);	/* takes the descriptor */
+void	store_write_seal(struct store *, const struct kept *);
 void	store_remove_later(struct store *, int dir, const char *name);
 
 #define STORE_NAME	32

@@ -27,6 +27,8 @@ struct segment {
 	uint64_t	 nonce, size;
 	uint64_t	 at;		/* where the next batch begins */
 	uint64_t	 good;		/* where the last batch that was written well ends */
+	uint64_t	 durable;	/* where the last one that was synced ends */
+	uint64_t	 durable_soon;	/* the same once the sync under way has ended */
 	uint64_t	 sequence;
 	unsigned	 batches;	/* not done */
 	uint64_t	 unsynced;	/* lazy: order of the first batch written since the last sync began; 0: none */
@@ -263,7 +265,7 @@ close_fill(struct spool_writer *w)
 	w->fill = NULL;
 	struct segment *s = b->segment;
 	size_t before = b->len;
-	batch_end(b);
+	batch_end(b, s->durable);
 	w->pending += b->len - before;
 	s->at = b->offset + b->len;
 }
@@ -299,6 +301,8 @@ finish_first(struct spool_writer *w)
 	bool ok = !s->failed;
 	if (ok)
 		s->good = b->offset + b->len;
+	if (w->lazy == 0)
+		s->durable = s->good;
 	if (!w->freeing)
 		call_back(b, ok, s->number);
 	if (batch_reusable(b)) {
@@ -352,6 +356,7 @@ sync_next(struct spool_writer *w)
 		}
 		s->syncing = s->unsynced;
 		s->unsynced = 0;
+		s->durable_soon = s->good;
 		hand_over(w, NULL, s);
 	}
 	w->sync_now = w->sync_now && left;
@@ -426,6 +431,8 @@ on_done(void *arg, short what)
 		s->syncing = 0;
 		if (fault != 0)
 			segment_fail(w, s, "syncing", fault);
+		else
+			s->durable = s->durable_soon;
 	} else {
 		finish_first(w);
 	}
@@ -472,7 +479,7 @@ spool_writer_grant(struct spool_writer *w, uint32_t segment, uint64_t nonce, uin
 	s->fd = fd;
 	s->nonce = nonce;
 	s->size = size;
-	s->at = s->good = SEGMENT_DATA;
+	s->at = s->good = s->durable = SEGMENT_DATA;
 	while (*end != NULL)
 		end = &(*end)->next;
 	*end = s;

@@ -124,7 +124,7 @@ test_each_byte_flipped(void **state)
 	for (int sealed = 0; sealed < 2; sealed++) {
 		for (uint64_t at = SEGMENT_DATA; at < p.im.at; at++) {
 			int hurt = owner(&p, at);
-			bool last_frame = !sealed && at >= p.im.at - COMMIT_SPACE && at < p.im.at - COMMIT_SPACE + 60;
+			bool last_frame = !sealed && at >= p.im.at - COMMIT_SPACE && at < p.im.at - COMMIT_SPACE + RECORD_HEADER + COMMIT_PAYLOAD;
 			p.im.bytes[at] ^= 0x41;
 			look(&p, 0, sealed ? p.im.at : 0, &f);
 			p.im.bytes[at] ^= 0x41;
@@ -181,8 +181,8 @@ test_torn_tail(void **state)
 		memset(p.im.bytes + cut, 0, SIZE - cut);
 		look(&p, 0, 0, &f);
 		memcpy(p.im.bytes, keep, SIZE);
-		/* Of a commit frame's block the last four bytes are padding. */
-		while (whole < BATCHES && p.batch_end[whole + 1] - 4 <= cut)
+		/* Of a commit frame's block the last eight bytes are padding. */
+		while (whole < BATCHES && p.batch_end[whole + 1] - 8 <= cut)
 			whole++;
 		assert_int_equal(f.records, whole * EACH);
 		assert_int_equal(f.damaged, 0);

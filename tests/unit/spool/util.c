@@ -81,8 +81,10 @@ fill(struct buf *b, uint64_t n, size_t len)
 	uint64_t x = n * 77 + 1;
 
 	buf_reset(b);
+	char *p = buf_room(b, len);
 	for (size_t i = 0; i < len; i++)
-		buf_char(b, (char)next(&x));
+		p[i] = (char)next(&x);
+	buf_added(b, len);
 }
 
 void
@@ -161,7 +163,7 @@ image_batch(struct image *im, const struct span *payload, size_t n, uint64_t *of
 			offsets[i] = b->offset + b->len;
 		batch_add(b, RECORD_EVENT, 0, &iov, 1, (uint32_t)payload[i].len, &(struct batch_entry){ .sync_first = -1 });
 	}
-	batch_end(b);
+	batch_end(b, im->at);
 	assert_true(im->at + b->len <= im->size);
 	memcpy(im->bytes + im->at, b->bytes, b->len);
 	im->at += b->len;
