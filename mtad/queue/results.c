@@ -157,6 +157,8 @@ queue_result(struct queue *q, uint64_t lease, struct qid id, bool last, uint8_t 
 	buf_clear(&sifted);
 	if (l == NULL || last)
 		queue_finish(q, e);
+	else
+		queue_set_timer(q, e);
 }
 
 static void

@@ -201,6 +201,7 @@ cut_probe(struct queue *q, struct job *j)
 	for (uint32_t i = j->taken + most; i < j->count; i++)
 		dest_block(q, d, j->entry, j->rcpts[i]);
 	j->count = j->taken + most;
+	queue_set_timer(q, j->entry);
 }
 
 static struct dest *

@@ -221,7 +221,7 @@ world_mail(struct world *w, const char *sender, const char *to, uint32_t n)
 	char addr[128];
 
 	for (uint32_t i = 0; i < n; i++) {
-		(void)snprintf(addr, sizeof addr, strchr(to, '@') != NULL ? "%s" : "u%2$u@%1$s", to, i);
+		
 		if (strchr(to, '@') != NULL)
 			(void)snprintf(addr, sizeof addr, "%s", to);
 		else
