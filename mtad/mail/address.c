@@ -16,7 +16,7 @@ struct span
 address_domain(struct span a)
 {
 	size_t at = span_rfind(a, '@');
-	return at == a.len ? span_of(a.ptr + a.len, 0) : span_skip(a, at + 1);
+	return span_skip(a, at < a.len ? at + 1 : at);
 }
 
 bool
@@ -50,7 +50,7 @@ bool
 address_extension(struct span local, const char *delimiters, struct span *user, struct span *ext)
 {
 	*user = local;
-	*ext = span_of(local.ptr + local.len, 0);
+	*ext = span_skip(local, local.len);
 	if (*delimiters == '\0' || is_reserved(local))
 		return false;
 	for (size_t i = 1; i < local.len; i++) {

@@ -115,7 +115,8 @@ take_literal(struct parse *p)
 		return fail(p, "unbalanced \"[\"");
 	for (; p->pos < end; p->pos++) {
 		char c = p->in.ptr[p->pos];
-		if (c == '\\' || c == ' ' || (c == '[' && p->len > p->domain_at))
+		bool edge = p->pos == end - 1 || p->len == p->domain_at;
+		if (!edge && memchr("()<>[]@\\,;\" \t", c, 13) != NULL)
 			return fail(p, "bad character in address literal");
 		if (!put(p, c))
 			return false;

@@ -44,6 +44,7 @@ static const struct { const char *arg; unsigned flags; const char *address, *res
 	{ "<user@[192.0.2.1>", 0, NULL, "" },
 	{ "<user@[192.0.2.1]x>", 0, NULL, "" },
 	{ "<user@x[192.0.2.1]>", 0, NULL, "" },
+	{ "<user@[IPv6:e@1]>", 0, NULL, "" },
 	{ "<user@example.org.>", S, "user@example.org", "" },
 	{ "<user@.>", 0, NULL, "" },
 	{ "<user@example..org>", 0, NULL, "" },
