@@ -300,16 +300,27 @@ bool
 instance_open(struct instance *in, const struct conf *conf, bool privileged, struct err *err)
 {
 	*in = (struct instance){ .privileged = privileged, .dir_fd = -1, .spool_fd = -1, .maildrop_fd = -1, .lock_fd = -1 };
-	return find_accounts(in, conf, err) &&
-	    open_queue_directory(in, conf_str(conf_main(conf), P_queue_directory), err) &&
-	    open_places(in, err) && lock(in, err) && instance_write_pid(in, err);
+	if (find_accounts(in, conf, err) && open_queue_directory(in, conf_str(conf_main(conf), P_queue_directory), err) &&
+	    open_places(in, err) && lock(in, err) && instance_write_pid(in, err))
+		return true;
+	instance_close(in);
+	return false;
 }
 
 void
 instance_close(struct instance *in)
 {
-	(void)unlinkat(in->dir_fd, PID_FILE, 0);
-	(void)close(in->lock_fd);
+	const int fds[] = { in->lock_fd, in->maildrop_fd, in->spool_fd, in->dir_fd };
+
+	if (in->lock_fd >= 0)
+		(void)unlinkat(in->dir_fd, PID_FILE, 0);
+	for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
+		if (fds[i] >= 0)
+			(void)close(fds[i]);
+	free(in->dir);
+	free(in->empty);
+	free(in->maildrop);
+	*in = (struct instance){ .dir_fd = -1, .spool_fd = -1, .maildrop_fd = -1, .lock_fd = -1 };
 }
 
 /*

@@ -31,7 +31,7 @@ struct instance {
 bool	instance_open(struct instance *, const struct conf *, bool privileged, struct err *);
 /* The pid file names this process (again: the daemon is a child of what was started). */
 bool	instance_write_pid(struct instance *, struct err *);
-/* Removes the pid file. */
+/* Removes the pid file where it is ours, closes and frees. */
 void	instance_close(struct instance *);
 
 /* A number that rises with every call, over restarts too: the epoch of a process that makes queue IDs. */
