@@ -61,7 +61,7 @@ conf_unref(struct conf *c)
 	}
 	free(c->lines);
 	settings_clear(&c->settings);
-	for (size_t i = 0; i < sizeof c->host / sizeof *c->host; i++)
+	for (size_t i = 0; i < HOST_COUNT; i++)
 		setting_free(c->host[i]);
 	free_items(c);
 	free(c->main.values);
@@ -259,4 +259,10 @@ conf_line(const struct conf *c, struct span name)
 {
 	const struct setting *s = map_get(&c->settings, name);
 	return s == NULL ? 0 : s->line;
+}
+
+const char *
+conf_addresses(const struct conf *c)
+{
+	return c->host[HOST_ADDRESSES] == NULL ? "" : c->host[HOST_ADDRESSES]->value;
 }

@@ -103,6 +103,12 @@ bool	conf_transport_str(const struct conf *, const char *transport, const char *
  */
 bool	conf_file(const struct conf *, struct span path, struct span *data);
 
+/*
+ * The addresses of this machine on which mail is received, as inet_interfaces and inet_protocols say: "127.0.0.1 ::1 192.0.2.1". Found where the configuration
+ * was loaded.
+ */
+const char *conf_addresses(const struct conf *);
+
 /* Any name at all, catalogued or the site's own macro: the raw value and the expanded one; NULL where it is not set and has no default. */
 const char *conf_raw(const struct view *, struct span name);
 bool	conf_expanded(const struct view *, struct span name, struct buf *, struct err *);

@@ -49,7 +49,7 @@ conf_freeze(const struct conf *c, struct buf *out)
 	pack_u32(out, FORMAT);
 	pack_span(out, span_str(c->dir));
 	pack_settings(out, &c->settings);
-	for (size_t i = 0; i < sizeof c->host / sizeof *c->host; i++) {
+	for (size_t i = 0; i < HOST_COUNT; i++) {
 		pack_u8(out, c->host[i] != NULL);
 		pack_span(out, span_str(c->host[i] == NULL ? NULL : c->host[i]->value));
 	}
@@ -139,15 +139,13 @@ unpack_files(struct unpack *u, struct conf *c)
 static bool
 unpack_host(struct unpack *u, struct conf *c)
 {
-	static const char *const names[] = { "myhostname", "mydomain", "mynetworks" };
-
-	for (size_t i = 0; i < sizeof c->host / sizeof *c->host; i++) {
+	for (size_t i = 0; i < HOST_COUNT; i++) {
 		uint8_t there = unpack_u8(u);
 		struct span value = unpack_span(u);
 		if (u->fault || !is_text(value))
 			return false;
 		if (there)
-			c->host[i] = setting_new(span_str(names[i]), value, 0);
+			c->host[i] = setting_new(span_str(host_names[i]), value, 0);
 	}
 	return true;
 }

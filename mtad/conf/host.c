@@ -11,20 +11,20 @@
 #define LOCAL_DOMAIN	"localdomain"	/* where nothing better is known, as in Postfix */
 #define NETWORKS_MAX	200
 
-static const char *const names[] = { "myhostname", "mydomain", "mynetworks" };
-enum { HOST_NAME, HOST_DOMAIN, HOST_NETWORKS };
+/* The last is no parameter: no blank can stand in a name in main.cf. */
+const char *const host_names[HOST_COUNT] = { "myhostname", "mydomain", "mynetworks", "own addresses" };
 
 static bool
-is_set(const struct conf *c, int which)
+is_set(const struct conf *c, enum host_value which)
 {
-	return map_get(&c->settings, span_str(names[which])) != NULL;
+	return map_get(&c->settings, span_str(host_names[which])) != NULL;
 }
 
 static void
-set(struct conf *c, int which, struct span value)
+set(struct conf *c, enum host_value which, struct span value)
 {
 	setting_free(c->host[which]);
-	c->host[which] = setting_new(span_str(names[which]), value, 0);
+	c->host[which] = setting_new(span_str(host_names[which]), value, 0);
 }
 
 /* A value as it stands now; empty where it cannot be had, which is reported when all values are evaluated. */
@@ -118,45 +118,96 @@ put_network(struct buf *out, const struct ifaddrs *i, struct span style, bool v4
 	}
 }
 
+struct protocols {
+	bool		 v4, v6;
+};
+
+static struct protocols
+protocols_now(const struct conf *c, struct buf *b)
+{
+	value_now(c, "inet_protocols", b);
+	struct span text = buf_view(b);
+	bool all = span_caseeqs(text, "all") || span_has(text, ',') || span_has(text, ' ');
+	return (struct protocols){ all || span_caseeqs(text, "ipv4"), all || span_caseeqs(text, "ipv6") };
+}
+
 /* Loopback, and the networks of the interfaces in use as mynetworks_style says. */
 static void
-compute_networks(struct conf *c, struct buf *b)
+compute_networks(struct conf *c, const struct ifaddrs *list, struct protocols use, struct buf *b)
 {
-	struct buf out = BUF_INIT(16384), style = BUF_INIT(256);
-	struct ifaddrs *list = NULL;
+	struct buf out = BUF_INIT(65536);
+	int n = 0;
 
-	value_now(c, "mynetworks_style", &style);
-	value_now(c, "inet_protocols", b);
-	struct span protocols = buf_view(b);
-	bool all = span_caseeqs(protocols, "all") || span_has(protocols, ',') || span_has(protocols, ' ');
-	bool v4 = all || span_caseeqs(protocols, "ipv4"), v6 = all || span_caseeqs(protocols, "ipv6");
-	if (v4)
+	if (use.v4)
 		buf_str(&out, "127.0.0.0/8");
-	if (v6)
+	if (use.v6)
 		buf_str(&out, " [::1]/128");
 	value_now(c, "inet_interfaces", b);
-	if (span_caseeqs(buf_view(b), "all") && getifaddrs(&list) == 0) {
-		int n = 0;
-		for (const struct ifaddrs *i = list; i != NULL && n < NETWORKS_MAX; i = i->ifa_next, n++)
-			if (i->ifa_addr != NULL && (i->ifa_flags & IFF_UP) != 0)
-				put_network(&out, i, buf_view(&style), v4, v6);
-		freeifaddrs(list);
-	}
+	if (!span_caseeqs(buf_view(b), "all"))
+		list = NULL;
+	value_now(c, "mynetworks_style", b);
+	for (const struct ifaddrs *i = list; i != NULL && n < NETWORKS_MAX; i = i->ifa_next, n++)
+		if (i->ifa_addr != NULL && (i->ifa_flags & IFF_UP) != 0)
+			put_network(&out, i, buf_view(b), use.v4, use.v6);
 	set(c, HOST_NETWORKS, span_trim(buf_view(&out)));
 	buf_clear(&out);
-	buf_clear(&style);
+}
+
+static void
+put_address(struct buf *out, const struct sockaddr *sa, struct protocols use)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	if (sa->sa_family == AF_INET && use.v4)
+		buf_printf(out, "%s ", inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)sa)->sin_addr, text,
+		    sizeof text));
+	if (sa->sa_family == AF_INET6 && use.v6)
+		buf_printf(out, "%s ", inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr,
+		    text, sizeof text));
+}
+
+/* Names among inet_interfaces are not looked up: an address that is listed, loopback-only, or all. */
+static void
+compute_addresses(struct conf *c, const struct ifaddrs *list, struct protocols use, struct buf *b)
+{
+	struct buf out = BUF_INIT(65536);
+	struct span rest, word;
+	int n = 0;
+
+	value_now(c, "inet_interfaces", b);
+	rest = buf_view(b);
+	while (span_word(&rest, CONF_LIST_SEPS, &word)) {
+		bool all = span_caseeqs(word, "all");
+		if (!all && !span_caseeqs(word, "loopback-only") && !span_caseeqs(word, "localhost")) {
+			if (word.ptr[0] == '[')
+				word = span_of(word.ptr + 1, word.len - 1 - span_ends(word, "]"));
+			buf_printf(&out, "%.*s ", SPAN_ARG(word));
+			continue;
+		}
+		for (const struct ifaddrs *i = list; i != NULL && n < NETWORKS_MAX; i = i->ifa_next, n++)
+			if (i->ifa_addr != NULL && (all || (i->ifa_flags & IFF_LOOPBACK) != 0))
+				put_address(&out, i->ifa_addr, use);
+	}
+	set(c, HOST_ADDRESSES, span_trim(buf_view(&out)));
+	buf_clear(&out);
 }
 
 void
 host_compute(struct conf *c)
 {
 	struct buf b = BUF_INIT(CONF_VALUE_MAX);
+	struct ifaddrs *list = NULL;
 
 	if (!is_set(c, HOST_NAME))
 		compute_name(c, &b);
 	if (!is_set(c, HOST_DOMAIN))
 		compute_domain(c, &b);
+	if (getifaddrs(&list) != 0)
+		list = NULL;
+	struct protocols use = protocols_now(c, &b);
 	if (!is_set(c, HOST_NETWORKS))
-		compute_networks(c, &b);
+		compute_networks(c, list, use, &b);
+	compute_addresses(c, list, use, &b);
+	freeifaddrs(list);
 	buf_clear(&b);
 }

@@ -1,4 +1,4 @@
-#include "conf/private.h"
+#include "conf/lines.h"
 
 static bool
 is_blank(char c)

@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "conf/conf.h"
 #include "conf/expand.h"
+#include "conf/lines.h"
 
 /* name = value as read; both are one allocation's. */
 struct setting {
@@ -45,11 +46,15 @@ struct conf_file {
 	size_t		 len;
 };
 
+/* Defaults that the host gives, and its addresses (which are no parameter). */
+enum host_value { HOST_NAME, HOST_DOMAIN, HOST_NETWORKS, HOST_ADDRESSES, HOST_COUNT };
+extern const char *const host_names[HOST_COUNT];
+
 struct conf {
 	unsigned	 refs;
 	char		*dir;
 	struct map	 settings;	/* of struct setting */
-	struct setting	*host[3];	/* computed: myhostname, mydomain, mynetworks; may be NULL */
+	struct setting	*host[HOST_COUNT];	/* computed from the host; may be NULL */
 	struct view	 main;
 	struct line	**lines;
 	size_t		 line_count;
@@ -67,17 +72,6 @@ struct setting *setting_new(struct span name, struct span value, unsigned line);
 void	setting_free(struct setting *);
 struct span setting_key(const void *);
 void	settings_clear(struct map *);
-
-/*
- * One logical line: continued lines joined, comments and empty lines left out. `line` is where it begins.
- * False at the end. An indented line with nothing before it comes as it is, its first byte a space.
- */
-struct conf_lines {
-	struct span	 rest;
-	unsigned	 next;		/* start with 1 */
-	struct buf	 text;
-};
-bool	conf_lines_next(struct conf_lines *, struct span *text, unsigned *line);
 
 /* The value of a setting that is in no view: overrides first, then main.cf, computed, catalogue. */
 const char *view_raw(const struct view *, struct span name, const struct setting **where);

@@ -6,13 +6,6 @@
 #include "base/err.h"
 #include "base/mem.h"
 
-static enum param
-host_param(size_t i)
-{
-	static const enum param of[] = { P_myhostname, P_mydomain, P_mynetworks };
-	return of[i];
-}
-
 /* What a program knows of itself stands for its name in a value, as $service_name in Postfix's own master.cf. */
 static const char *
 own_name(const struct view *v, enum param p)
@@ -32,10 +25,10 @@ default_of(const struct view *v, enum param p)
 	const char *own = own_name(v, p);
 	if (own != NULL)
 		return own;
-	for (size_t i = 0; i < sizeof v->conf->host / sizeof *v->conf->host; i++)
-		if (host_param(i) == p && v->conf->host[i] != NULL)
-			return v->conf->host[i]->value;
-	return param_row(p)->def;
+	const struct setting *computed = p == P_myhostname ? v->conf->host[HOST_NAME] :
+	    p == P_mydomain ? v->conf->host[HOST_DOMAIN] :
+	    p == P_mynetworks ? v->conf->host[HOST_NETWORKS] : NULL;
+	return computed != NULL ? computed->value : param_row(p)->def;
 }
 
 const char *

@@ -61,7 +61,7 @@ enum policy_status { POLICY_DONE, POLICY_PENDING };
 
 struct policy;
 
-/* For a master.cf smtpd line's view. The router is borrowed and must be of the same conf. NULL with the err. */
+/* For a master.cf smtpd line's view. The router is borrowed and must be of the same conf. NULL with the err: "NAME: what is wrong", where NAME is a parameter. */
 struct policy *policy_new(const struct view *, const struct router *, struct err *);
 void	policy_free(struct policy *);
 

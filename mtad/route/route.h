@@ -47,7 +47,8 @@ void	route_clear(struct route *);
 struct router;
 
 /*
- * Compiled lists and tables of trivial-rewrite's view. Holds a reference on the conf. NULL with the err ("main.cf:12: relay_domains: ...").
+ * Compiled lists and tables of trivial-rewrite's view. Holds a reference on the conf. NULL with the err: "NAME: what is wrong",
+ * where NAME is a parameter.
  */
 struct router *router_new(struct conf *, struct err *);
 void	router_free(struct router *);
@@ -63,5 +64,8 @@ enum route_status route_resolve(const struct router *, struct facts *, struct sp
  * The empty address stays empty.
  */
 void	route_rewrite(const struct router *, struct span address, bool local, struct buf *out);
+
+/* Whether "192.0.2.1" is this machine, directly or through a proxy (inet_interfaces, proxy_interfaces). */
+bool	route_own_address(const struct router *, struct span address);
 
 #endif

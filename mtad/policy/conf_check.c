@@ -1,0 +1,64 @@
+/* What compiling the lists and tables finds, told by file and line. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/policy.h"
+
+/* The err's text begins with the parameter's name. */
+static void
+report(const struct conf *conf, const struct view *v, const struct err *err, struct conf_problems *problems)
+{
+	struct span text = span_str(err->text);
+	struct span name = span_head(text, span_find(text, ':'));
+	const struct service *s = view_service(v);
+	bool own = s != NULL && conf_raw(v, name) != conf_raw(conf_main(conf), name);
+	unsigned line = own ? s->line : conf_line(conf, name);
+	struct buf file = BUF_INIT(8192);
+
+	buf_printf(&file, "%s/%s", conf_dir(conf), own ? "master.cf" : "main.cf");
+	conf_problem_add(problems, PROBLEM_ERROR, file.over ? NULL : file.ptr, line, "%s", err->text);
+	buf_clear(&file);
+}
+
+/* A transport that master.cf has not: mail would wait for it. */
+static void
+check_transport(const struct conf *conf, enum param p, struct conf_problems *problems)
+{
+	struct span all = span_trim(span_str(conf_str(conf_program(conf, "trivial-rewrite"), p)));
+	struct span name = span_head(all, span_find(all, ':'));
+	struct buf file = BUF_INIT(8192);
+
+	if (conf_transport(conf, name) != NULL)
+		return;
+	buf_printf(&file, "%s/main.cf", conf_dir(conf));
+	conf_problem_add(problems, PROBLEM_WARNING, file.over ? NULL : file.ptr,
+	    conf_line(conf, span_str(param_row(p)->name)),
+	    "%s: master.cf has no service \"%.*s\"; mail for it will wait", param_row(p)->name, SPAN_ARG(name));
+	buf_clear(&file);
+}
+
+void
+policy_check_conf(struct conf *conf, struct conf_problems *problems)
+{
+	struct err err = { ERR_NONE, "" };
+	struct router *router = router_new(conf, &err);
+
+	if (router == NULL) {
+		report(conf, conf_main(conf), &err, problems);
+		return;
+	}
+	check_transport(conf, P_local_transport, problems);
+	check_transport(conf, P_relay_transport, problems);
+	check_transport(conf, P_virtual_transport, problems);
+	check_transport(conf, P_default_transport, problems);
+	for (size_t i = 0; i < conf_service_count(conf); i++) {
+		const struct service *s = conf_service(conf, i);
+		if (strcmp(s->command, "smtpd") != 0)
+			continue;
+		struct policy *p = policy_new(conf_view(conf, s), router, &err);
+		if (p == NULL)
+			report(conf, conf_view(conf, s), &err, problems);
+		policy_free(p);
+	}
+	router_free(router);
+}

@@ -1,0 +1,50 @@
+/*
+ * What the files of route/ share.
+ */
+#ifndef ROUTE_PRIVATE_H
+#define ROUTE_PRIVATE_H
+
+#include "route/route.h"
+#include "table/match_list.h"
+#include "table/network.h"
+#include "table/table.h"
+
+/* "transport:nexthop" as a parameter has it; nexthop empty where it is left out. */
+struct destination {
+	struct span	 transport, nexthop;
+};
+
+struct router {
+	struct conf	*conf;
+	const struct view *view;
+	struct match_list *local, *virtual_alias, *virtual_mailbox, *relay;
+	struct tables	 transport_maps;
+	bool		 transport_parents;	/* in transport_maps example.com stands for what is below it too */
+	struct ip	*own;			/* addresses of this machine */
+	size_t		 own_count;
+	struct destination local_to, virtual_to, relay_to, default_to;
+	struct span	 relayhost, myhostname, myorigin, mydomain, empty_recipient;
+	const char	*delimiters;
+	bool		 swap_bangpath, percent_hack, append_origin, append_domain, null_domain, numeric_domain, show_table;
+};
+
+/* An address at work: unquoted, of bounded length. */
+struct work {
+	char		 text[2048];
+	size_t		 len;
+	bool		 over;
+};
+void	work_set(struct work *, struct span);
+void	work_put(struct work *, struct span);
+struct span work_view(const struct work *);
+
+struct destination destination_of(const char *value);
+
+/* Standard form in the local context. */
+void	rewrite_local(const struct router *, struct work *);
+
+/* What transport_maps say. ABSENT, or FOUND with "transport:nexthop" in *value. */
+enum table_result transport_lookup(const struct router *, struct facts *, struct span address, struct span domain,
+    struct buf *value, struct err *);
+
+#endif

@@ -1,0 +1,137 @@
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "route/private.h"
+
+#define SEPS	"\t\r\n ,"
+
+struct destination
+destination_of(const char *value)
+{
+	struct span all = span_trim(span_str(value));
+	size_t colon = span_find(all, ':');
+	return (struct destination){ span_head(all, colon), span_skip(all, colon + 1) };
+}
+
+const char *
+route_class_name(enum route_class c)
+{
+	static const char *const names[] = { "local", "virtual alias", "virtual mailbox", "relay", "default" };
+	return names[c];
+}
+
+static bool
+fail(const char *name, struct err *err)
+{
+	err_prefix(err, "%s", name);
+	return false;
+}
+
+static bool
+open_list(struct router *r, enum param p, enum match_kind kind, struct match_list **list, struct err *err)
+{
+	const char *name = param_row(p)->name;
+	*list = match_list_new(r->conf, name, conf_str(r->view, p), kind, err);
+	return *list != NULL || fail(name, err);
+}
+
+/* The addresses in a list; words that are none (names) are passed over. */
+static void
+add_own(struct router *r, const char *list)
+{
+	struct span rest = span_str(list), word;
+
+	while (span_word(&rest, SEPS, &word)) {
+		struct ip ip;
+		if (word.ptr[0] == '[' && span_ends(word, "]"))
+			word = span_of(word.ptr + 1, word.len - 2);
+		if (!ip_parse(word, &ip))
+			continue;
+		r->own = mem_grow(r->own, r->own_count + 1, sizeof *r->own);
+		r->own[r->own_count++] = ip;
+	}
+}
+
+static bool
+in_parent_list(const struct view *v, const char *name)
+{
+	struct span rest = span_str(conf_str(v, P_parent_domain_matches_subdomains)), word;
+	while (span_word(&rest, SEPS, &word))
+		if (span_eqs(word, name))
+			return true;
+	return false;
+}
+
+static void
+take_values(struct router *r)
+{
+	const struct view *v = r->view;
+
+	r->local_to = destination_of(conf_str(v, P_local_transport));
+	r->virtual_to = destination_of(conf_str(v, P_virtual_transport));
+	r->relay_to = destination_of(conf_str(v, P_relay_transport));
+	r->default_to = destination_of(conf_str(v, P_default_transport));
+	r->relayhost = span_str(conf_str(v, P_relayhost));
+	r->myhostname = span_str(conf_str(v, P_myhostname));
+	r->myorigin = span_str(conf_str(v, P_myorigin));
+	r->mydomain = span_str(conf_str(v, P_mydomain));
+	r->empty_recipient = span_str(conf_str(v, P_empty_address_recipient));
+	r->delimiters = conf_str(v, P_recipient_delimiter);
+	r->swap_bangpath = conf_bool(v, P_swap_bangpath);
+	r->percent_hack = conf_bool(v, P_allow_percent_hack);
+	r->append_origin = conf_bool(v, P_append_at_myorigin);
+	r->append_domain = conf_bool(v, P_append_dot_mydomain);
+	r->null_domain = conf_bool(v, P_resolve_null_domain);
+	r->numeric_domain = conf_bool(v, P_resolve_numeric_domain);
+	r->show_table = conf_bool(v, P_show_user_unknown_table_name);
+	r->transport_parents = in_parent_list(v, "transport_maps");
+}
+
+static bool
+open_all(struct router *r, struct err *err)
+{
+	return open_list(r, P_mydestination, MATCH_STRING, &r->local, err) &&
+	    open_list(r, P_virtual_alias_domains, MATCH_STRING, &r->virtual_alias, err) &&
+	    open_list(r, P_virtual_mailbox_domains, MATCH_STRING, &r->virtual_mailbox, err) &&
+	    open_list(r, P_relay_domains, MATCH_DOMAIN, &r->relay, err) &&
+	    (tables_open(&r->transport_maps, r->conf, conf_str(r->view, P_transport_maps), err) ||
+	    fail("transport_maps", err));
+}
+
+struct router *
+router_new(struct conf *conf, struct err *err)
+{
+	struct router *r;
+
+	MEM_NEW(r);
+	r->conf = conf_ref(conf);
+	r->view = conf_program(conf, "trivial-rewrite");
+	take_values(r);
+	add_own(r, conf_addresses(conf));
+	add_own(r, conf_str(r->view, P_proxy_interfaces));
+	if (open_all(r, err))
+		return r;
+	router_free(r);
+	return NULL;
+}
+
+void
+router_free(struct router *r)
+{
+	if (r == NULL)
+		return;
+	match_list_free(r->local);
+	match_list_free(r->virtual_alias);
+	match_list_free(r->virtual_mailbox);
+	match_list_free(r->relay);
+	tables_clear(&r->transport_maps);
+	free(r->own);
+	conf_unref(r->conf);
+	free(r);
+}
+
+const struct view *
+router_view(const struct router *r)
+{
+	return r->view;
+}

@@ -1,0 +1,46 @@
+/* transport(5): user+ext@domain, user@domain, domain, .parent, ... , "*". */
+#include <string.h>
+
+#include "mail/address.h"
+#include "route/private.h"
+
+static enum table_result
+lookup_address(const struct router *r, struct facts *facts, struct span address, struct buf *value, struct err *err)
+{
+	struct span local, domain, user, ext;
+	struct work short_form;
+
+	enum table_result found = tables_get(&r->transport_maps, facts, address, value, err);
+	if (found != TABLE_ABSENT || !address_split(address, &local, &domain) ||
+	    !address_extension(local, r->delimiters, &user, &ext))
+		return found;
+	work_set(&short_form, user);
+	work_put(&short_form, SPAN("@"));
+	work_put(&short_form, domain);
+	return tables_get(&r->transport_maps, facts, work_view(&short_form), value, err);
+}
+
+static enum table_result
+lookup_domain(const struct router *r, struct facts *facts, struct span domain, struct buf *value, struct err *err)
+{
+	enum table_result found = tables_get(&r->transport_maps, facts, domain, value, err);
+
+	for (size_t at = 1; found == TABLE_ABSENT && at < domain.len; at++)
+		if (domain.ptr[at] == '.' && at + 1 < domain.len)
+			found = tables_get(&r->transport_maps, facts,
+			    span_skip(domain, r->transport_parents ? at + 1 : at), value, err);
+	return found;
+}
+
+enum table_result
+transport_lookup(const struct router *r, struct facts *facts, struct span address, struct span domain, struct buf *value,
+    struct err *err)
+{
+	enum table_result found = lookup_address(r, facts, address, value, err);
+
+	if (found == TABLE_ABSENT)
+		found = lookup_domain(r, facts, domain, value, err);
+	if (found == TABLE_ABSENT)
+		found = tables_get(&r->transport_maps, facts, SPAN("*"), value, err);
+	return found;
+}
