@@ -183,32 +183,6 @@ on_greeting(struct smtp_client *c)
 	return CLIENT_MORE;
 }
 
-static const struct { const char *name; uint32_t cap; } keywords[] = {
-	{ "PIPELINING", CAP_PIPELINING }, { "SIZE", CAP_SIZE }, { "8BITMIME", CAP_8BITMIME },
-	{ "DSN", CAP_DSN }, { "SMTPUTF8", CAP_SMTPUTF8 }, { "STARTTLS", CAP_STARTTLS },
-	{ "AUTH", CAP_AUTH }, { "CHUNKING", CAP_CHUNKING }, { "XFORWARD", CAP_XFORWARD },
-};
-
-static uint32_t
-keyword(struct span name)
-{
-	for (size_t i = 0; i < sizeof keywords / sizeof *keywords; i++)
-		if (span_caseeqs(name, keywords[i].name))
-			return keywords[i].cap;
-	return 0;
-}
-
-uint32_t
-smtp_client_keywords(struct span list)
-{
-	uint32_t caps = 0;
-	struct span word;
-
-	while (span_word(&list, " \t\r\n,", &word))
-		caps |= keyword(word);
-	return caps;
-}
-
 /* A line of the reply to EHLO: the first has the server's name, each further one a keyword. */
 static void
 hello_line(struct smtp_client *c, struct span line)
@@ -222,9 +196,9 @@ hello_line(struct smtp_client *c, struct span line)
 			c->caps |= CAP_MYSELF;
 		return;
 	}
-	uint32_t cap = keyword(word) & ~c->options->discard;
+	uint32_t cap = smtp_ehlo_keyword(word) & ~c->options->discard;
 	c->caps |= cap;
-	if (cap == CAP_SIZE && span_word(&rest, " \t\r", &word))
+	if (cap == EHLO_SIZE && span_word(&rest, " \t\r", &word))
 		num_u64(word, &c->size_limit);
 }
 
@@ -265,7 +239,7 @@ has_control(struct span s)
 static void
 judge_early(struct smtp_client *c, struct client_mail *m)
 {
-	if (m->utf8 && !(c->caps & CAP_SMTPUTF8))
+	if (m->utf8 && !(c->caps & EHLO_SMTPUTF8))
 		judge_rest(c, own_verdict("5.6.7", arena_printf(&c->texts,
 		    "SMTPUTF8 is required, but was not offered by host %s", c->peer)));
 	else if (c->size_limit > 0 && m->size > c->size_limit)
@@ -288,7 +262,7 @@ send_envelope(struct smtp_client *c)
 {
 	struct client_mail *m = c->mail;
 
-	c->pipelined = (c->caps & CAP_PIPELINING) != 0;
+	c->pipelined = (c->caps & EHLO_PIPELINING) != 0;
 	if (c->dirty) {
 		buf_str(&c->out, "RSET\r\n");
 		c->stage = CLIENT_RSET;

@@ -15,21 +15,11 @@
 
 #include "base/buf.h"
 #include "base/span.h"
+#include "smtp/ehlo.h"
 
-/* What the server offered. */
-enum client_cap {
-	CAP_ESMTP	= 1,
-	CAP_PIPELINING	= 2,
-	CAP_SIZE	= 4,
-	CAP_8BITMIME	= 8,
-	CAP_DSN		= 16,
-	CAP_SMTPUTF8	= 32,
-	CAP_STARTTLS	= 64,
-	CAP_AUTH	= 128,
-	CAP_CHUNKING	= 256,
-	CAP_XFORWARD	= 512,
-	CAP_MYSELF	= 1024,		/* it answered with our own host name */
-};
+/* Beside the keywords of smtp/ehlo.h, in what the server offered. */
+#define CAP_ESMTP	(1u << 30)	/* it took EHLO */
+#define CAP_MYSELF	(1u << 29)	/* it answered with our own host name */
 
 /* What the client waits for. */
 enum client_stage {
@@ -54,7 +44,7 @@ struct client_options {
 	bool		 skip_5xx_greeting;	/* a 5xx greeting is a temporary failure */
 	bool		 best_mx;	/* the peer is the best mail exchanger: our own name means a loop */
 	bool		 quote;		/* quote local parts that need it */
-	uint32_t	 discard;	/* capabilities to ignore */
+	uint32_t	 discard;	/* EHLO keywords to ignore */
 	uint32_t	 line_limit;	/* longer lines are broken; 0: no limit */
 	const char	*helo_name;
 	const char	*myhostname;
@@ -142,7 +132,5 @@ bool	smtp_client_usable(const struct smtp_client *);
 const struct client_verdict *smtp_client_failure(const struct smtp_client *);
 /* Whether the server has answered anything since the transaction began. */
 bool	smtp_client_answered(const struct smtp_client *);
-/* "EHLO keywords" by name, as in smtp_discard_ehlo_keywords, to capabilities. */
-uint32_t smtp_client_keywords(struct span list);
 
 #endif

@@ -47,13 +47,13 @@ client_send_mail(struct smtp_client *c)
 
 	buf_str(&c->out, "MAIL FROM:");
 	put_address(c, m->sender);
-	if (c->caps & CAP_SIZE)
+	if (c->caps & EHLO_SIZE)
 		buf_printf(&c->out, " SIZE=%" PRIu64, m->size);
-	if (m->eightbit && (c->caps & CAP_8BITMIME))
+	if (m->eightbit && (c->caps & EHLO_8BITMIME))
 		buf_str(&c->out, " BODY=8BITMIME");
 	if (m->utf8)
 		buf_str(&c->out, " SMTPUTF8");
-	if (c->caps & CAP_DSN) {
+	if (c->caps & EHLO_DSN) {
 		if (m->envid.len > 0) {
 			buf_str(&c->out, " ENVID=");
 			xtext_encode(&c->out, m->envid);
@@ -69,10 +69,12 @@ client_send_rcpt(struct smtp_client *c, const struct client_rcpt *rcpt)
 {
 	buf_str(&c->out, "RCPT TO:");
 	put_address(c, rcpt->address);
-	if (c->caps & CAP_DSN) {
+	if (c->caps & EHLO_DSN) {
 		if (rcpt->orcpt.len > 0) {
+			size_t from = c->out.len;
 			buf_str(&c->out, " ORCPT=");
 			dsn_orcpt_put(&c->out, rcpt->orcpt);
+			clean(&c->out, from);
 		}
 		if (rcpt->notify != NOTIFY_DEFAULT) {
 			buf_str(&c->out, " NOTIFY=");

@@ -1,0 +1,510 @@
+#include "send/core.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/role.h"
+
+static void handle(struct conn *, enum client_event);
+
+/* -- pools ------------------------------------------------------------------------------ */
+
+struct span
+pool_key(const void *item)
+{
+	const struct pool *p = item;
+
+	return span_of(p->key, p->key_len);
+}
+
+static struct span
+key_of(const struct delivery *d)
+{
+	/* take_data puts transport and next hop side by side, each with a NUL. */
+	return span_of(d->transport.ptr, d->transport.len + 1 + d->nexthop.len);
+}
+
+static struct pool *
+pool_of(struct delivery *d)
+{
+	struct span key = key_of(d);
+	struct pool *p = map_get(&d->send->pools, key);
+
+	if (p == NULL) {
+		MEM_NEW(p);
+		p->key = span_dup(key);
+		p->key_len = key.len;
+		map_add(&d->send->pools, p);
+	}
+	return p;
+}
+
+static void
+pool_leave(struct send *s, struct pool *p)
+{
+	if (--p->conns > 0)
+		return;
+	map_del(&s->pools, pool_key(p));
+	free(p->key);
+	free(p);
+}
+
+static void
+pool_take(struct conn *c)
+{
+	struct conn **at = &c->pool->idle;
+
+	while (*at != NULL && *at != c)
+		at = &(*at)->idle_next;
+	if (*at == c)
+		*at = c->idle_next;
+	c->idle_next = NULL;
+}
+
+/* The one that was used last: the others may run out. */
+struct conn *
+conn_take_idle(struct delivery *d)
+{
+	struct pool *p = map_get(&d->send->pools, key_of(d));
+	struct conn *c = p == NULL ? NULL : p->idle;
+
+	if (c == NULL)
+		return NULL;
+	pool_take(c);
+	c->state = CONN_OPEN;
+	c->uses++;
+	c->delivery = d;
+	d->send->reuses++;
+	return c;
+}
+
+/* -- life ---------------------------------------------------------------------------------- */
+
+bool
+conn_full(const struct send *s)
+{
+	return s->conn_count >= s->conn_max;
+}
+
+static void
+set_deadline(struct conn *c, int64_t within)
+{
+	c->deadline = within == 0 ? 0 : clock_mono() + within;
+}
+
+static char *
+join(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static char *
+join(const char *fmt, ...)
+{
+	struct buf b = BUF_INIT(4096);
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_vprintf(&b, fmt, ap);
+	va_end(ap);
+	return buf_take(&b);
+}
+
+static struct conn *
+conn_new(struct delivery *d)
+{
+	struct send *s = d->send;
+	struct conn *c;
+
+	MEM_NEW(c);
+	c->send = s;
+	c->settings = settings_ref(d->settings);
+	c->delivery = d;
+	c->pool = pool_of(d);
+	c->pool->conns++;
+	c->nexthop = span_dup(d->nexthop);
+	c->options = c->settings->client;
+	c->options.nexthop = c->nexthop;
+	c->io.fd = -1;
+	c->opened = clock_mono();
+	c->next = s->conns;
+	if (c->next != NULL)
+		c->next->prev = c;
+	s->conns = c;
+	s->conn_count++;
+	s->connects++;
+	send_start_sweep(s);
+	return c;
+}
+
+void
+conn_close(struct conn *c)
+{
+	struct send *s = c->send;
+
+	if (c->state == CONN_IDLE)
+		pool_take(c);
+	if (c->io.fd >= 0) {
+		loop_io_watch(&c->io, 0);
+		close(c->io.fd);
+	}
+	if (c->prev != NULL)
+		c->prev->next = c->next;
+	else
+		s->conns = c->next;
+	if (c->next != NULL)
+		c->next->prev = c->prev;
+	s->conn_count--;
+	if (s->backlog != NULL)
+		loop_defer(&s->unblock);
+	pool_leave(s, c->pool);
+	smtp_client_free(c->client);
+	settings_unref(c->settings);
+	free(c->host);
+	free(c->peer);
+	free(c->relay);
+	free(c->nexthop);
+	free(c);
+}
+
+/* -- bytes ------------------------------------------------------------------------------------ */
+
+static void
+lost(struct conn *c, enum client_loss how)
+{
+	handle(c, smtp_client_lost(c->client, how));
+}
+
+/* Writes what there is, and makes more while content is being sent. */
+static void
+flush(struct conn *c)
+{
+	struct buf *out = smtp_client_output(c->client);
+
+	for (;;) {
+		while (c->out_at < out->len) {
+			ssize_t n = send(c->io.fd, out->ptr + c->out_at, out->len - c->out_at, MSG_NOSIGNAL);
+			if (n > 0) {
+				c->out_at += (size_t)n;
+				if (smtp_client_stage(c->client) == CLIENT_BODY)
+					set_deadline(c, c->settings->stage_timeout[CLIENT_BODY]);
+				continue;
+			}
+			if (n < 0 && errno == EINTR)
+				continue;
+			if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+				loop_io_watch(&c->io, EV_READ | EV_WRITE);
+				return;
+			}
+			/* What the server said before it closed is worth more: the read side finds the end. */
+			buf_reset(out);
+			c->out_at = 0;
+			loop_io_watch(&c->io, EV_READ);
+			return;
+		}
+		buf_reset(out);
+		c->out_at = 0;
+		if (smtp_client_stage(c->client) != CLIENT_BODY) {
+			loop_io_watch(&c->io, EV_READ);
+			return;
+		}
+		enum client_event event = smtp_client_pump(c->client);
+		if (event != CLIENT_MORE) {
+			handle(c, event);
+			return;
+		}
+	}
+}
+
+static uint8_t
+lease_stage(enum client_stage stage)
+{
+	switch (stage) {
+	case CLIENT_GREETING:
+	case CLIENT_HELLO:
+		return LEASE_GREETING;
+	case CLIENT_BODY:
+		return LEASE_DATA;
+	case CLIENT_DOT:
+		return LEASE_END;
+	default:
+		return LEASE_ENVELOPE;
+	}
+}
+
+/* After each step of the dialogue; nothing of the connection may be touched after it, it may be gone. */
+static void
+handle(struct conn *c, enum client_event event)
+{
+	struct delivery *d = c->delivery;
+
+	switch (event) {
+	case CLIENT_MORE:
+		set_deadline(c, c->settings->stage_timeout[smtp_client_stage(c->client)]);
+		if (d != NULL)
+			delivery_stage(d, lease_stage(smtp_client_stage(c->client)));
+		flush(c);
+		break;
+	case CLIENT_GREETED:
+		if (smtp_client_caps(c->client) & CAP_MYSELF)
+			log_warning(c->settings->program, "host %s replied to HELO/EHLO with my own hostname %s",
+			    c->relay, c->options.myhostname);
+		if (d != NULL)
+			delivery_session_ready(d, c);
+		else
+			conn_release(c);
+		break;
+	case CLIENT_DONE:
+		c->delivery = NULL;
+		if (d != NULL)
+			delivery_transaction_done(d, c);
+		conn_release(c);
+		break;
+	case CLIENT_FAILED:
+		c->delivery = NULL;
+		if (d != NULL)
+			delivery_session_failed(d, c, smtp_client_failure(c->client));
+		conn_close(c);
+		break;
+	case CLIENT_ENDED:
+		conn_close(c);
+		break;
+	}
+}
+
+static void
+on_readable(struct conn *c)
+{
+	static char bytes[16 << 10];	/* one loop a process, and consumed before anything else reads */
+	ssize_t n = read(c->io.fd, bytes, sizeof bytes);
+
+	if (n > 0)
+		handle(c, smtp_client_input(c->client, span_of(bytes, (size_t)n)));
+	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		lost(c, LOST_CONNECTION);
+}
+
+static void
+begin_session(struct conn *c)
+{
+	int one = 1;
+
+	if (c->addr.len > 0)
+		(void)setsockopt(c->io.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	c->state = CONN_OPEN;
+	c->client = smtp_client_new(&c->options, c->peer);
+	set_deadline(c, c->settings->stage_timeout[CLIENT_GREETING]);
+	delivery_stage(c->delivery, LEASE_GREETING);
+	loop_io_watch(&c->io, EV_READ);
+}
+
+static void
+connect_failed(struct conn *c, const char *why)
+{
+	struct delivery *d = c->delivery;
+	char *where = c->relay;
+
+	c->relay = NULL;
+	conn_close(c);
+	if (d != NULL)
+		delivery_connect_failed(d, where, why);
+	free(where);
+}
+
+static void
+on_connected(struct conn *c)
+{
+	int error = 0;
+	socklen_t len = sizeof error;
+
+	if (getsockopt(c->io.fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+		error = errno;
+	if (error != 0)
+		connect_failed(c, strerror(error));
+	else
+		begin_session(c);
+}
+
+static void
+on_io(void *arg, short what)
+{
+	struct conn *c = arg;
+
+	if (c->state == CONN_CONNECTING)
+		on_connected(c);
+	else if (what & EV_READ)
+		on_readable(c);
+	else
+		flush(c);
+}
+
+/* -- connecting ---------------------------------------------------------------------------------- */
+
+static bool
+start_connect(struct conn *c)
+{
+	const struct net_addr *from = c->addr.sa.sa_family == AF_INET6 ? &c->settings->bind6 : &c->settings->bind4;
+	int fd = socket(c->addr.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return false;
+	loop_io_init(&c->io, fd, on_io, c);
+	if (from->len > 0 && bind(fd, &from->sa, from->len) < 0) {
+		char text[NET_ADDR_TEXT];
+		log_warning(c->settings->program, "bind %s: %s", net_addr_text(from, text), strerror(errno));
+	}
+	if (connect(fd, &c->addr.sa, c->addr.len) < 0 && errno != EINPROGRESS)
+		return false;
+	return true;
+}
+
+struct conn *
+conn_open(struct delivery *d, const struct target *t)
+{
+	struct conn *c = conn_new(d);
+	char text[NET_ADDR_TEXT];
+
+	c->addr = t->addr;
+	c->host = mem_str(t->host);
+	net_addr_text(&t->addr, text);
+	c->peer = join("%s[%s]", t->host, text);
+	c->relay = join("%s[%s]:%u", t->host, text, net_addr_port(&t->addr));
+	c->options.best_mx = t->best_mx;
+	c->state = CONN_CONNECTING;
+	if (!start_connect(c)) {
+		connect_failed(c, strerror(errno));
+		return NULL;
+	}
+	set_deadline(c, c->settings->connect_timeout);
+	loop_io_watch(&c->io, EV_WRITE);
+	return c;
+}
+
+struct conn *
+conn_open_unix(struct delivery *d, struct span path)
+{
+	struct conn *c = conn_new(d);
+	struct ipc_unix_connect m = { .request = ++d->send->unix_request, .path = path };
+
+	c->host = mem_str(c->options.myhostname);
+	c->peer = join("%s[%.*s]", c->host, SPAN_ARG(path));
+	c->relay = mem_str(c->peer);
+	c->alone = true;
+	c->request = m.request;
+	c->state = CONN_ASKED;
+	set_deadline(c, c->settings->connect_timeout);
+	ipc_send_unix_connect(role_master(), &m, -1);
+	return c;
+}
+
+void
+conn_unix_answer(struct send *s, uint64_t request, int fd, struct span error)
+{
+	struct conn *c = s->conns;
+	char text[200];
+
+	while (c != NULL && (c->state != CONN_ASKED || c->request != request))
+		c = c->next;
+	if (c == NULL) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	if (fd < 0) {
+		(void)snprintf(text, sizeof text, "%.*s", SPAN_ARG(error));
+		connect_failed(c, text);
+		return;
+	}
+	loop_io_init(&c->io, fd, on_io, c);
+	begin_session(c);
+}
+
+/* -- use and reuse ---------------------------------------------------------------------------------- */
+
+void
+conn_deliver(struct conn *c, struct client_mail *mail)
+{
+	handle(c, smtp_client_deliver(c->client, mail));
+}
+
+static void
+quit(struct conn *c)
+{
+	c->state = CONN_QUITTING;
+	if (smtp_client_stage(c->client) != CLIENT_READY || c->io.fd < 0) {
+		conn_close(c);
+		return;
+	}
+	smtp_client_quit(c->client);
+	set_deadline(c, c->settings->stage_timeout[CLIENT_QUIT]);
+	flush(c);
+	/* Whether it is answered changes nothing; the server closes after it. */
+	if (c->settings->skip_quit)
+		conn_close(c);
+}
+
+static bool
+may_keep(const struct conn *c, int64_t now)
+{
+	const struct settings *s = c->settings;
+
+	if (!smtp_client_usable(c->client) || c->send->stopping || s->conf != c->send->conf)
+		return false;
+	if (s->cache_time == 0 || (s->reuse_time > 0 && now - c->opened >= s->reuse_time))
+		return false;
+	return s->reuse_count == 0 || c->uses + 1 < s->reuse_count;
+}
+
+void
+conn_release(struct conn *c)
+{
+	int64_t now = clock_mono();
+
+	if (!may_keep(c, now)) {
+		quit(c);
+		return;
+	}
+	(void)smtp_client_output(c->client);
+	c->state = CONN_IDLE;
+	c->deadline = now + c->settings->cache_time;
+	c->idle_next = c->pool->idle;
+	c->pool->idle = c;
+}
+
+void
+conn_close_idle(struct send *s)
+{
+	for (struct conn *c = s->conns, *next; c != NULL; c = next) {
+		next = c->next;
+		if (c->state == CONN_IDLE) {
+			pool_take(c);
+			quit(c);
+		}
+	}
+}
+
+void
+conn_sweep(struct conn *c, int64_t now)
+{
+	if (c->deadline == 0 || now < c->deadline)
+		return;
+	switch (c->state) {
+	case CONN_ASKED:
+	case CONN_CONNECTING:
+		connect_failed(c, strerror(ETIMEDOUT));
+		break;
+	case CONN_IDLE:
+		pool_take(c);
+		quit(c);
+		break;
+	case CONN_QUITTING:
+		conn_close(c);
+		break;
+	case CONN_OPEN:
+		lost(c, LOST_TIME);
+		break;
+	}
+}

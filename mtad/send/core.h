@@ -1,0 +1,193 @@
+/*
+ * What the files of the send role share: deliveries (leases), connections, and the state that they hang on.
+ *
+ * A delivery asks for an idle connection to its next hop; without one it resolves the next hop and opens connections to its
+ * addresses in turn (delivery.c). A connection drives the SMTP client over a socket (conn.c) and tells its delivery what became of the
+ * transaction; then it is idle, and the next lease for that next hop takes it.
+ */
+#ifndef SEND_CORE_H
+#define SEND_CORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/ipc.h"
+#include "base/loop.h"
+#include "base/map.h"
+#include "mail/mime7.h"
+#include "mail/outcome.h"
+#include "mail/queue_id.h"
+#include "send/resolve.h"
+#include "send/settings.h"
+#include "smtp/client.h"
+#include "spool/message.h"
+
+struct conn;
+struct delivery;
+
+struct send {
+	struct conf	*conf;
+	struct dns	*dns;
+	struct ipc	*queue;
+	struct map	 settings, pools, segments, deliveries;
+	struct conn	*conns;
+	size_t		 conn_count, conn_max;
+	struct delivery	*backlog, *backlog_last;	/* waiting for conn_count to fall */
+	struct delivery	*spare;		/* finished ones, kept for their memory */
+	size_t		 spare_count;
+	size_t		 running;	/* deliveries that have no result yet */
+	struct loop_timer sweep;
+	bool		 sweeping;
+	struct loop_task unblock;	/* starts deliveries of the backlog */
+	bool		 stopping;
+	struct loop_timer deadline;	/* of the stop */
+	uint64_t	 unix_request;
+	uint64_t	 sent, deferred, bounced, connects, reuses;
+};
+
+/* -- deliveries ------------------------------------------------------------------------- */
+
+/* Content as the client pulls it: what is not in memory, or is converted on its way. */
+struct content {
+	struct mime7	*convert;
+	struct buf	 converted;
+	size_t		 given;		/* of converted */
+	struct span	 parts[2];	/* that go through the conversion */
+	unsigned	 part;
+	int		 spill;		/* -1: none, or all read */
+	uint64_t	 at, end;	/* in it */
+};
+
+void	content_begin(struct content *, struct client_content *, const struct message *, int spill, bool to_7bit);
+void	content_end(struct content *);
+
+struct delivery {
+	struct send	*send;
+	uint64_t	 lease;
+	struct qid	 id;
+	char		 id_text[QID_TEXT];
+	struct loc	 loc;
+	int64_t		 arrival, active;	/* wall */
+	int64_t		 handoff, connected;	/* wall */
+	uint32_t	 attempt;
+	int		 spill;
+	struct buf	 data;		/* holds the spans below */
+	struct span	 transport, nexthop, sender, recipients;
+
+	struct settings	*settings;
+	uint8_t		 stage;		/* enum lease_stage */
+	bool		 stage_told;
+	int64_t		 stage_since;	/* monotonic */
+
+	struct client_rcpt *rcpts;	/* that have no outcome yet */
+	uint32_t	*numbers;
+	size_t		 count, cap;
+	struct client_mail mail;
+	struct message	 message;
+	bool		 message_read;
+	struct content	 content;
+
+	struct span	 rest;		/* destinations not tried */
+	struct resolve	*resolve;
+	struct target	*targets;	/* with their hosts' names, in one block */
+	size_t		 target_count, target_at;
+	size_t		 sessions;
+	bool		 fallback_taken;
+	struct net_addr	 tried;		/* by an idle connection, before the targets were known */
+	struct trouble	 trouble;	/* the last one */
+	uint8_t		 trouble_scope;
+	bool		 fresh;		/* an idle connection was stale: no other one */
+	struct conn	*conn;
+
+	struct buf	 outcomes;
+	uint8_t		 scope;
+	bool		 some_sent;
+	bool		 finished;	/* a result was made; kept until acknowledged */
+	bool		 queued;	/* in the backlog */
+	struct delivery	*next;		/* backlog, spare */
+};
+
+struct span delivery_key(const void *item);
+struct delivery *delivery_new(struct send *, const struct ipc_deliver *, int fd);
+void	delivery_free(struct delivery *);	/* forgotten: acknowledged */
+void	delivery_begin(struct delivery *);
+void	delivery_stage(struct delivery *, uint8_t stage);
+void	delivery_tell_result(const struct delivery *);
+void	delivery_tell_held(const struct delivery *);
+/* Ends now; the recipients that are left share the finding. */
+void	delivery_fail(struct delivery *, uint8_t scope, const char *dsn, const char *text);
+
+/* From the connection. */
+void	delivery_connect_failed(struct delivery *, const char *where, const char *why);
+void	delivery_session_ready(struct delivery *, struct conn *);
+void	delivery_session_failed(struct delivery *, struct conn *, const struct client_verdict *);
+void	delivery_transaction_done(struct delivery *, struct conn *);
+
+/* outcome.c: one recipient's end, logged and packed; `conn` may be NULL. */
+void	delivery_outcome(struct delivery *, size_t rcpt, const struct client_verdict *, const struct conn *);
+
+/* -- connections -------------------------------------------------------------------------- */
+
+enum conn_state { CONN_ASKED, CONN_CONNECTING, CONN_OPEN, CONN_IDLE, CONN_QUITTING };
+
+/* Connections by transport and next hop. */
+struct pool {
+	char		*key;
+	size_t		 key_len;
+	struct conn	*idle;
+	size_t		 conns;
+};
+
+struct conn {
+	struct send	*send;
+	struct settings	*settings;
+	struct pool	*pool;
+	struct delivery	*delivery;
+	struct smtp_client *client;
+	struct client_options options;
+	struct loop_io	 io;
+	enum conn_state	 state;
+	size_t		 out_at;	/* of the client's output, written */
+	int64_t		 deadline;	/* monotonic; 0: none */
+	int64_t		 opened;
+	unsigned	 uses;		/* transactions before this one */
+	uint64_t	 request;	/* CONN_ASKED */
+	bool		 alone;		/* there was no other address to try */
+	struct net_addr	 addr;
+	char		*host;
+	char		*peer;		/* "host[addr]" */
+	char		*relay;		/* "host[addr]:port" */
+	char		*nexthop;
+	struct conn	*prev, *next;
+	struct conn	*idle_next;
+};
+
+struct span pool_key(const void *item);
+
+/* An idle connection for the delivery, or NULL. */
+struct conn *conn_take_idle(struct delivery *);
+/* Begins to connect; failures are told to the delivery, later. NULL with errno where it failed at once. */
+struct conn *conn_open(struct delivery *, const struct target *);
+/* By way of the master. */
+struct conn *conn_open_unix(struct delivery *, struct span path);
+void	conn_unix_answer(struct send *, uint64_t request, int fd, struct span error);
+void	conn_deliver(struct conn *, struct client_mail *);
+/* The delivery is done with it: idle, or closed. */
+void	conn_release(struct conn *);
+void	conn_close(struct conn *);
+void	conn_close_idle(struct send *);
+void	conn_sweep(struct conn *, int64_t now);
+bool	conn_full(const struct send *);
+
+/* -- segments (send.c) ----------------------------------------------------------------------- */
+
+struct segment {
+	uint32_t	 number;
+	uint64_t	 nonce;
+	int		 fd;
+};
+const struct segment *send_segment(const struct send *, uint32_t number);
+void	send_start_sweep(struct send *);
+void	send_maybe_stop(struct send *);
+
+#endif

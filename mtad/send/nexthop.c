@@ -1,0 +1,41 @@
+#include "send/resolve.h"
+
+#include "base/num.h"
+
+bool
+nexthop_parse(struct span s, const struct settings *settings, struct nexthop *out)
+{
+	struct nexthop n = { .port = settings->port, .mx = settings->use_mx };
+
+	if (span_starts(s, "unix:")) {
+		n.is_unix = true;
+		n.host = span_skip(s, 5);
+		*out = n;
+		return n.host.len > 0;
+	}
+	if (span_starts(s, "inet:"))
+		s = span_skip(s, 5);
+	struct span port = SPAN_NONE;
+	if (span_starts(s, "[")) {
+		size_t end = span_find(s, ']');
+		if (end == s.len)
+			return false;
+		n.host = span_head(span_skip(s, 1), end - 1);
+		n.mx = false;
+		port = span_skip(s, end + 1);
+		if (port.len > 0 && port.ptr[0] != ':')
+			return false;
+	} else {
+		n.host = span_head(s, span_find(s, ':'));
+		port = span_skip(s, n.host.len);
+		/* An IPv6 address without brackets: it is one where it has more than one colon. */
+		if (span_rfind(s, ':') != n.host.len) {
+			n.host = s;
+			port = SPAN_NONE;
+		}
+	}
+	if (port.len > 0 && !net_port(span_skip(port, 1), &n.port))
+		return false;
+	*out = n;
+	return n.host.len > 0;
+}

@@ -1,0 +1,61 @@
+#include "send/core.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "mail/delivery_log.h"
+
+static uint8_t
+status_of(const struct client_verdict *v, const struct conn *conn)
+{
+	switch (v->result) {
+	case CLIENT_SENT:
+		return conn->options.lmtp || (smtp_client_caps(conn->client) & EHLO_DSN) ?
+		    OUTCOME_SENT : OUTCOME_RELAYED;
+	case CLIENT_HARD:
+		return OUTCOME_BOUNCED;
+	default:
+		return OUTCOME_DEFERRED;
+	}
+}
+
+static void
+count(struct send *s, uint8_t status)
+{
+	if (status == OUTCOME_DEFERRED)
+		s->deferred++;
+	else if (status == OUTCOME_BOUNCED)
+		s->bounced++;
+	else
+		s->sent++;
+}
+
+void
+delivery_outcome(struct delivery *d, size_t i, const struct client_verdict *v, const struct conn *conn)
+{
+	static struct buf line = { .max = 64 << 10 }, diagnostic = { .max = 16 << 10 };
+	struct outcome o = { .number = d->numbers[i], .status = status_of(v, conn), .reply = v->code,
+		.dsn = v->dsn, .text = v->text, .relay = conn == NULL ? SPAN("none") : span_str(conn->relay) };
+
+	buf_reset(&line);
+	buf_reset(&diagnostic);
+	/* A host with "sent" promises its own notices; LMTP's is the final delivery. */
+	if (v->reply.len > 0 && (v->result != CLIENT_SENT || !conn->options.lmtp))
+		o.mta = span_str(conn->host);
+	if (v->reply.len > 0 && v->result != CLIENT_SENT) {
+		buf_str(&diagnostic, "smtp; ");
+		buf_span(&diagnostic, v->reply);
+		o.diagnostic = buf_view(&diagnostic);
+	}
+	outcome_pack(&d->outcomes, &o);
+	count(d->send, o.status);
+	d->some_sent = d->some_sent || v->result == CLIENT_SENT;
+
+	struct delivery_log log = { .recipient = d->rcpts[i].address, .relay = o.relay,
+		.reuse = conn == NULL ? 0 : conn->uses, .arrival = d->arrival, .active = d->active,
+		.handoff = d->handoff, .connected = d->connected, .done = clock_wall(), .dsn = v->dsn,
+		.status = o.status, .text = v->text };
+	buf_str(&line, d->id_text);
+	buf_str(&line, ": ");
+	delivery_log_put(&line, &log);
+	log_info(d->settings == NULL ? NULL : d->settings->program, "%s", line.ptr);
+}

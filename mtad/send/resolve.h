@@ -1,0 +1,54 @@
+/*
+ * From a next hop to the addresses to be tried, in their order: mail exchangers (RFC 5321 section 5.1), else
+ * the name's own addresses; null MX (RFC 7505); ourselves among them (RFC 5321 section 5.1, loops).
+ */
+#ifndef SEND_RESOLVE_H
+#define SEND_RESOLVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "net/addr.h"
+#include "net/dns.h"
+#include "send/settings.h"
+
+/* One destination: "host", "host:port", "[host]", "[host]:port", with or without "inet:"; "unix:path". */
+struct nexthop {
+	struct span	 host;		/* or the path */
+	uint16_t	 port;
+	bool		 is_unix;
+	bool		 mx;		/* look for mail exchangers */
+};
+/* False where the port is bad or there is no host. */
+bool	nexthop_parse(struct span, const struct settings *, struct nexthop *);
+
+struct target {
+	struct net_addr	 addr;		/* with the port */
+	const char	*host;		/* the result's */
+	uint16_t	 preference;
+	bool		 best_mx;	/* of the mail exchangers that are most preferred */
+};
+
+/* Of a failure. */
+struct trouble {
+	char		 dsn[8];
+	char		 text[512];
+};
+
+struct targets {
+	struct target	*list;
+	size_t		 count;
+	struct trouble	 trouble;	/* where there are none */
+	bool		 loop;		/* we are the best mail exchanger: no fallback */
+};
+
+/* The targets are valid during the call, which may come within resolve_start. */
+typedef void	resolve_fn(void *arg, const struct targets *);
+
+struct resolve;
+
+/* A TCP next hop. NULL where fn was called already. */
+struct resolve *resolve_start(struct dns *, struct settings *, const struct nexthop *, resolve_fn *, void *arg);
+void	resolve_cancel(struct resolve *);
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * What a transport (a master.cf line of smtp or lmtp) wants, taken once from its view: a generation's, shared by the deliveries and connections that
+ * began with it.
+ */
+#ifndef SEND_SETTINGS_H
+#define SEND_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/map.h"
+#include "conf/conf.h"
+#include "net/addr.h"
+#include "smtp/client.h"
+
+#define OWN_ADDRESSES	64	/* addresses of this machine that are compared with a mail exchanger's */
+
+enum prefer { PREFER_ANY, PREFER_IPV4, PREFER_IPV6 };
+
+struct settings {
+	char		*transport;
+	struct conf	*conf;
+	unsigned	 refs;
+	const char	*program;	/* for the log: "smtp" or "lmtp" */
+	struct client_options client;	/* nexthop and best_mx are the connection's */
+	int64_t		 connect_timeout;	/* 0: as long as the system tries */
+	int64_t		 stage_timeout[CLIENT_CLOSED + 1];
+	int64_t		 cache_time, reuse_time;
+	int64_t		 reuse_count;
+	size_t		 address_limit, session_limit;
+	uint16_t	 port;
+	struct net_addr	 bind4, bind6;
+	struct net_addr	 own[OWN_ADDRESSES];	/* a mail exchanger with one of them is this machine */
+	size_t		 own_count;
+	bool		 ipv4, ipv6;
+	enum prefer	 prefer;
+	bool		 randomize, balance;
+	bool		 use_mx;		/* DNS lookups for mail exchangers */
+	bool		 use_hosts;		/* the hosts file before the DNS */
+	bool		 use_dns;
+	bool		 ignore_mx_error, defer_no_address;
+	bool		 skip_quit;		/* close right after QUIT */
+	bool		 convert;		/* 8-bit content for servers without 8BITMIME */
+	const char	*fallback;
+};
+
+/* The settings of a transport, made when they are asked for first; NULL: no such service, or it is neither smtp nor lmtp. Counted: settings_unref. */
+struct settings *settings_get(struct map *, struct conf *, struct span transport);
+void	settings_unref(struct settings *);
+struct settings *settings_ref(struct settings *);
+/* A new generation: forgets all; those in use live on. */
+void	settings_forget(struct map *);
+struct span settings_key(const void *item);
+
+#endif
