@@ -18,7 +18,7 @@ static bool
 did(struct queue *q, struct entry *e, enum event_kind kind, struct span who, struct span text, int64_t next)
 {
 	uint64_t before = e->applied;
-	struct event ev = { .kind = (uint8_t)kind, .actor = who, .text = text, .next = next };
+	struct spool_event ev = { .kind = (uint8_t)kind, .actor = who, .text = text, .next = next };
 
 	(void)journal_add(q, e, &ev);
 	return e->applied != before;
@@ -156,6 +156,6 @@ queue_purge(struct queue *q, struct entry *e)
 		queue_set_timer(q, e);
 		return;
 	}
-	struct event ev = { .kind = EVENT_PURGE };
+	struct spool_event ev = { .kind = EVENT_PURGE };
 	(void)journal_add(q, e, &ev);
 }

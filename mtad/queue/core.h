@@ -249,7 +249,7 @@ void	queue_place(struct queue *, struct entry *, uint32_t rcpt, enum place, stru
 /* -- journal.c */
 typedef void waiter_fn(struct queue *, uint64_t a, uint64_t b);
 /* Applies the event to the entry at once and writes it at the end of the round. Fills time and number. True: the entry is gone. */
-bool	journal_add(struct queue *, struct entry *, struct event *);
+bool	journal_add(struct queue *, struct entry *, struct spool_event *);
 /* fn is called when all that was added for the entry is written (at once where nothing is pending). Before the journal_add of an end. */
 void	journal_wait(struct queue *, struct entry *, waiter_fn *, uint64_t a, uint64_t b);
 void	journal_flush(struct queue *);

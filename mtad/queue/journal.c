@@ -97,7 +97,7 @@ remove_entry(struct queue *q, struct entry *e)
 }
 
 bool
-journal_add(struct queue *q, struct entry *e, struct event *ev)
+journal_add(struct queue *q, struct entry *e, struct spool_event *ev)
 {
 	ev->number = q->index.last_event + 1;
 	ev->time = queue_wall(q, queue_now(q));

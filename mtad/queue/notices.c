@@ -66,7 +66,7 @@ notice_new(struct queue *q, const struct entry *e, uint64_t number)
 static void
 intend(struct queue *q, struct entry *e, enum notice_kind kind, struct span recipient, struct span numbers)
 {
-	struct event ev = { .kind = EVENT_INTENT, .notice = (uint8_t)kind, .recipient = recipient, .numbers = numbers,
+	struct spool_event ev = { .kind = EVENT_INTENT, .notice = (uint8_t)kind, .recipient = recipient, .numbers = numbers,
 		.scope = kind == NOTICE_DELAY };
 
 	(void)journal_add(q, e, &ev);
@@ -237,7 +237,7 @@ made(struct queue *q, struct entry *e, const struct entry_intent *in, struct qid
 	uint64_t number = in->number;
 
 	log_info("bounce", "%s: %s: %s", qid_text(e->id, id), made_text(in->kind), qid_text(other, new_id));
-	struct event ev = { .kind = EVENT_NOTICE, .of = number, .other = other };
+	struct spool_event ev = { .kind = EVENT_NOTICE, .of = number, .other = other };
 	(void)journal_add(q, e, &ev);
 	queue_finish(q, e);
 }

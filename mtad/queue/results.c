@@ -118,7 +118,7 @@ end_of_lease(struct queue *q, struct entry *e, struct lease *l)
 static void
 record(struct queue *q, struct entry *e, const struct lease *l, uint8_t scope, struct span outcomes)
 {
-	struct event ev = { .kind = EVENT_OUTCOMES, .attempt = l == NULL ? 1 : l->attempt, .scope = scope,
+	struct spool_event ev = { .kind = EVENT_OUTCOMES, .attempt = l == NULL ? 1 : l->attempt, .scope = scope,
 		.next = next_time(q, e), .outcomes = outcomes };
 
 	if (l != NULL) {
@@ -194,7 +194,7 @@ queue_outcome_here(struct queue *q, struct entry *e, const uint32_t *rcpts, uint
 		outcome_pack(&packed, &o);
 		log_here(q, e, rcpts[i], program, &o);
 	}
-	struct event ev = { .kind = EVENT_OUTCOMES, .scope = SCOPE_RECIPIENT, .next = next_time(q, e),
+	struct spool_event ev = { .kind = EVENT_OUTCOMES, .scope = SCOPE_RECIPIENT, .next = next_time(q, e),
 		.outcomes = buf_view(&packed) };
 	(void)journal_add(q, e, &ev);
 	settle_places(q, e, NULL, SCOPE_RECIPIENT, buf_view(&packed));
@@ -228,7 +228,7 @@ expire(struct queue *q, struct entry *e)
 	if (numbers.len > 0) {
 		log_info("qmgr", "%s: from=<%.*s>, status=expired, returned to sender", qid_text(e->id, id),
 		    SPAN_ARG(entry_sender(e)));
-		struct event ev = { .kind = EVENT_EXPIRED, .numbers = buf_view(&numbers) };
+		struct spool_event ev = { .kind = EVENT_EXPIRED, .numbers = buf_view(&numbers) };
 		(void)journal_add(q, e, &ev);
 		struct unpack u = { .left = buf_view(&numbers) };
 		while (unpack_more(&u))
@@ -257,7 +257,7 @@ queue_finish(struct queue *q, struct entry *e)
 			notices_delay(q, e);
 		if (e->open == 0 && !wanted && (e->extra == NULL || e->extra->intents == NULL)) {
 			log_info("qmgr", "%s: removed", qid_text(e->id, id));
-			struct event ev = { .kind = EVENT_END };
+			struct spool_event ev = { .kind = EVENT_END };
 			(void)journal_add(q, e, &ev);
 			return;
 		}

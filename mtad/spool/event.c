@@ -53,7 +53,7 @@ event_record_begin(struct buf *b, struct qid id, struct loc previous)
 }
 
 static uint16_t
-fields_of(const struct event *e)
+fields_of(const struct spool_event *e)
 {
 	int f = 0;
 
@@ -83,7 +83,7 @@ pack_span_if(struct buf *b, struct span s)
 }
 
 void
-event_pack(struct buf *b, const struct event *e)
+event_pack(struct buf *b, const struct spool_event *e)
 {
 	uint16_t f = fields_of(e);
 
@@ -140,13 +140,13 @@ unpack_span_if(struct unpack *u, int have)
 }
 
 bool
-event_next(struct event_reader *r, struct event *e)
+event_next(struct event_reader *r, struct spool_event *e)
 {
 	struct unpack *u = &r->left;
 
 	if (!unpack_more(u))
 		return false;
-	*e = (struct event){ .kind = unpack_u8(u) };
+	*e = (struct spool_event){ .kind = unpack_u8(u) };
 	uint16_t f = unpack_u16(u);
 	if (e->kind == 0 || e->kind >= EVENT_KINDS || (f & ~F_ALL) != 0) {
 		u->fault = true;

@@ -39,7 +39,7 @@ enum event_kind {
 	EVENT_KINDS
 };
 
-struct event {
+struct spool_event {
 	uint8_t		 kind;		/* enum event_kind */
 	int64_t		 time;		/* wall */
 	uint64_t	 number;
@@ -64,7 +64,7 @@ const char *event_kind_text(uint8_t kind);	/* "deferred" ... for people */
 
 /* Starts a record; then event_pack once or more. */
 void	event_record_begin(struct buf *, struct qid, struct loc previous);
-void	event_pack(struct buf *, const struct event *);
+void	event_pack(struct buf *, const struct spool_event *);
 
 /* Reads a record's payload: begin, then event_next until it is false. Spans point into the payload. */
 struct event_reader {
@@ -74,7 +74,7 @@ struct event_reader {
 };
 bool	event_reader_init(struct event_reader *, struct span payload, struct err *);
 /* False at the end and at bad bytes; event_fault tells them apart. */
-bool	event_next(struct event_reader *, struct event *);
+bool	event_next(struct event_reader *, struct spool_event *);
 bool	event_fault(const struct event_reader *);
 
 #endif

@@ -148,7 +148,7 @@ enum index_applied {
 	INDEX_REFUSED,		/* the event does not fit the entry; nothing was changed */
 };
 /* `at`: where its record is, segment 0 while that is not known (then index_written tells it). */
-enum index_applied index_apply(struct index *, struct entry *, const struct event *, struct loc at);
+enum index_applied index_apply(struct index *, struct entry *, const struct spool_event *, struct loc at);
 /* The record with these events (as event_pack put them) is at this place. */
 void	index_written(struct entry *, struct span events, struct loc);
 /* A whole record, in recovery: finds the entry, applies, removes. Records of unknown messages are of finished ones: fine. False: bad bytes. */

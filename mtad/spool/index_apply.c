@@ -8,7 +8,7 @@
 #include "spool/index_private.h"
 
 static void
-rcpt_outcome(struct index *ix, struct entry *e, const struct outcome *o, const struct event *ev, struct loc at)
+rcpt_outcome(struct index *ix, struct entry *e, const struct outcome *o, const struct spool_event *ev, struct loc at)
 {
 	static const uint8_t status_of[] = {
 		[OUTCOME_SENT] = RCPT_SENT, [OUTCOME_RELAYED] = RCPT_RELAYED, [OUTCOME_EXPANDED] = RCPT_EXPANDED,
@@ -36,7 +36,7 @@ rcpt_outcome(struct index *ix, struct entry *e, const struct outcome *o, const s
 }
 
 static void
-apply_outcomes(struct index *ix, struct entry *e, const struct event *ev, struct loc at)
+apply_outcomes(struct index *ix, struct entry *e, const struct spool_event *ev, struct loc at)
 {
 	struct unpack u = { .left = ev->outcomes };
 	struct outcome o;
@@ -48,7 +48,7 @@ apply_outcomes(struct index *ix, struct entry *e, const struct event *ev, struct
 
 /* Calls for each recipient that the event names; all where it names none. */
 static void
-each_number(struct entry *e, const struct event *ev, void (*fn)(struct entry *, struct entry_rcpt *))
+each_number(struct entry *e, const struct spool_event *ev, void (*fn)(struct entry *, struct entry_rcpt *))
 {
 	struct unpack u = { .left = ev->numbers };
 
@@ -72,7 +72,7 @@ rcpt_expire(struct entry *e, struct entry_rcpt *r)
 }
 
 static void
-apply_due(struct entry *e, const struct event *ev)
+apply_due(struct entry *e, const struct spool_event *ev)
 {
 	for (uint32_t i = 0; i < e->rcpt_count; i++)
 		if (!rcpt_final(&e->rcpts[i]))
@@ -82,7 +82,7 @@ apply_due(struct entry *e, const struct event *ev)
 }
 
 static void
-apply_intent(struct entry *e, const struct event *ev)
+apply_intent(struct entry *e, const struct spool_event *ev)
 {
 	struct entry_extra *x = entry_extra(e);
 	size_t n = ev->numbers.len / 4;
@@ -108,7 +108,7 @@ apply_intent(struct entry *e, const struct event *ev)
 }
 
 static void
-apply_notice(struct entry *e, const struct event *ev)
+apply_notice(struct entry *e, const struct spool_event *ev)
 {
 	struct entry_intent **at = e->extra == NULL ? NULL : &e->extra->intents;
 
@@ -130,7 +130,7 @@ apply_notice(struct entry *e, const struct event *ev)
 }
 
 static void
-apply_flag(struct entry *e, const struct event *ev)
+apply_flag(struct entry *e, const struct spool_event *ev)
 {
 	struct entry_extra *x = entry_extra(e);
 
@@ -153,7 +153,7 @@ apply_flag(struct entry *e, const struct event *ev)
 }
 
 static void
-change(struct index *ix, struct entry *e, const struct event *ev, struct loc at)
+change(struct index *ix, struct entry *e, const struct spool_event *ev, struct loc at)
 {
 	switch (ev->kind) {
 	case EVENT_OUTCOMES:
@@ -179,7 +179,7 @@ change(struct index *ix, struct entry *e, const struct event *ev, struct loc at)
 }
 
 static bool
-refused(const struct entry *e, const struct event *ev)
+refused(const struct entry *e, const struct spool_event *ev)
 {
 	bool held = e->flags & (ENTRY_HELD | ENTRY_BAD), trashed = e->flags & ENTRY_TRASHED;
 
@@ -198,7 +198,7 @@ refused(const struct entry *e, const struct event *ev)
 }
 
 enum index_applied
-index_apply(struct index *ix, struct entry *e, const struct event *ev, struct loc at)
+index_apply(struct index *ix, struct entry *e, const struct spool_event *ev, struct loc at)
 {
 	if (ev->number > ix->last_event)
 		ix->last_event = ev->number;
@@ -228,7 +228,7 @@ void
 index_written(struct entry *e, struct span events, struct loc at)
 {
 	struct event_reader r = { .left = { .left = events } };
-	struct event ev;
+	struct spool_event ev;
 
 	e->last = at;
 	while (event_next(&r, &ev)) {
@@ -244,7 +244,7 @@ bool
 index_apply_record(struct index *ix, struct span payload, struct loc at, struct err *err)
 {
 	struct event_reader r;
-	struct event ev;
+	struct spool_event ev;
 
 	if (!event_reader_init(&r, payload, err))
 		return false;

@@ -155,7 +155,7 @@ get_state(struct index *ix, struct entry *e, struct unpack *u)
 }
 
 void
-index_restore(struct index *ix, struct entry *e, const struct event *ev, struct loc at)
+index_restore(struct index *ix, struct entry *e, const struct spool_event *ev, struct loc at)
 {
 	struct unpack u = { .left = ev->state }, texts = { .left = ev->outcomes };
 	struct outcome o;

@@ -25,6 +25,6 @@ bool	index_enter(struct index *, struct entry *);
 void	index_set_str(char **, struct span);
 void	index_extra_free(struct entry_extra *);
 /* A snapshot event's state over the entry's own. */
-void	index_restore(struct index *, struct entry *, const struct event *, struct loc at);
+void	index_restore(struct index *, struct entry *, const struct spool_event *, struct loc at);
 
 #endif

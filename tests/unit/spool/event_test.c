@@ -10,7 +10,7 @@
 
 #define Q1 ((struct qid){ 1700000000000001u, 65 })
 
-static const struct event rows[] = {
+static const struct spool_event rows[] = {
 	{ .kind = EVENT_END, .time = 5, .number = 9 },
 	{ .kind = EVENT_HOLD, .time = 5, .number = 1, .actor = SPAN("uid 1000"), .text = SPAN("looks odd\0x") },
 	{ .kind = EVENT_OUTCOMES, .time = 7, .number = 2, .next = -1, .attempt = 3, .scope = 2,
@@ -24,7 +24,7 @@ static const struct event rows[] = {
 #define ROWS (sizeof rows / sizeof *rows)
 
 static void
-same(const struct event *a, const struct event *b)
+same(const struct spool_event *a, const struct spool_event *b)
 {
 	assert_int_equal(a->kind, b->kind);
 	assert_int_equal(a->time, b->time);
@@ -56,7 +56,7 @@ test_round_trip(void **state)
 {
 	struct buf b = BUF_INIT(0);
 	struct event_reader r;
-	struct event e;
+	struct spool_event e;
 
 	(void)state;
 	build(&b);
@@ -83,7 +83,7 @@ test_cuts(void **state)
 	for (size_t n = 0; n < b.len; n++) {
 		char *copy = span_dup(span_of(b.ptr, n));
 		struct event_reader r;
-		struct event e;
+		struct spool_event e;
 		size_t got = 0;
 		if (event_reader_init(&r, span_of(copy, n), NULL))
 			while (event_next(&r, &e))
@@ -103,7 +103,7 @@ test_noise(void **state)
 	clock_seed(7);
 	for (int round = 0; round < 20000; round++) {
 		struct event_reader r;
-		struct event e;
+		struct spool_event e;
 		buf_reset(&b);
 		build(&b);
 		for (int k = 0; k < 3; k++)

@@ -42,7 +42,7 @@ outcome(struct index *ix, struct entry *e, uint32_t rcpt, uint8_t status, const 
 	struct buf b = BUF_INIT(0);
 
 	outcome_pack(&b, &(struct outcome){ .number = rcpt, .status = status, .text = span_str(text) });
-	enum index_applied got = index_apply(ix, e, &(struct event){ .kind = EVENT_OUTCOMES, .attempt = 1,
+	enum index_applied got = index_apply(ix, e, &(struct spool_event){ .kind = EVENT_OUTCOMES, .attempt = 1,
 	    .number = ix->last_event + 1, .next = 99, .outcomes = buf_view(&b) }, (struct loc){ 0 });
 	buf_clear(&b);
 	return got;
@@ -51,7 +51,7 @@ outcome(struct index *ix, struct entry *e, uint32_t rcpt, uint8_t status, const 
 static enum index_applied
 simple(struct index *ix, struct entry *e, enum event_kind kind)
 {
-	return index_apply(ix, e, &(struct event){ .kind = kind, .number = ix->last_event + 1,
+	return index_apply(ix, e, &(struct spool_event){ .kind = kind, .number = ix->last_event + 1,
 	    .text = SPAN("why") }, (struct loc){ 0 });
 }
 
@@ -142,18 +142,18 @@ test_intent(void **state)
 	struct entry *e = add(&ix, 1, 1);
 	outcome(&ix, e, 0, OUTCOME_BOUNCED, "550 no");
 	uint64_t number = ix.last_event + 1;
-	struct event ev = { .kind = EVENT_INTENT, .number = number, .notice = NOTICE_BOUNCE, .recipient = SPAN("s@x"),
+	struct spool_event ev = { .kind = EVENT_INTENT, .number = number, .notice = NOTICE_BOUNCE, .recipient = SPAN("s@x"),
 		.numbers = SPAN("\0\0\0\0") };
 	index_apply(&ix, e, &ev, (struct loc){ 0 });
 	assert_non_null(e->extra->intents);
 	assert_true(e->rcpts[0].flags & RCPT_INTENT);
-	index_apply(&ix, e, &(struct event){ .kind = EVENT_NOTICE, .number = number + 1, .of = number,
+	index_apply(&ix, e, &(struct spool_event){ .kind = EVENT_NOTICE, .number = number + 1, .of = number,
 	    .other = id_of(7) }, (struct loc){ 0 });
 	assert_null(e->extra->intents);
 	assert_int_equal(e->rcpts[0].flags, RCPT_SETTLED);
 	struct buf out = BUF_INIT(0), rec = BUF_INIT(0);
 	outcome_pack(&out, &(struct outcome){ .number = 0 });
-	event_pack(&rec, &(struct event){ .kind = EVENT_OUTCOMES, .outcomes = buf_view(&out) });
+	event_pack(&rec, &(struct spool_event){ .kind = EVENT_OUTCOMES, .outcomes = buf_view(&out) });
 	index_written(e, buf_view(&rec), (struct loc){ 9, 9, 9 });
 	buf_clear(&out);
 	buf_clear(&rec);
@@ -173,7 +173,7 @@ test_code(void **state)
 	struct entry *e = add(&a, 5, 3);
 	outcome(&a, e, 1, OUTCOME_DEFERRED, "451 4.3.0 mailbox of bob@example.com is full");
 	outcome(&a, e, 2, OUTCOME_BOUNCED, "550 5.1.1 unknown");
-	index_apply(&a, e, &(struct event){ .kind = EVENT_INTENT, .number = 70, .notice = 1, .recipient = SPAN("x@y"),
+	index_apply(&a, e, &(struct spool_event){ .kind = EVENT_INTENT, .number = 70, .notice = 1, .recipient = SPAN("x@y"),
 	    .numbers = SPAN("\2\0\0\0") }, (struct loc){ 0 });
 	simple(&a, e, EVENT_HOLD);
 	index_written(e, SPAN_NONE, (struct loc){ 2, 3, 4 });
@@ -213,12 +213,12 @@ test_twice(void **state)
 	add(&ix, 1, 1);
 	outcome_pack(&out, &(struct outcome){ .status = OUTCOME_DEFERRED, .text = SPAN("451 no") });
 	event_record_begin(&rec, id_of(1), (struct loc){ 0 });
-	event_pack(&rec, &(struct event){ .kind = EVENT_OUTCOMES, .number = 4, .attempt = 1, .outcomes = buf_view(&out) });
+	event_pack(&rec, &(struct spool_event){ .kind = EVENT_OUTCOMES, .number = 4, .attempt = 1, .outcomes = buf_view(&out) });
 	for (int i = 0; i < 3; i++)
 		assert_true(index_apply_record(&ix, buf_view(&rec), (struct loc){ 2, 1, 90 }, NULL));
 	assert_int_equal(index_find(&ix, id_of(1))->rcpts[0].attempts, 1);
 	assert_int_equal(index_find(&ix, id_of(1))->last.segment, 2);
-	event_pack(&rec, &(struct event){ .kind = EVENT_END, .number = 5 });
+	event_pack(&rec, &(struct spool_event){ .kind = EVENT_END, .number = 5 });
 	assert_true(index_apply_record(&ix, buf_view(&rec), (struct loc){ 2, 3, 90 }, NULL));
 	assert_int_equal(ix.count, 0);
 	assert_true(index_apply_record(&ix, buf_view(&rec), (struct loc){ 2, 3, 90 }, NULL));
