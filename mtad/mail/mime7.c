@@ -257,9 +257,9 @@ take_header(struct mime7 *m, struct span piece, struct buf *out, bool *again)
 			buf_char(&m->header, '\n');
 		end_header(m, out);
 		/* A message in a message without a header at all: an empty one, then this line. */
-		*again = m->state != HEADER;
 		if (m->state == HEADER)
-			m->state = PLAIN, *again = true;
+			m->state = PLAIN;
+		*again = true;
 	}
 }
 
@@ -286,7 +286,7 @@ take_body(struct mime7 *m, struct span piece, struct buf *out)
 static void
 take_piece(struct mime7 *m, struct span piece, struct buf *out)
 {
-	bool closing, again = true;
+	bool closing = false, again = true;
 	unsigned level = m->mid_line ? 0 : match_boundary(m, piece, &closing);
 	if (level > 0) {
 		if (m->state == HEADER)
