@@ -1,0 +1,197 @@
+#include "receive/generation.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "smtp/ehlo.h"
+
+static struct span
+str(const struct view *v, enum param p)
+{
+	return span_str(conf_str(v, p));
+}
+
+static uint32_t
+small(const struct view *v, enum param p)
+{
+	int64_t n = conf_int(v, p);
+
+	return n < 0 ? 0 : n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
+}
+
+static enum smtp_bare_lf
+bare_lf(const struct view *v)
+{
+	struct span s = str(v, P_smtpd_forbid_bare_newline);
+
+	if (span_eqs(s, "no"))
+		return SMTP_BARE_LF_NO;
+	if (span_eqs(s, "reject"))
+		return SMTP_BARE_LF_REJECT;
+	return span_eqs(s, "note") ? SMTP_BARE_LF_NOTE : SMTP_BARE_LF_NORMALIZE;
+}
+
+static void
+smtp_settings(struct settings *s, struct buf *scratch)
+{
+	const struct view *v = s->view;
+
+	s->smtp = (struct smtp_server_config){
+		.hostname = conf_str(v, P_myhostname),
+		.banner = conf_str(v, P_smtpd_banner),
+		.noop_commands = conf_str(v, P_smtpd_noop_commands),
+		.forbidden_commands = conf_str(v, P_smtpd_forbidden_commands),
+		.helo_required = conf_bool(v, P_smtpd_helo_required),
+		.disable_vrfy = conf_bool(v, P_disable_vrfy_command),
+		.smtputf8 = conf_bool(v, P_smtputf8_enable),
+		.strict_smtputf8 = conf_bool(v, P_strict_smtputf8),
+		.strict_envelopes = conf_bool(v, P_strict_rfc821_envelopes),
+		.forbid_pipelining = span_caseeqs(str(v, P_smtpd_forbid_unauth_pipelining), "yes"),
+		.message_size_limit = (uint64_t)conf_int(v, P_message_size_limit),
+		.recipient_limit = small(v, P_smtpd_recipient_limit),
+		.recipient_overshoot = small(v, P_smtpd_recipient_overshoot_limit),
+		.line_length_limit = small(v, P_line_length_limit),
+		.soft_error_limit = small(v, P_smtpd_soft_error_limit),
+		.hard_error_limit = small(v, P_smtpd_hard_error_limit),
+		.junk_limit = small(v, P_smtpd_junk_command_limit),
+		.bare_lf_code = small(v, P_smtpd_forbid_bare_newline_reject_code),
+		.scratch = scratch,
+	};
+	s->bare_lf = bare_lf(v);
+	s->discard = smtp_ehlo_list(str(v, P_smtpd_discard_ehlo_keywords));
+	s->timeout = conf_time(v, P_smtpd_timeout);
+	s->error_sleep = conf_time(v, P_smtpd_error_sleep_time);
+	s->connection_count_limit = small(v, P_smtpd_client_connection_count_limit);
+	s->connection_rate_limit = small(v, P_smtpd_client_connection_rate_limit);
+	s->port_logging = conf_bool(v, P_smtpd_client_port_logging);
+	s->name_lookup = conf_bool(v, P_smtpd_peername_lookup);
+}
+
+/* The cleanup service that this one names (cleanup_service_name): its view has the header parameters. */
+static const struct view *
+cleanup_view(const struct conf *conf, const struct view *v)
+{
+	const struct service *service = conf_transport(conf, str(v, P_cleanup_service_name));
+
+	return service != NULL ? conf_view(conf, service) : conf_program(conf, "cleanup");
+}
+
+static void
+intake_settings(struct settings *s, const char *service)
+{
+	const struct view *v = s->view, *cleanup = cleanup_view(s->generation->conf, v);
+
+	s->intake = (struct intake_settings){
+		.hostname = str(v, P_myhostname),
+		.mail_name = str(v, P_mail_name),
+		.origin = str(cleanup, P_myorigin),
+		.service = span_str(service),
+		.drop_headers = str(cleanup, P_message_drop_headers),
+		.undisclosed = str(cleanup, P_undisclosed_recipients_header),
+		.add_missing = conf_bool(cleanup, P_always_add_missing_headers),
+		.hopcount_limit = small(cleanup, P_hopcount_limit),
+		.header_limit = (size_t)conf_int(cleanup, P_header_size_limit),
+		.in_flow_delay = conf_time(cleanup, P_in_flow_delay),
+		.router = s->generation->router,
+	};
+}
+
+static bool
+service_settings(struct generation *g, struct settings *s, const struct service *service, struct buf *scratch,
+    struct err *err)
+{
+	s->generation = g;
+	s->view = conf_view(g->conf, service);
+	smtp_settings(s, scratch);
+	intake_settings(s, service->name);
+	s->policy = policy_new(s->view, g->router, err);
+	if (s->policy == NULL)
+		return false;
+	s->debug_peers = match_list_new(g->conf, "debug_peer_list", conf_str(s->view, P_debug_peer_list),
+	    MATCH_CLIENT, err);
+	if (s->debug_peers == NULL)
+		err_prefix(err, "debug_peer_list");
+	return s->debug_peers != NULL;
+}
+
+/* Of the daemon's own: local submission (pickup's view) and notices (bounce's). */
+static void
+own_settings(struct generation *g, struct settings *s, const char *program, struct buf *scratch)
+{
+	s->generation = g;
+	s->view = conf_program(g->conf, program);
+	smtp_settings(s, scratch);
+	intake_settings(s, program);
+	s->smtp.helo_required = false;
+	s->smtp.forbid_pipelining = false;
+	s->smtp.recipient_limit = 0;
+	s->bare_lf = SMTP_BARE_LF_NORMALIZE;
+	s->discard = 0;
+}
+
+static bool
+fill(struct generation *g, struct buf *scratch, struct err *err)
+{
+	const struct view *main_cf = conf_main(g->conf);
+
+	g->router = router_new(g->conf, err);
+	if (g->router == NULL)
+		return false;
+	g->service_count = conf_service_count(g->conf);
+	g->services = mem_array(g->service_count + 1, sizeof *g->services);
+	for (size_t i = 0; i < g->service_count; i++) {
+		const struct service *service = conf_service(g->conf, i);
+		if (span_eqs(span_str(service->command), "smtpd") &&
+		    !service_settings(g, &g->services[i], service, scratch, err))
+			return false;
+	}
+	own_settings(g, &g->submission, "pickup", scratch);
+	own_settings(g, &g->bounce, "bounce", scratch);
+	g->spill_size = (size_t)conf_int(main_cf, P_mtad_spill_size);
+	g->memory_limit = (size_t)conf_int(main_cf, P_mtad_memory_limit);
+	g->bounce_size_limit = (uint64_t)conf_int(g->bounce.view, P_bounce_size_limit);
+	route_rewrite(g->router, str(g->bounce.view, P_double_bounce_sender), true, &g->double_bounce);
+	g->double_bounce_sender = buf_view(&g->double_bounce);
+	return true;
+}
+
+struct generation *
+generation_new(struct span frozen, struct buf *scratch, struct err *err)
+{
+	struct generation *g;
+	struct conf *conf = conf_thaw(frozen, err);
+
+	if (conf == NULL)
+		return NULL;
+	MEM_NEW(g);
+	g->refs = 1;
+	g->conf = conf;
+	g->double_bounce = BUF_INIT(0);
+	if (fill(g, scratch, err))
+		return g;
+	generation_unref(g);
+	return NULL;
+}
+
+struct generation *
+generation_ref(struct generation *g)
+{
+	g->refs++;
+	return g;
+}
+
+void
+generation_unref(struct generation *g)
+{
+	if (g == NULL || --g->refs > 0)
+		return;
+	for (size_t i = 0; i < g->service_count; i++) {
+		policy_free(g->services[i].policy);
+		match_list_free(g->services[i].debug_peers);
+	}
+	free(g->services);
+	router_free(g->router);
+	conf_unref(g->conf);
+	buf_clear(&g->double_bounce);
+	free(g);
+}

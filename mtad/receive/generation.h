@@ -1,0 +1,70 @@
+/*
+ * One generation of the configuration as this role uses it: a router, and for each smtpd line of master.cf what its
+ * sessions need, looked up once. A session keeps its own generation to its end.
+ */
+#ifndef RECEIVE_GENERATION_H
+#define RECEIVE_GENERATION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "conf/conf.h"
+#include "policy/policy.h"
+#include "route/route.h"
+#include "smtp/server.h"
+#include "table/match_list.h"
+
+/* What intake needs: cleanup's parameters, and those of the program by which the message comes. */
+struct intake_settings {
+	struct span	 hostname;		/* myhostname */
+	struct span	 mail_name;
+	struct span	 origin;		/* myorigin */
+	struct span	 service;		/* of the envelope: the master.cf line */
+	struct span	 drop_headers;		/* message_drop_headers */
+	struct span	 undisclosed;		/* undisclosed_recipients_header */
+	bool		 add_missing;		/* always_add_missing_headers */
+	unsigned	 hopcount_limit;
+	size_t		 header_limit;		/* header_size_limit */
+	int64_t		 in_flow_delay;
+	const struct router *router;
+};
+
+struct settings {
+	struct generation *generation;
+	const struct view *view;
+	struct policy	*policy;		/* NULL: local submission, nothing is asked */
+	struct smtp_server_config smtp;
+	struct intake_settings intake;
+	enum smtp_bare_lf bare_lf;
+	unsigned	 discard;		/* smtpd_discard_ehlo_keywords */
+	int64_t		 timeout;
+	int64_t		 error_sleep;
+	uint32_t	 connection_count_limit;
+	uint32_t	 connection_rate_limit;
+	bool		 port_logging;
+	bool		 name_lookup;		/* smtpd_peername_lookup */
+	struct match_list *debug_peers;
+};
+
+struct generation {
+	unsigned	 refs;
+	struct conf	*conf;
+	struct router	*router;
+	struct settings	*services;		/* by conf_service index; view NULL where it is no smtpd */
+	size_t		 service_count;
+	struct settings	 submission;		/* local submission, pickup */
+	struct settings	 bounce;		/* notices */
+	size_t		 spill_size;		/* mtad_spill_size */
+	size_t		 memory_limit;		/* mtad_memory_limit */
+	uint64_t	 bounce_size_limit;
+	struct span	 double_bounce_sender;	/* complete */
+	struct buf	 double_bounce;
+};
+
+/* scratch: for struct smtp_server_config. NULL with the err. */
+struct generation *generation_new(struct span frozen, struct buf *scratch, struct err *);
+struct generation *generation_ref(struct generation *);
+void	generation_unref(struct generation *);	/* NULL is fine */
+
+#endif

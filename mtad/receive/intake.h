@@ -1,0 +1,115 @@
+/*
+ * Intake: every new message goes through here, whether it comes by SMTP, from a local program, out of maildrop/ or is a
+ * notice of ours. An intake is one message on its way: envelope and content are gathered, the header block is completed, and the
+ * record goes into this role's log. Once it is durable the queue role hears of it, and only then the one who brought it.
+ */
+#ifndef RECEIVE_INTAKE_H
+#define RECEIVE_INTAKE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/loop.h"
+#include "mail/header.h"
+#include "receive/generation.h"
+#include "receive/link.h"
+#include "spool/envelope.h"
+
+struct receive;
+
+/* Where a message comes from. Spans are copied. */
+struct intake_source {
+	struct span	 client_name, client_addr, helo, protocol;	/* empty: not from the network */
+	int64_t		 uid;		/* of a local user; -1: none, or mtad itself */
+	bool		 rewrite_local;	/* missing From:, Date:, Message-ID: are added */
+	uint32_t	 flags;		/* enum envelope_flag: LOCAL, INTERNAL ... */
+	struct qid	 origin;
+	uint64_t	 origin_event;
+};
+
+struct intake;
+
+/* reply: "250 2.0.0 Ok: queued as ID" is the caller's to say where it is NULL; else a refusal. The intake is gone after the call. */
+typedef void	intake_done_fn(void *arg, struct intake *, const char *reply);
+
+enum intake_state { INTAKE_OPEN, INTAKE_WAITING, INTAKE_WRITING };
+
+struct intake {
+	struct receive	*rx;
+	struct generation *generation;
+	const struct intake_settings *settings;
+	enum intake_state state;
+	struct envelope	 envelope;	/* spans in the arena */
+	int64_t		 uid;
+	bool		 rewrite_local;
+	struct arena	 arena;
+	struct buf	 recipients;	/* packed */
+	struct span	 first_recipient;
+	struct buf	 content;	/* from the client; the header goes off its front when the body spills */
+	struct buf	 header;	/* as it is kept */
+	struct buf	 head;		/* of the record */
+	struct buf	 packed;	/* the envelope, for the queue role */
+	struct spill	*spill;
+	bool		 has_header;	/* of a spilled message: header is complete */
+	size_t		 body_at;	/* of one that is not: where the body begins in content */
+	uint64_t	 spilled;	/* bytes written to the spill file */
+	uint64_t	 size;		/* of the content as it came */
+	size_t		 counted;	/* bytes of the role's memory */
+	bool		 is_8bit;
+	const char	*fault;		/* a reply: the message is refused at its end */
+	struct header_facts facts;
+	intake_done_fn	*done;
+	void		*arg;
+	int64_t		 until;		/* monotonic: waits for room no longer */
+	int64_t		 not_before;	/* in_flow_delay */
+	struct intake	*next;		/* in the pool's lists */
+};
+
+struct intake_pool {
+	struct intake	*spare;
+	unsigned	 spares;
+	struct intake	*first, **last;	/* waiting for room, oldest first */
+	struct loop_timer timer;
+	size_t		 memory;	/* content gathered over all */
+	uint64_t	 open;		/* intakes that are not spare */
+};
+
+void	intake_pool_init(struct intake_pool *);
+
+/* The settings must be of a generation, which is kept. */
+struct intake *intake_new(struct receive *, const struct settings *, const struct intake_source *);
+/* Before intake_finish: nothing came of it. */
+void	intake_drop(struct intake *);
+/* The caller is gone: what is under way goes on, and nobody is told. */
+void	intake_orphan(struct intake *);
+
+/* Unqualified addresses are completed. */
+void	intake_sender(struct intake *, struct span address);
+/* The queue ID is made with the first one. */
+void	intake_recipient(struct intake *, struct span address, uint8_t notify, struct span orcpt);
+void	intake_id(struct intake *);		/* makes it sooner */
+void	intake_hold(struct intake *, struct span reason);
+
+char   *intake_room(struct intake *, size_t n);
+void	intake_added(struct intake *, size_t n);
+/* Memory is short and no spill file is there: bring no more until the pool wakes. */
+bool	intake_blocked(const struct intake *);
+/* When it woke: true where more may be brought. */
+bool	intake_unblock(struct intake *);
+
+/* The content is complete. done comes later, never within. */
+void	intake_finish(struct intake *, intake_done_fn *, void *arg);
+
+/* Room or credit may be there again: those that wait go on. */
+void	intake_wake(struct receive *);
+
+/* -- between the files of intake ------------------------------------------------------------ */
+
+/* The header block as it is kept, in in->header; *body is where the content's body begins. False with in->fault set. */
+bool	intake_header(struct intake *, size_t *body);
+/* Content past the limit goes to the spill file as far as it can. */
+void	intake_spill(struct intake *, bool last);
+
+#endif

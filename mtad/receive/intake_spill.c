@@ -1,0 +1,97 @@
+/*
+ * Bodies that are too large for the log, or for the memory that is left, go to a spill file while they come in.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "receive/state.h"
+
+#define WRITE_AT	((size_t)256 << 10)
+#define HEADER_MAX	((size_t)4 << 20)	/* a message whose header is longer is refused */
+
+static bool
+write_all(int fd, const char *at, size_t n)
+{
+	while (n > 0) {
+		ssize_t done = write(fd, at, n);
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0)
+			return false;
+		at += done;
+		n -= (size_t)done;
+	}
+	return true;
+}
+
+static void
+write_out(struct intake *in)
+{
+	if (!write_all(in->spill->fd, in->content.ptr, in->content.len)) {
+		log_warning("cleanup", "spill file: write: %s", strerror(errno));
+		in->fault = "452 4.3.1 Insufficient system storage";
+	}
+	in->spilled += in->content.len;
+	buf_reset(&in->content);
+}
+
+static bool
+wants_spill(const struct intake *in)
+{
+	const struct receive *rx = in->rx;
+
+	if (in->content.len > in->generation->spill_size)
+		return true;
+	return in->content.len > READ_SIZE &&
+	    rx->pool.memory + spool_writer_pending(rx->link.writer) > in->generation->memory_limit;
+}
+
+/* The header must have come whole before the body can go elsewhere. */
+static bool
+header_is_whole(const struct intake *in, const struct header_facts *f)
+{
+	struct span rest = span_skip(buf_view(&in->content), f->length);
+
+	return span_has(rest, '\n');
+}
+
+static void
+begin(struct intake *in)
+{
+	struct header_facts f;
+	size_t body;
+
+	header_look(buf_view(&in->content), &f);
+	if (!header_is_whole(in, &f)) {
+		if (in->content.len > HEADER_MAX)
+			in->fault = "552 5.3.4 Error: message header too large";
+		return;
+	}
+	in->spill = link_spill_take(&in->rx->link);
+	if (in->spill == NULL)
+		return;
+	if (!intake_header(in, &body))
+		return;
+	in->has_header = true;
+	buf_drop(&in->content, body);
+}
+
+void
+intake_spill(struct intake *in, bool last)
+{
+	/* Nothing of a refused message is kept. */
+	if (in->fault != NULL) {
+		buf_reset(&in->content);
+		return;
+	}
+	if (in->spill == NULL) {
+		if (!last && wants_spill(in))
+			begin(in);
+		if (in->spill == NULL || in->fault != NULL)
+			return;
+	}
+	if (last ? in->content.len > 0 : in->content.len >= WRITE_AT)
+		write_out(in);
+}

@@ -1,0 +1,312 @@
+#include "receive/receive.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "mail/date.h"
+#include "receive/pickup.h"
+#include "receive/session.h"
+#include "receive/state.h"
+
+#define LOOKUP_TIME	(60 * SECOND)
+#define COUNT_TIME	(2 * SECOND)	/* a client does not wait longer for being counted */
+#define LAZY		SECOND		/* mtad_sync = no */
+
+static struct receive self;
+
+/* -- start, reload, stop -- */
+
+static void
+on_wake(void *arg)
+{
+	struct receive *rx = arg;
+
+	intake_wake(rx);
+	sessions_unpause(rx);
+}
+
+void
+receive_wake(struct receive *rx)
+{
+	if (rx->pool.first != NULL || rx->paused > 0)
+		loop_defer(&rx->wake);
+}
+
+static void
+link_woke(void *arg)
+{
+	receive_wake(arg);
+}
+
+static bool
+busy(const struct receive *rx)
+{
+	return rx->sessions != NULL || rx->pool.open > 0;
+}
+
+/* The channels' last messages must leave before the process does. */
+static void
+on_stop_check(void *arg)
+{
+	struct receive *rx = arg;
+
+	if (!rx->stopping || busy(rx))
+		return;
+	spool_writer_free(rx->link.writer);
+	rx->link.writer = NULL;
+	if (rx->link.ipc != NULL)
+		ipc_flush(rx->link.ipc);
+	loop_stop(0);
+}
+
+void
+receive_maybe_done(struct receive *rx)
+{
+	if (rx->stopping)
+		loop_defer(&rx->stop_check);
+}
+
+static void
+on_stop_timer(void *arg)
+{
+	struct receive *rx = arg;
+
+	sessions_stop(rx, true);
+	loop_stop(0);
+}
+
+static bool
+on_configure(void *state, struct span frozen, struct err *err)
+{
+	struct receive *rx = state;
+	struct generation *g = generation_new(frozen, &rx->scratch, err);
+
+	if (g == NULL)
+		return false;
+	generation_unref(rx->next);
+	rx->next = g;
+	return true;
+}
+
+static void
+switch_generation(struct receive *rx)
+{
+	if (rx->next == NULL)
+		return;
+	generation_unref(rx->now);
+	rx->now = rx->next;
+	rx->next = NULL;
+}
+
+static bool
+on_prepare(void *state, struct err *err)
+{
+	(void)state;
+	(void)err;
+	date_init();
+	return true;
+}
+
+static bool
+on_start(void *state, struct err *err)
+{
+	struct receive *rx = state;
+
+	(void)err;
+	switch_generation(rx);
+	rx->qids.writer = qid_writer(role_slot(), role_epoch());
+	rx->wake = (struct loop_task){ .fn = on_wake, .arg = rx };
+	rx->stop_check = (struct loop_task){ .fn = on_stop_check, .arg = rx };
+	loop_timer_init(&rx->stop_timer, on_stop_timer, rx);
+	link_init(&rx->link, link_woke, rx);
+	link_start(&rx->link, conf_bool(conf_main(rx->now->conf), P_mtad_sync) ? 0 : LAZY);
+	asks_init(&rx->lookups, LOOKUP_TIME);
+	asks_init(&rx->counters, COUNT_TIME);
+	notices_init(&rx->notices);
+	intake_pool_init(&rx->pool);
+	listeners_open(rx);
+	return true;
+}
+
+static void
+on_switched(void *state)
+{
+	struct receive *rx = state;
+
+	switch_generation(rx);
+	if (!rx->stopping)
+		listeners_open(rx);
+}
+
+static void
+on_stop(void *state, int64_t within)
+{
+	struct receive *rx = state;
+
+	rx->stopping = true;
+	listeners_close(rx);
+	sessions_stop(rx, false);
+	/* A little sooner than the master's patience ends. */
+	loop_timer_set(&rx->stop_timer, within - within / 10);
+	loop_defer(&rx->stop_check);
+}
+
+/* -- channels -- */
+
+static void
+on_peer(void *state, struct ipc *ipc)
+{
+	struct receive *rx = state;
+
+	switch (ipc_peer(ipc)) {
+	case ROLE_QUEUE:
+		link_peer(&rx->link, ipc);
+		break;
+	case ROLE_LOOKUP:
+		ipc_free(rx->lookups.ipc);
+		asks_channel(&rx->lookups, ipc);
+		break;
+	case ROLE_STATE:
+		ipc_free(rx->counters.ipc);
+		asks_channel(&rx->counters, ipc);
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+on_closed(void *state, struct ipc *ipc)
+{
+	struct receive *rx = state;
+
+	if (ipc == rx->lookups.ipc)
+		asks_channel(&rx->lookups, NULL);
+	if (ipc == rx->counters.ipc)
+		asks_channel(&rx->counters, NULL);
+	link_closed(&rx->link, ipc);
+}
+
+static void
+on_credit(void *state, struct ipc *ipc)
+{
+	(void)ipc;
+	receive_wake(state);
+}
+
+static void
+on_segment_grant(void *state, struct ipc *ipc, const struct ipc_segment_grant *m, int fd)
+{
+	(void)ipc;
+	link_on_segment_grant(&((struct receive *)state)->link, m, fd);
+}
+
+static void
+on_spill_grant(void *state, struct ipc *ipc, const struct ipc_spill_grant *m, int fd)
+{
+	(void)ipc;
+	link_on_spill_grant(&((struct receive *)state)->link, m, fd);
+}
+
+static void
+on_submit_ack(void *state, struct ipc *ipc, const struct ipc_submit_ack *m, int fd)
+{
+	(void)ipc;
+	(void)fd;
+	link_on_submit_ack(&((struct receive *)state)->link, m);
+}
+
+static void
+on_spool_state(void *state, struct ipc *ipc, const struct ipc_spool_state *m, int fd)
+{
+	(void)ipc;
+	(void)fd;
+	link_on_spool_state(&((struct receive *)state)->link, m);
+}
+
+static void
+on_segment_open(void *state, struct ipc *ipc, const struct ipc_segment_open *m, int fd)
+{
+	(void)ipc;
+	link_on_segment_open(&((struct receive *)state)->link, m, fd);
+}
+
+static void
+on_segment_close(void *state, struct ipc *ipc, const struct ipc_segment_close *m, int fd)
+{
+	(void)ipc;
+	(void)fd;
+	link_on_segment_close(&((struct receive *)state)->link, m);
+}
+
+static void
+on_notice_make(void *state, struct ipc *ipc, const struct ipc_notice_make *m, int fd)
+{
+	(void)ipc;
+	notices_make(state, m, fd);
+}
+
+static void
+on_lookup_done(void *state, struct ipc *ipc, const struct ipc_lookup_done *m, int fd)
+{
+	struct receive *rx = state;
+
+	(void)ipc;
+	(void)fd;
+	asks_answer(&rx->lookups, m->request, &(struct ask_answer){ .ok = true, .status = m->status, .value = m->value });
+}
+
+static void
+on_counted(void *state, struct ipc *ipc, const struct ipc_counted *m, int fd)
+{
+	struct receive *rx = state;
+
+	(void)ipc;
+	(void)fd;
+	asks_answer(&rx->counters, m->request, &(struct ask_answer){ .ok = true, .open = m->open, .rate = m->rate });
+}
+
+static void
+on_stats_ask(void *state, struct ipc *ipc, const struct ipc_stats_ask *m, int fd)
+{
+	struct receive *rx = state;
+	struct buf json = BUF_INIT(0);
+
+	(void)fd;
+	buf_printf(&json, "{\"sessions\":%zu,\"connections\":%llu,\"accepted\":%llu,\"rejected\":%llu,\"bytes\":%llu,"
+	    "\"open_messages\":%llu,\"unacknowledged\":%zu,\"memory\":%zu,\"segments\":%u}", rx->session_count,
+	    (unsigned long long)rx->connections, (unsigned long long)rx->accepted, (unsigned long long)rx->rejected,
+	    (unsigned long long)rx->bytes, (unsigned long long)rx->pool.open, rx->link.unacked, rx->pool.memory,
+	    spool_writer_segments(rx->link.writer));
+	ipc_send_stats(ipc, &(struct ipc_stats){ .request = m->request, .json = buf_view(&json) }, -1);
+	buf_clear(&json);
+}
+
+static void
+on_pickup(void *state, struct ipc *ipc, const struct ipc_pickup *m, int fd)
+{
+	(void)ipc;
+	pickup_file(state, m, fd);
+}
+
+const struct role_spec *
+receive_role(void)
+{
+	static const struct ipc_handlers handlers = {
+		.segment_grant = on_segment_grant, .spill_grant = on_spill_grant, .submit_ack = on_submit_ack,
+		.spool_state = on_spool_state, .segment_open = on_segment_open, .segment_close = on_segment_close,
+		.notice_make = on_notice_make, .lookup_done = on_lookup_done, .counted = on_counted,
+		.stats_ask = on_stats_ask, .closed = on_closed, .credit = on_credit,
+	};
+	static const struct ipc_handlers from_master = { .pickup = on_pickup };
+	static const struct role_spec spec = {
+		.role = ROLE_RECEIVE, .program = "smtpd", .handlers = &handlers, .state = &self,
+		.configure = on_configure, .prepare = on_prepare, .start = on_start, .switched = on_switched,
+		.peer = on_peer, .stop = on_stop, .master_handlers = &from_master,
+	};
+
+	return &spec;
+}

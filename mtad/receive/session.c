@@ -1,0 +1,533 @@
+#include "receive/session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "receive/state.h"
+
+#define OUT_KEEP	512		/* an idle session's reply buffer is no larger */
+#define OUT_MAX		(1 << 20)
+#define FLUSH_TIME	(30 * SECOND)	/* a client that does not read its last reply */
+#define IN_MAX		(256 * 1024)
+
+#define CLIENT_TEXT	(NET_ADDR_TEXT + 32)
+
+const char *
+session_client(const struct session *s, char out[CLIENT_TEXT])
+{
+	if (s->uid >= 0)
+		snprintf(out, CLIENT_TEXT, "local[uid %lld]", (long long)s->uid);
+	else if (s->settings->port_logging)
+		snprintf(out, CLIENT_TEXT, "%s[%s]:%u", s->name, s->addr, s->port);
+	else
+		snprintf(out, CLIENT_TEXT, "%s[%s]", s->name, s->addr);
+	return out;
+}
+
+const char *
+session_program(const struct session *s)
+{
+	return s->uid >= 0 ? "pickup" : "smtpd";
+}
+
+/* -- the end -- */
+
+static void
+log_end(struct session *s)
+{
+	char client[CLIENT_TEXT];
+	struct buf *text = &s->rx->text;
+
+	if (s->uid >= 0)
+		return;
+	buf_reset(text);
+	smtp_server_counts(s->server, text);
+	log_info("smtpd", "disconnect from %s %s", session_client(s, client), text->ptr);
+}
+
+static void
+unlink_session(struct session *s)
+{
+	struct receive *rx = s->rx;
+
+	if (s->prev != NULL)
+		s->prev->next = s->next;
+	else
+		rx->sessions = s->next;
+	if (s->next != NULL)
+		s->next->prev = s->prev;
+	rx->session_count--;
+	rx->paused -= s->paused;
+}
+
+static void
+uncount(struct session *s)
+{
+	if (!s->counted)
+		return;
+	ipc_send_count_disconnect(s->rx->counters.ipc, &(struct ipc_count_disconnect){
+	    .service = s->settings->intake.service, .client = span_str(s->addr) }, -1);
+}
+
+/* Where it ended while it was busy, this is left to whoever is busy with it. */
+static void
+free_dead(struct session *s)
+{
+	smtp_server_free(s->server);
+	buf_clear(&s->in);
+	buf_clear(&s->out);
+	free(s->helo);
+	free(s->sender);
+	free(s->rcpt.address);
+	free(s->rcpt.orcpt);
+	generation_unref(s->generation);
+	free(s);
+}
+
+void
+session_end(struct session *s)
+{
+	struct receive *rx = s->rx;
+
+	if (s->dead)
+		return;
+	s->dead = true;
+	log_end(s);
+	uncount(s);
+	asks_drop(&rx->counters, s);
+	session_decision_drop(s);
+	if (s->intake != NULL)
+		intake_orphan(s->intake);
+	unlink_session(s);
+	loop_io_watch(&s->io, 0);
+	loop_timer_stop(&s->timer);
+	close(s->fd);
+	if (!s->busy)
+		free_dead(s);
+	receive_maybe_done(rx);
+}
+
+static void
+log_lost(struct session *s, const char *what)
+{
+	char client[CLIENT_TEXT];
+	struct buf *text = &s->rx->text;
+
+	if (s->uid >= 0)
+		return;
+	buf_reset(text);
+	smtp_server_where(s->server, text);
+	log_info("smtpd", "%s after %s from %s", what, text->ptr, session_client(s, client));
+}
+
+/* -- output -- */
+
+static void
+debug_lines(struct session *s, char way, struct span text)
+{
+	char client[CLIENT_TEXT];
+	struct span line;
+
+	while (text.len > 0 && span_cut(&text, '\n', &line))
+		log_info("smtpd", "%c %s: %.*s", way, session_client(s, client), SPAN_ARG(span_rtrim(span_head(line, 512))));
+}
+
+/* False where the session is over. */
+static bool
+flush(struct session *s)
+{
+	if (s->out.over) {
+		log_lost(s, "too many replies at once");
+		session_end(s);
+		return false;
+	}
+	while (s->out_at < s->out.len) {
+		ssize_t n = send(s->fd, s->out.ptr + s->out_at, s->out.len - s->out_at, MSG_NOSIGNAL);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			return true;
+		if (n < 0) {
+			log_lost(s, "lost connection");
+			session_end(s);
+			return false;
+		}
+		if (s->debug)
+			debug_lines(s, '>', span_of(s->out.ptr + s->out_at, (size_t)n));
+		s->out_at += (size_t)n;
+	}
+	s->out_at = 0;
+	if (s->out.cap > OUT_KEEP)
+		buf_clear(&s->out);
+	else
+		buf_reset(&s->out);
+	return true;
+}
+
+/* -- what to wait for -- */
+
+static void
+set_timer(struct session *s, enum session_timer what, int64_t in)
+{
+	int64_t now = clock_mono();
+
+	/* The client's timer is set once and put off when it comes. */
+	if (what == TIMER_CLIENT && s->timer_for == TIMER_CLIENT && s->deadline > now) {
+		s->deadline = now + in;
+		return;
+	}
+	s->timer_for = what;
+	s->deadline = now + in;
+	loop_timer_set(&s->timer, in);
+}
+
+static void
+settle(struct session *s)
+{
+	bool unsent = s->out_at < s->out.len;
+	enum smtp_server_wait waits = smtp_server_waits(s->server);
+
+	if (waits == SMTP_WAITS_DELAY) {
+		loop_io_watch(&s->io, 0);
+		if (s->timer_for != TIMER_DELAY)
+			set_timer(s, TIMER_DELAY, s->settings->error_sleep);
+		return;
+	}
+	if (waits == SMTP_WAITS_CLOSE) {
+		if (!unsent) {
+			session_end(s);
+			return;
+		}
+		loop_io_watch(&s->io, EV_WRITE);
+		set_timer(s, TIMER_FLUSH, FLUSH_TIME);
+		return;
+	}
+	set_timer(s, TIMER_CLIENT, s->settings->timeout);
+	if (unsent)
+		loop_io_watch(&s->io, EV_WRITE);
+	else
+		loop_io_watch(&s->io, waits == SMTP_WAITS_INPUT && !s->paused ? EV_READ : 0);
+}
+
+static void
+check_paused(struct session *s)
+{
+	bool paused = smtp_server_in_data(s->server) && s->intake != NULL && s->intake->state == INTAKE_OPEN &&
+	    intake_blocked(s->intake);
+
+	if (paused != s->paused)
+		s->rx->paused += paused ? 1u : -1u;
+	s->paused = paused;
+}
+
+/* What came in before, now that it may be looked at. */
+static void
+run_kept(struct session *s)
+{
+	while (s->in.len > 0 && !s->paused && smtp_server_waits(s->server) == SMTP_WAITS_INPUT) {
+		size_t used = smtp_server_run(s->server, buf_view(&s->in));
+		if (s->debug && !smtp_server_in_data(s->server))
+			debug_lines(s, '<', span_head(buf_view(&s->in), used));
+		buf_drop(&s->in, used);
+		check_paused(s);
+		if (used == 0)
+			break;
+	}
+	if (s->in.len == 0 && s->in.cap > 0)
+		buf_clear(&s->in);
+}
+
+static void
+go_on(struct session *s)
+{
+	run_kept(s);
+	if (s->dead)
+		return;
+	/* Replies are held back while the client is made to wait. */
+	if (smtp_server_waits(s->server) == SMTP_WAITS_DELAY || flush(s))
+		settle(s);
+}
+
+void
+session_continue(struct session *s)
+{
+	if (s->busy)
+		return;
+	s->busy = true;
+	go_on(s);
+	s->busy = false;
+	if (s->dead)
+		free_dead(s);
+}
+
+void
+session_bye(struct session *s, const char *reply)
+{
+	smtp_server_bye(s->server, reply);
+	session_continue(s);
+}
+
+/* -- input -- */
+
+/* Into the shared buffer where nothing is kept, so that an idle session needs none. */
+static void
+take_input(struct session *s, size_t n)
+{
+	struct receive *rx = s->rx;
+	struct span in = span_of(rx->read, n);
+	bool data = smtp_server_in_data(s->server);
+	size_t used = smtp_server_run(s->server, in);
+
+	if (s->debug && !data)
+		debug_lines(s, '<', span_head(in, used));
+	check_paused(s);
+	if (used < n && !s->dead)
+		buf_span(&s->in, span_skip(in, used));
+}
+
+static ssize_t
+receive_some(struct session *s)
+{
+	struct receive *rx = s->rx;
+	ssize_t n;
+
+	if (s->in.len == 0) {
+		n = recv(s->fd, rx->read, sizeof rx->read, 0);
+		if (n > 0)
+			take_input(s, (size_t)n);
+		return n;
+	}
+	char *room = buf_room(&s->in, READ_SIZE);
+	if (room == NULL) {
+		errno = ENOMEM;
+		return -1;
+	}
+	n = recv(s->fd, room, READ_SIZE, 0);
+	if (n > 0)
+		buf_added(&s->in, (size_t)n);
+	return n;
+}
+
+static void
+read_input(struct session *s)
+{
+	ssize_t n = receive_some(s);
+
+	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
+		return;
+	if (!s->dead) {
+		log_lost(s, "lost connection");
+		session_end(s);
+	}
+}
+
+static void
+on_io(void *arg, short what)
+{
+	struct session *s = arg;
+
+	s->busy = true;
+	if (what & EV_READ)
+		read_input(s);
+	if (!s->dead)
+		go_on(s);
+	s->busy = false;
+	if (s->dead)
+		free_dead(s);
+}
+
+static void
+on_client_timer(struct session *s)
+{
+	char reply[300];
+	int64_t now = clock_mono();
+
+	if (s->deadline > now) {
+		loop_timer_set(&s->timer, s->deadline - now);
+		return;
+	}
+	/* It is not the client that is waited for. */
+	if (smtp_server_waits(s->server) == SMTP_WAITS_VERDICT) {
+		s->deadline = now + s->settings->timeout;
+		loop_timer_set(&s->timer, s->settings->timeout);
+		return;
+	}
+	log_lost(s, "timeout");
+	snprintf(reply, sizeof reply, "421 4.4.2 %.200s Error: timeout exceeded", s->settings->smtp.hostname);
+	session_bye(s, reply);
+}
+
+static void
+on_timer(void *arg)
+{
+	struct session *s = arg;
+	enum session_timer what = s->timer_for;
+
+	if (what == TIMER_CLIENT) {
+		on_client_timer(s);
+		return;
+	}
+	s->timer_for = TIMER_CLIENT;
+	s->deadline = 0;
+	if (what == TIMER_FLUSH) {
+		session_end(s);
+		return;
+	}
+	smtp_server_resume(s->server);
+	session_continue(s);
+}
+
+/* -- the beginning -- */
+
+static struct session *
+begin(struct receive *rx, struct settings *settings, int fd)
+{
+	struct session *s;
+
+	MEM_NEW(s);
+	s->rx = rx;
+	s->generation = generation_ref(settings->generation);
+	s->settings = settings;
+	s->fd = fd;
+	s->uid = -1;
+	s->name = "unknown";
+	s->in = BUF_INIT(IN_MAX);
+	s->out = BUF_INIT(OUT_MAX);
+	s->next = rx->sessions;
+	if (s->next != NULL)
+		s->next->prev = s;
+	rx->sessions = s;
+	rx->session_count++;
+	rx->connections++;
+	loop_io_init(&s->io, fd, on_io, s);
+	loop_timer_init(&s->timer, on_timer, s);
+	return s;
+}
+
+static void
+start(struct session *s, const struct smtp_server_options *options)
+{
+	s->server = smtp_server_new(&s->settings->smtp, options, &session_ops, s, &s->out);
+	s->busy = true;
+	smtp_server_start(s->server);
+	go_on(s);
+	s->busy = false;
+	if (s->dead)
+		free_dead(s);
+}
+
+static void
+our_address(struct session *s)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof ss;
+	struct net_addr a;
+
+	if (getsockname(s->fd, (struct sockaddr *)&ss, &len) == 0 && net_addr_from((struct sockaddr *)&ss, &a))
+		net_addr_text(&a, s->server_addr);
+}
+
+/* No DNS is asked for names yet; this machine's own is known without. */
+static const char *
+client_name(const struct session *s)
+{
+	bool loopback = strcmp(s->addr, "127.0.0.1") == 0 || strcmp(s->addr, "::1") == 0;
+
+	return loopback && s->settings->name_lookup ? "localhost" : "unknown";
+}
+
+static bool
+is_debugged(const struct session *s)
+{
+	return s->settings->debug_peers != NULL && !match_list_empty(s->settings->debug_peers) &&
+	    match_list_client(s->settings->debug_peers, NULL, span_str(s->name), span_str(s->addr), NULL) == MATCH_YES;
+}
+
+void
+session_accept(struct receive *rx, struct settings *settings, int fd, const struct sockaddr *from)
+{
+	struct session *s = begin(rx, settings, fd);
+	struct smtp_server_options options = { .discard = settings->discard, .bare_lf = settings->bare_lf };
+	struct policy_session who = { 0 };
+	char client[CLIENT_TEXT];
+	struct net_addr a;
+
+	if (!net_addr_from(from, &a)) {
+		(void)snprintf(s->addr, sizeof s->addr, "unknown");
+	} else {
+		net_addr_text(&a, s->addr);
+		s->port = net_addr_port(&a);
+	}
+	our_address(s);
+	s->name = client_name(s);
+	s->debug = is_debugged(s);
+	who.client_name = span_str(s->name);
+	who.client_addr = span_str(s->addr);
+	who.server_addr = span_str(s->server_addr);
+	s->rewrite_local = policy_rewrite_local(settings->policy, &who);
+	if (options.bare_lf >= SMTP_BARE_LF_REJECT && policy_newline_exempt(settings->policy, &who))
+		options.bare_lf = SMTP_BARE_LF_NORMALIZE;
+	log_info("smtpd", "connect from %s", session_client(s, client));
+	start(s, &options);
+}
+
+void
+session_local(struct receive *rx, struct settings *settings, int fd)
+{
+	struct session *s = begin(rx, settings, fd);
+	struct smtp_server_options options = { .bare_lf = SMTP_BARE_LF_NORMALIZE, .no_limits = true };
+	struct ucred cred;
+	socklen_t len = sizeof cred;
+
+	s->rewrite_local = true;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0) {
+		log_warning("pickup", "local submission: SO_PEERCRED: %s", strerror(errno));
+		unlink_session(s);
+		generation_unref(s->generation);
+		close(fd);
+		free(s);
+		return;
+	}
+	s->uid = cred.uid;
+	start(s, &options);
+}
+
+/* -- all of them -- */
+
+void
+sessions_unpause(struct receive *rx)
+{
+	for (struct session *s = rx->sessions, *next; s != NULL && rx->paused > 0; s = next) {
+		next = s->next;
+		if (!s->paused || !intake_unblock(s->intake))
+			continue;
+		s->paused = false;
+		rx->paused--;
+		session_continue(s);
+	}
+}
+
+void
+sessions_stop(struct receive *rx, bool now)
+{
+	char reply[300];
+
+	for (struct session *s = rx->sessions, *next; s != NULL; s = next) {
+		next = s->next;
+		if (!now && !smtp_server_idle(s->server))
+			continue;
+		snprintf(reply, sizeof reply, "421 4.3.2 %.200s Service shutting down", s->settings->smtp.hostname);
+		smtp_server_bye(s->server, reply);
+		s->busy = true;
+		if (flush(s))
+			session_end(s);
+		s->busy = false;
+		free_dead(s);
+	}
+}

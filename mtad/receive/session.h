@@ -1,0 +1,103 @@
+/*
+ * One client: a socket, a timer, and the server's side of the dialogue (smtp/server.h). A session that waits
+ * for its client holds no buffers.
+ */
+#ifndef RECEIVE_SESSION_H
+#define RECEIVE_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "base/buf.h"
+#include "base/loop.h"
+#include "net/addr.h"
+#include "policy/policy.h"
+#include "receive/generation.h"
+#include "receive/intake.h"
+#include "smtp/server.h"
+
+struct receive;
+
+enum session_timer { TIMER_CLIENT, TIMER_DELAY, TIMER_FLUSH };
+enum session_decision { DECIDE_NOTHING, DECIDE_CONNECT, DECIDE_HELO, DECIDE_MAIL, DECIDE_RCPT, DECIDE_DATA, DECIDE_END,
+	DECIDE_VRFY };
+
+/* A recipient while its verdict is awaited. */
+struct session_rcpt {
+	uint8_t		 notify;
+	bool		 has_orcpt;
+	char		*address, *orcpt;
+};
+
+struct session {
+	struct receive	*rx;
+	struct session	*prev, *next;
+	struct generation *generation;
+	struct settings	*settings;
+	struct smtp_server *server;
+	struct loop_io	 io;
+	struct loop_timer timer;
+	int		 fd;
+	enum session_timer timer_for;
+	int64_t		 deadline;	/* monotonic, of TIMER_CLIENT: the timer itself may come sooner */
+	struct buf	 in, out;
+	size_t		 out_at;
+	/* The client. */
+	int64_t		 uid;		/* local submission; -1: from the network */
+	uint16_t	 port;
+	char		 addr[NET_ADDR_TEXT];
+	char		 server_addr[NET_ADDR_TEXT];
+	const char	*name;
+	char		*helo;
+	bool		 esmtp, utf8;
+	bool		 counted;	/* the state role counts it */
+	bool		 debug;
+	bool		 rewrite_local;
+	bool		 paused;
+	bool		 pipelined;
+	bool		 busy;		/* in session_continue: whoever ends it meanwhile leaves the freeing to it */
+	bool		 dead;
+	/* The transaction. */
+	struct intake	*intake;	/* from MAIL on */
+	char		*sender;	/* as given, for the log and the policy */
+	bool		 discard;
+	/* The decision that waits for facts. */
+	enum session_decision decision;
+	struct facts	*facts;
+	struct loop_timer *sleep;	/* a restriction's */
+	uint64_t	 sleep_id;
+	struct session_rcpt rcpt;
+	struct smtp_end	 end;
+};
+
+void	session_accept(struct receive *, struct settings *, int fd, const struct sockaddr *);
+/* The Unix socket for local submission: the peer's uid is who submits. */
+void	session_local(struct receive *, struct settings *, int fd);
+
+/* Memory or a spill file is there again. */
+void	sessions_unpause(struct receive *);
+/* Stopping: those without a transaction at once, the others when it ends; with `now` all. */
+void	sessions_stop(struct receive *, bool now);
+
+/* -- between the files of sessions --------------------------------------------------------- */
+
+extern const struct smtp_server_ops session_ops;
+
+/* After something happened outside of input: an answer, a timer. */
+void	session_continue(struct session *);
+void	session_bye(struct session *, const char *reply);
+void	session_end(struct session *);
+void	session_source(const struct session *, struct intake_source *);
+/* Begins or goes on with the policy's decision for what the server asked. */
+void	session_decide(struct session *, enum session_decision);
+void	session_decision_drop(struct session *);
+/* What was decided: acts on it and answers. reply NULL: good. */
+void	session_decided(struct session *, const char *reply);
+/* Counting of connections, then the banner. */
+void	session_connect(struct session *);
+/* "unknown[192.0.2.1]" */
+const char *session_client(const struct session *, char out[NET_ADDR_TEXT + 32]);
+const char *session_program(const struct session *);	/* for the log */
+
+#endif

@@ -1,0 +1,291 @@
+/*
+ * What the client asks for, and what is done once it is decided.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "receive/session.h"
+#include "receive/state.h"
+
+#define CLIENT_TEXT	(NET_ADDR_TEXT + 32)
+#define HELO_MAX	256
+
+static struct session *
+session(void *arg)
+{
+	return arg;
+}
+
+static void
+set(char **to, struct span value)
+{
+	free(*to);
+	*to = span_dup(value);
+}
+
+/* -- events of the dialogue -- */
+
+static void
+on_connect(void *arg)
+{
+	session_connect(arg);
+}
+
+static void
+on_helo(void *arg, enum smtp_verb verb, struct span name)
+{
+	struct session *s = arg;
+
+	set(&s->helo, span_head(name, HELO_MAX));
+	s->esmtp = verb != SMTP_HELO;
+	session_decide(s, DECIDE_HELO);
+}
+
+void
+session_source(const struct session *s, struct intake_source *src)
+{
+	*src = (struct intake_source){ .uid = s->uid, .rewrite_local = s->rewrite_local };
+	if (s->uid >= 0) {
+		src->flags = ENVELOPE_LOCAL;
+		return;
+	}
+	src->client_name = span_str(s->name);
+	src->client_addr = span_str(s->addr);
+	src->helo = span_str(s->helo);
+	src->protocol = s->utf8 ? SPAN("UTF8SMTP") : s->esmtp ? SPAN("ESMTP") : SPAN("SMTP");
+}
+
+static uint32_t
+mail_flags(const struct smtp_mail *m)
+{
+	return (m->body == SMTP_BODY_8BITMIME ? ENVELOPE_8BIT : 0u) | (m->smtputf8 ? ENVELOPE_SMTPUTF8 : 0u) |
+	    (m->ret == DSN_RET_FULL ? ENVELOPE_RET_FULL : 0u) | (m->ret == DSN_RET_HDRS ? ENVELOPE_RET_HDRS : 0u);
+}
+
+static void
+on_mail(void *arg, const struct smtp_mail *m)
+{
+	struct session *s = arg;
+	struct intake_source src;
+
+	if (s->rx->link.full) {
+		smtp_server_answer(s->server, "452 4.3.1 Insufficient system storage");
+		return;
+	}
+	s->utf8 = m->smtputf8;
+	session_source(s, &src);
+	src.flags |= mail_flags(m);
+	s->intake = intake_new(s->rx, s->settings, &src);
+	intake_sender(s->intake, m->sender);
+	if (m->envid.len > 0)
+		s->intake->envelope.envid = arena_span(&s->intake->arena, m->envid);
+	set(&s->sender, m->sender);
+	s->discard = false;
+	session_decide(s, DECIDE_MAIL);
+}
+
+static void
+on_rcpt(void *arg, const struct smtp_rcpt *r)
+{
+	struct session *s = arg;
+
+	s->rcpt.notify = r->notify;
+	set(&s->rcpt.address, r->address);
+	s->rcpt.has_orcpt = r->orcpt.len > 0;
+	if (s->rcpt.has_orcpt)
+		set(&s->rcpt.orcpt, r->orcpt);
+	session_decide(s, DECIDE_RCPT);
+}
+
+static void
+on_data(void *arg, bool bdat)
+{
+	(void)bdat;
+	session_decide(arg, DECIDE_DATA);
+}
+
+static char *
+on_room(void *arg, size_t n)
+{
+	return intake_room(session(arg)->intake, n);
+}
+
+static void
+on_added(void *arg, size_t n)
+{
+	intake_added(session(arg)->intake, n);
+}
+
+static void
+on_end(void *arg, const struct smtp_end *e)
+{
+	struct session *s = arg;
+
+	s->end = *e;
+	session_decide(s, DECIDE_END);
+}
+
+static void
+on_vrfy(void *arg, struct span address)
+{
+	struct session *s = arg;
+
+	set(&s->rcpt.address, address);
+	session_decide(s, DECIDE_VRFY);
+}
+
+static void
+on_reset(void *arg)
+{
+	struct session *s = arg;
+
+	if (s->intake != NULL)
+		intake_orphan(s->intake);
+	s->intake = NULL;
+	session_decision_drop(s);
+	free(s->sender);
+	s->sender = NULL;
+	s->utf8 = false;
+}
+
+/* The client's words, short, for the log; control bytes become "?" there. */
+#define WORDS(t)	SPAN_ARG(span_rtrim(span_head(t, 100)))
+
+static void
+on_note(void *arg, enum smtp_note note, enum smtp_verb verb, struct span text)
+{
+	struct session *s = arg;
+	const char *program = session_program(s);
+	char client[CLIENT_TEXT], id[QID_TEXT];
+
+	session_client(s, client);
+	switch (note) {
+	case SMTP_NOTE_NON_SMTP:
+		log_warning(program, "non-SMTP command from %s: %.*s", client, WORDS(text));
+		break;
+	case SMTP_NOTE_BAD_PATH:
+		log_warning(program, "Illegal address syntax from %s in %s command: %.*s", client,
+		    smtp_verb_name(verb), WORDS(text));
+		break;
+	case SMTP_NOTE_LONG_LINE:
+		log_warning(program, "%s: request longer than %u: %.*s...", client,
+		    s->settings->smtp.line_length_limit, WORDS(span_head(text, 30)));
+		break;
+	case SMTP_NOTE_BAD_BDAT:
+		log_warning(program, "NOQUEUE: malformed BDAT command syntax from %s: %.*s", client, WORDS(text));
+		break;
+	case SMTP_NOTE_PIPELINING:
+		s->pipelined = true;
+		log_info(program, "improper command pipelining after %s from %s: %.*s", smtp_verb_name(verb), client,
+		    WORDS(text));
+		break;
+	case SMTP_NOTE_BARE_LF:
+		log_info(program, "bare <LF> received from %s", client);
+		break;
+	case SMTP_NOTE_TOO_MANY_ERRORS:
+		log_info(program, "too many errors after %s from %s", smtp_verb_name(verb), client);
+		break;
+	case SMTP_NOTE_TOO_BIG:
+		log_warning(program, "%s: queue file size limit exceeded", s->intake != NULL ?
+		    qid_text(s->intake->envelope.id, id) : "NOQUEUE");
+		break;
+	case SMTP_NOTE_REJECT:
+		log_info(program, "NOQUEUE: reject: %s from %s: %.*s; proto=%s helo=<%s>", smtp_verb_name(verb), client,
+		    SPAN_ARG(text), s->esmtp ? "ESMTP" : "SMTP", s->helo == NULL ? "" : s->helo);
+		break;
+	}
+}
+
+const struct smtp_server_ops session_ops = {
+	.connect = on_connect, .helo = on_helo, .mail = on_mail, .rcpt = on_rcpt, .data = on_data, .room = on_room,
+	.added = on_added, .end = on_end, .vrfy = on_vrfy, .reset = on_reset, .note = on_note,
+};
+
+/* -- what is done once it is decided -- */
+
+static void
+log_client(struct session *s)
+{
+	char id[QID_TEXT], client[CLIENT_TEXT];
+
+	qid_text(s->intake->envelope.id, id);
+	if (s->uid >= 0)
+		log_info("pickup", "%s: uid=%lld from=<%s>", id, (long long)s->uid, s->sender);
+	else
+		log_info("smtpd", "%s: client=%s", id, session_client(s, client));
+}
+
+static void
+accept_recipient(struct session *s)
+{
+	intake_recipient(s->intake, span_str(s->rcpt.address), s->rcpt.notify,
+	    s->rcpt.has_orcpt ? span_str(s->rcpt.orcpt) : SPAN_NONE);
+	if (s->intake->envelope.recipient_count == 1)
+		log_client(s);
+}
+
+static void
+queued(void *arg, struct intake *in, const char *reply)
+{
+	struct session *s = arg;
+	char text[128], id[QID_TEXT];
+
+	s->intake = NULL;
+	if (reply == NULL) {
+		qid_text(in->envelope.id, id);
+		if (s->end.bdat)
+			snprintf(text, sizeof text, "250 2.0.0 Ok: %llu bytes queued as %s",
+			    (unsigned long long)s->end.wire, id);
+		else
+			snprintf(text, sizeof text, "250 2.0.0 Ok: queued as %s", id);
+		reply = text;
+	}
+	smtp_server_answer(s->server, reply);
+	session_continue(s);
+}
+
+/* As Postfix's DISCARD: said to be accepted, and gone. */
+static void
+discard(struct session *s)
+{
+	char text[64], id[QID_TEXT];
+
+	snprintf(text, sizeof text, "250 2.0.0 Ok: queued as %s", qid_text(s->intake->envelope.id, id));
+	intake_drop(s->intake);
+	s->intake = NULL;
+	smtp_server_answer(s->server, text);
+}
+
+static void
+refuse(struct session *s, enum session_decision what, const char *reply)
+{
+	s->rx->rejected++;
+	if (what == DECIDE_END) {
+		intake_drop(s->intake);
+		s->intake = NULL;
+	}
+	smtp_server_answer(s->server, reply);
+}
+
+void
+session_decided(struct session *s, const char *reply)
+{
+	enum session_decision what = s->decision;
+
+	s->decision = DECIDE_NOTHING;
+	if (reply != NULL) {
+		refuse(s, what, reply);
+		return;
+	}
+	if (what == DECIDE_RCPT)
+		accept_recipient(s);
+	if (what != DECIDE_END)
+		smtp_server_answer(s->server, NULL);
+	else if (s->discard)
+		discard(s);
+	else
+		intake_finish(s->intake, queued, s);
+}

@@ -1,0 +1,272 @@
+/*
+ * Who may do what: the policy's decision for a session, and fetching the facts that it asks for.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/num.h"
+#include "receive/session.h"
+#include "receive/state.h"
+
+#define SLEEP_MAX	300		/* seconds */
+#define REPLY_MAX	1000
+
+static enum policy_stage
+stage_of(enum session_decision d)
+{
+	static const enum policy_stage stages[] = {
+		[DECIDE_CONNECT] = POLICY_CLIENT, [DECIDE_HELO] = POLICY_HELO, [DECIDE_MAIL] = POLICY_SENDER,
+		[DECIDE_RCPT] = POLICY_RECIPIENT, [DECIDE_DATA] = POLICY_DATA, [DECIDE_END] = POLICY_END_OF_DATA,
+		[DECIDE_VRFY] = POLICY_VRFY,
+	};
+
+	return stages[d];
+}
+
+static void
+facts_of(const struct session *s, struct policy_session *p)
+{
+	bool rcpt = s->decision == DECIDE_RCPT || s->decision == DECIDE_VRFY;
+
+	*p = (struct policy_session){
+		.client_name = span_str(s->name), .client_addr = span_str(s->addr),
+		.server_addr = span_str(s->server_addr), .helo = span_str(s->helo),
+		.protocol = s->esmtp ? SPAN("ESMTP") : SPAN("SMTP"), .sender = span_str(s->sender),
+		.has_sender = s->sender != NULL, .has_recipient = rcpt, .pipelined = s->pipelined, .esmtp = s->esmtp,
+	};
+	if (rcpt)
+		p->recipient = span_str(s->rcpt.address);
+	else if (s->intake != NULL && s->intake->envelope.recipient_count == 1)
+		p->recipient = s->intake->first_recipient;
+}
+
+/* -- the verdict -- */
+
+static const char *
+queue_id(const struct session *s, char out[QID_TEXT])
+{
+	if (s->intake == NULL || s->intake->envelope.id.usec == 0)
+		return "NOQUEUE";
+	return qid_text(s->intake->envelope.id, out);
+}
+
+static void
+apply_effects(struct session *s, const struct policy_verdict *v)
+{
+	char id[QID_TEXT];
+
+	if (v->warned && v->warning != NULL)
+		log_info("smtpd", "%s: %s", queue_id(s, id), v->warning);
+	if (v->hold && s->intake != NULL)
+		intake_hold(s->intake, span_str(v->restriction));
+	if (v->action == POLICY_DISCARD)
+		s->discard = true;
+}
+
+static void
+decided(struct session *s, const struct policy_session *p)
+{
+	struct policy_verdict *v = &s->rx->verdict;
+	struct buf *text = &s->rx->text;
+	char id[QID_TEXT], reply[REPLY_MAX];
+
+	apply_effects(s, v);
+	if (v->action == POLICY_OK || v->action == POLICY_DISCARD) {
+		session_decided(s, NULL);
+		return;
+	}
+	buf_reset(text);
+	policy_log_reject(p, stage_of(s->decision), v, text);
+	log_info("smtpd", "%s: %.*s", queue_id(s, id), SPAN_ARG(buf_view(text)));
+	snprintf(reply, sizeof reply, "%d %s %s", v->code, v->dsn, v->reply);
+	session_decided(s, reply);
+	if (v->action == POLICY_HANGUP)
+		smtp_server_bye(s->server, NULL);
+}
+
+/* -- facts -- */
+
+static void decide(struct session *);
+
+static void
+learnt(struct session *s, uint64_t id, enum fact_state state, struct span value)
+{
+	if (s->facts == NULL || !facts_answer(s->facts, id, state, value))
+		return;
+	if (facts_open(s->facts) > 0)
+		return;
+	decide(s);
+	session_continue(s);
+}
+
+static void
+looked_up(void *arg, uint64_t id, const struct ask_answer *a)
+{
+	static const enum fact_state states[] = { FACT_KNOWN, FACT_ABSENT, FACT_FAILED };
+
+	if (!a->ok || a->status >= sizeof states / sizeof states[0])
+		learnt(arg, id, FACT_FAILED, SPAN("the lookup service does not answer"));
+	else
+		learnt(arg, id, states[a->status], a->value);
+}
+
+static void
+slept(void *arg)
+{
+	struct session *s = arg;
+
+	free(s->sleep);
+	s->sleep = NULL;
+	learnt(s, s->sleep_id, FACT_ABSENT, SPAN_NONE);
+}
+
+static bool
+begin_sleep(struct session *s, const struct fact_want *w)
+{
+	uint32_t seconds;
+
+	if (s->sleep != NULL || !num_u32(w->key, &seconds))
+		return false;
+	MEM_NEW(s->sleep);
+	s->sleep_id = w->id;
+	loop_timer_init(s->sleep, slept, s);
+	loop_timer_set(s->sleep, (seconds > SLEEP_MAX ? SLEEP_MAX : seconds) * SECOND);
+	return true;
+}
+
+/* True where at least one will be answered later. */
+static bool
+fetch(struct session *s)
+{
+	struct fact_want w;
+	bool later = false;
+
+	while (facts_wanted(s->facts, &w)) {
+		if (span_starts(w.source, "unix:") && s->rx->lookups.ipc != NULL) {
+			uint64_t n = asks_add(&s->rx->lookups, looked_up, s, w.id);
+			ipc_send_lookup(s->rx->lookups.ipc,
+			    &(struct ipc_lookup){ .request = n, .table = w.source, .key = w.key }, -1);
+			later = true;
+		} else if (span_eqs(w.source, "sleep") && begin_sleep(s, &w)) {
+			later = true;
+		} else {
+			(void)facts_answer(s->facts, w.id, FACT_FAILED, SPAN("no service answers for this table"));
+		}
+	}
+	return later;
+}
+
+static void
+give_facts_back(struct session *s)
+{
+	if (s->facts == NULL)
+		return;
+	if (s->rx->facts == NULL)
+		s->rx->facts = s->facts;
+	else
+		facts_free(s->facts);
+	s->facts = NULL;
+}
+
+/* Until it is done, or waits for facts. Facts that fail at once may lead to further questions, a bounded number. */
+static void
+decide(struct session *s)
+{
+	struct policy_session p;
+
+	facts_of(s, &p);
+	for (int n = 0; n < FACTS_MAX; n++) {
+		if (policy_check(s->settings->policy, stage_of(s->decision), &p, s->facts, &s->rx->verdict, NULL) ==
+		    POLICY_DONE) {
+			give_facts_back(s);
+			decided(s, &p);
+			return;
+		}
+		if (fetch(s))
+			return;
+	}
+	give_facts_back(s);
+	session_decided(s, "451 4.3.0 Error: too many lookups");
+}
+
+void
+session_decide(struct session *s, enum session_decision what)
+{
+	struct receive *rx = s->rx;
+
+	s->decision = what;
+	if (s->settings->policy == NULL) {
+		session_decided(s, NULL);
+		return;
+	}
+	s->facts = rx->facts != NULL ? rx->facts : facts_new();
+	rx->facts = NULL;
+	facts_reset(s->facts, clock_wall());
+	decide(s);
+}
+
+void
+session_decision_drop(struct session *s)
+{
+	s->decision = DECIDE_NOTHING;
+	asks_drop(&s->rx->lookups, s);
+	if (s->sleep != NULL) {
+		loop_timer_stop(s->sleep);
+		free(s->sleep);
+		s->sleep = NULL;
+	}
+	give_facts_back(s);
+}
+
+/* -- connections -- */
+
+static void
+too_many(struct session *s, uint32_t n, bool rate)
+{
+	char reply[400];
+
+	log_warning("smtpd", "Connection %s limit exceeded: %u from %s[%s] for service %.*s", rate ? "rate" : "concurrency",
+	    n, s->name, s->addr, SPAN_ARG(s->settings->intake.service));
+	snprintf(reply, sizeof reply, "421 4.7.0 %.200s Error: too many connections from %s", s->settings->smtp.hostname,
+	    s->addr);
+	session_decided(s, reply);
+}
+
+static void
+counted(void *arg, uint64_t id, const struct ask_answer *a)
+{
+	struct session *s = arg;
+	const struct settings *set = s->settings;
+
+	(void)id;
+	if (a->ok && set->connection_count_limit > 0 && a->open > set->connection_count_limit)
+		too_many(s, a->open, false);
+	else if (a->ok && set->connection_rate_limit > 0 && a->rate > set->connection_rate_limit)
+		too_many(s, a->rate, true);
+	else
+		session_decide(s, DECIDE_CONNECT);
+	session_continue(s);
+}
+
+void
+session_connect(struct session *s)
+{
+	const struct settings *set = s->settings;
+	struct policy_session p;
+
+	s->decision = DECIDE_CONNECT;
+	facts_of(s, &p);
+	if (set->policy == NULL || (set->connection_count_limit == 0 && set->connection_rate_limit == 0) ||
+	    s->rx->counters.ipc == NULL || policy_rate_exempt(set->policy, &p)) {
+		session_decide(s, DECIDE_CONNECT);
+		return;
+	}
+	s->counted = true;
+	ipc_send_count_connect(s->rx->counters.ipc, &(struct ipc_count_connect){
+	    .request = asks_add(&s->rx->counters, counted, s, 0), .service = set->intake.service,
+	    .client = span_str(s->addr) }, -1);
+}
