@@ -216,7 +216,7 @@ static void
 event_text(struct buf *b, const struct scan_record *r)
 {
 	struct event_reader reader;
-	struct event e;
+	struct spool_event e;
 	char id[QID_TEXT];
 	struct err err;
 

@@ -95,7 +95,7 @@ check_event(struct check *c, const struct segment_page *page, const struct scan_
 {
 	struct event_reader reader;
 	struct buf b = BUF_INIT(0);
-	struct event e;
+	struct spool_event e;
 
 	c->t->events++;
 	bool ok = event_reader_init(&reader, r->payload, NULL);
