@@ -282,6 +282,8 @@ log_problems(const struct conf_problems *p)
 		void (*say)(const char *, const char *, ...) = at->level == PROBLEM_ERROR ? log_error : log_warning;
 		if (at->file == NULL)
 			say(NULL, "%s", at->text);
+		else if (at->line == 0)
+			say(NULL, "%s: %s", at->file, at->text);
 		else
 			say(NULL, "%s:%u: %s", at->file, at->line, at->text);
 	}
