@@ -1,5 +1,6 @@
 #include "master/options.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,12 +38,20 @@ add_override(struct options *o, const char *text)
 	return true;
 }
 
-/* The daemon changes its directory later, so a relative path is settled now. */
+/*
+ * The daemon changes its directory later, so a relative path is settled now. Without the default directory the built-in configuration holds; one
+ * that somebody named must be there.
+ */
 static char *
 absolute(const char *dir)
 {
 	char *path = realpath(dir, NULL);
-	return path != NULL ? path : mem_str(dir);
+
+	if (path == NULL && strcmp(dir, DEFAULT_DIR) == 0)
+		return mem_str(dir);
+	if (path == NULL)
+		fprintf(stderr, "mtad: configuration directory %s: %s\n", dir, strerror(errno));
+	return path;
 }
 
 static bool
@@ -99,5 +108,6 @@ options_parse(struct options *o, int argc, char **argv, int *status)
 		return false;
 	}
 	o->dir = absolute(dir);
-	return true;
+	*status = EX_CONFIG;
+	return o->dir != NULL;
 }
