@@ -1,6 +1,7 @@
 #include "ctl/commands.h"
 
 #include <ctype.h>
+#include <stdio.h>
 
 #include "base/num.h"
 #include "ctl/near.h"
@@ -54,7 +55,7 @@ count_bits(uint64_t mask)
 	return (unsigned)__builtin_popcountll(mask);
 }
 
-_Static_assert(COMMAND_COUNT <= 64, "commands are kept as bits of a word");
+_Static_assert(COMMAND_COUNT < 64, "commands are kept as bits of a word");
 
 /* Those of `among` whose n-th word begins with this one; where some are equal to it, only those. */
 static uint64_t
@@ -106,34 +107,29 @@ static bool
 say_unknown(uint64_t among, size_t n, struct span word, struct err *err)
 {
 	struct near near = { .word = word };
-	struct buf name = BUF_INIT(64);
+	char names[COMMAND_COUNT][NEAR_MAX + 1];
 
-	for (unsigned i = 0; i < COMMAND_COUNT; i++)
-		if (among >> i & 1)
-			near_try(&near, command_row((enum command)i)->name);
-	if (near.best == NULL && n == 0) {
-		/* A misspelt first word of two ("quue ls") is nearest to that word alone. */
-		for (unsigned i = 0; i < COMMAND_COUNT; i++) {
-			struct near one = { .word = word };
-			buf_reset(&name);
-			buf_span(&name, name_word((enum command)i, 0));
-			near_try(&one, name.ptr);
-			if (one.best != NULL)
-				near.best = command_row((enum command)i)->name;
-		}
+	for (unsigned i = 0; i < COMMAND_COUNT; i++) {
+		struct span own = name_word((enum command)i, n);
+		if (!(among >> i & 1) || own.len > NEAR_MAX)
+			continue;
+		snprintf(names[i], sizeof names[i], "%.*s", SPAN_ARG(own));
+		near_try(&near, names[i]);
 	}
 	err_set(err, ERR_PERM, "there is no command \"%.*s\"%s%s%s", SPAN_ARG(span_head(word, 40)),
 	    near.best != NULL ? "; did you mean \"" : "", near.best != NULL ? near.best : "",
 	    near.best != NULL ? "\"?" : "; \"help\" lists them");
-	buf_clear(&name);
 	return false;
 }
 
-/* Takes the command's words; *used says how many. */
+/*
+ * Takes the command's words; *used says how many. Where "s" may still be "status" or "spool dump", the next word decides, if there is one
+ * and it fits.
+ */
 static bool
 find_command(const struct span *words, size_t n, enum command *out, size_t *used, struct err *err)
 {
-	uint64_t left = COMMAND_COUNT == 64 ? UINT64_MAX : ((uint64_t)1 << COMMAND_COUNT) - 1;
+	uint64_t left = ((uint64_t)1 << COMMAND_COUNT) - 1;
 	size_t at = 0;
 
 	for (;;) {
@@ -141,8 +137,12 @@ find_command(const struct span *words, size_t n, enum command *out, size_t *used
 		if (with == 0)
 			break;
 		if (at == n)
-			return say_ambiguous(with, at > 0 ? words[at - 1] : SPAN_NONE, err);
+			return say_ambiguous(left, at > 0 && left != with ? words[at - 1] : SPAN_NONE, err);
 		uint64_t next = narrow(with, at, words[at]);
+		if (next == 0 && left != with) {
+			left &= ~with;
+			break;
+		}
 		if (next == 0)
 			return say_unknown(with, at, words[at], err);
 		left = next;

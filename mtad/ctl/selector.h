@@ -59,7 +59,7 @@ struct selector_row_ops {
 
 struct selector;
 
-/* NULL with the err (ERR_PERM, "..., near column 12"). An empty text selects all. */
+/* NULL with the err (ERR_PERM, "selector, column 12: ..."). An empty text selects all. */
 struct selector *selector_new(struct span text, struct err *);
 void	selector_free(struct selector *);
 

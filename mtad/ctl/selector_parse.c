@@ -40,7 +40,7 @@ fail(struct parser *p, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	err_set(p->err, ERR_PERM, "%s, at column %zu of the selector", text, p->pos + 1);
+	err_set(p->err, ERR_PERM, "selector, column %zu: %s", p->pos + 1, text);
 	return false;
 }
 

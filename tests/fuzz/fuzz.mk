@@ -12,6 +12,9 @@ $B/fuzz/%: $B/obj/tests/fuzz/%_fuzz.o $(LAYER_A)
 	$(call say,LD)
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(LAYER_LIBS) $(LIBS)
 
+# What lies in a role, not in a layer.
+$B/fuzz/control $B/fuzz/control_replay: $(call objects,mtad/control)
+
 .PHONY: fuzz-replay fuzz-programs fuzz
 fuzz-replay: $(foreach n,$(FUZZ_NAMES),$B/fuzz/$n_replay)
 fuzz-programs: $(foreach n,$(FUZZ_NAMES),$B/fuzz/$n)
