@@ -167,8 +167,6 @@ intake_header(struct intake *in, size_t *body)
 	buf_char(&in->header, '\n');
 	in->envelope.message_id = id;
 	log_info("cleanup", "%s: %smessage-id=%.*s", qid_text(in->envelope.id, qid),
-	    in->facts.seen & HEADER_RESENT ? "resent-" : "", SPAN_ARG(id));
-	if (id.len == 0 && !(in->facts.seen & HEADER_MESSAGE_ID))
-		in->envelope.message_id = SPAN_NONE;
+	    in->facts.seen & HEADER_RESENT ? "resent-" : "", SPAN_ARG(id.len > 0 ? id : SPAN("<>")));
 	return true;
 }

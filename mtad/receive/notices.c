@@ -198,7 +198,7 @@ begin(struct receive *rx, const struct ipc_notice_make *m)
 	/* What goes to the postmaster must not come back to the sender of the original, nor be bounced at all. */
 	if (m->kind == NOTICE_DOUBLE_BOUNCE || m->kind == NOTICE_POSTMASTER)
 		intake_sender(in, rx->now->double_bounce_sender);
-	intake_recipient(in, m->recipient, NOTIFY_NEVER, SPAN_NONE);
+	intake_recipient(in, m->recipient, NOTIFY_DEFAULT, SPAN_NONE);
 	return in;
 }
 

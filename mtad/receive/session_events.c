@@ -154,12 +154,27 @@ on_reset(void *arg)
 /* The client's words, short, for the log; control bytes become "?" there. */
 #define WORDS(t)	SPAN_ARG(span_rtrim(span_head(t, 100)))
 
+/* Line ends as "\\r\\n", for here they tell the most. */
+static void
+escape(struct span text, char *out, size_t size)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < text.len && n + 3 < size; i++) {
+		char c = text.ptr[i];
+		if (c == '\r' || c == '\n')
+			out[n++] = '\\';
+		out[n++] = (char)(c == '\r' ? 'r' : c == '\n' ? 'n' : c == '\0' ? '?' : c);
+	}
+	out[n] = '\0';
+}
+
 static void
 on_note(void *arg, enum smtp_note note, enum smtp_verb verb, struct span text)
 {
 	struct session *s = arg;
 	const char *program = session_program(s);
-	char client[CLIENT_TEXT], id[QID_TEXT];
+	char client[CLIENT_TEXT], id[QID_TEXT], early[128];
 
 	session_client(s, client);
 	switch (note) {
@@ -179,8 +194,8 @@ on_note(void *arg, enum smtp_note note, enum smtp_verb verb, struct span text)
 		break;
 	case SMTP_NOTE_PIPELINING:
 		s->pipelined = true;
-		log_info(program, "improper command pipelining after %s from %s: %.*s", smtp_verb_name(verb), client,
-		    WORDS(text));
+		escape(span_head(text, 100), early, sizeof early);
+		log_info(program, "improper command pipelining after %s from %s: %s", smtp_verb_name(verb), client, early);
 		break;
 	case SMTP_NOTE_BARE_LF:
 		log_info(program, "bare <LF> received from %s", client);
@@ -193,7 +208,7 @@ on_note(void *arg, enum smtp_note note, enum smtp_verb verb, struct span text)
 		    qid_text(s->intake->envelope.id, id) : "NOQUEUE");
 		break;
 	case SMTP_NOTE_REJECT:
-		log_info(program, "NOQUEUE: reject: %s from %s: %.*s; proto=%s helo=<%s>", smtp_verb_name(verb), client,
+		log_info(program, "NOQUEUE: reject: %s from %s: %.*s proto=%s helo=<%s>", smtp_verb_name(verb), client,
 		    SPAN_ARG(text), s->esmtp ? "ESMTP" : "SMTP", s->helo == NULL ? "" : s->helo);
 		break;
 	}

@@ -83,7 +83,7 @@ enum smtp_note {
 	SMTP_NOTE_BARE_LF,
 	SMTP_NOTE_TOO_MANY_ERRORS,
 	SMTP_NOTE_TOO_BIG,		/* the message passed message_size_limit */
-	SMTP_NOTE_REJECT,		/* text: the reply by which the server itself refused a MAIL (size) */
+	SMTP_NOTE_REJECT,		/* text: "REPLY; from=<SENDER>", by which the server itself refused a MAIL (size) */
 };
 
 struct smtp_server_ops {

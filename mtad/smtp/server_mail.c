@@ -85,9 +85,20 @@ param(struct smtp_server *s, struct mail_args *a, const struct smtp_param *p)
 	return span_caseeqs(p->name, "AUTH") && p->value.ptr != NULL;
 }
 
+static void
+note_refusal(struct smtp_server *s, const char *reply, size_t sender_len)
+{
+	struct buf *scratch = s->config->scratch;
+	size_t at = scratch->len;
+
+	buf_printf(scratch, "%s; from=<%.*s>", reply, (int)sender_len, scratch->ptr);
+	server_note(s, SMTP_NOTE_REJECT, span_skip(buf_view(scratch), at));
+}
+
 static bool
 params(struct smtp_server *s, struct mail_args *a, struct span rest)
 {
+	size_t sender_len = s->config->scratch->len;
 	struct smtp_param p;
 
 	while (smtp_param_next(&rest, &p)) {
@@ -98,7 +109,7 @@ params(struct smtp_server *s, struct mail_args *a, struct span rest)
 		if (a->fault == NULL)
 			continue;
 		if (a->fault[2] == '2')
-			server_note(s, SMTP_NOTE_REJECT, span_str(a->fault));
+			note_refusal(s, a->fault, sender_len);
 		server_error(s, a->fault);
 		return false;
 	}
