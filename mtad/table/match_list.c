@@ -143,7 +143,9 @@ add_file(struct match_list *l, struct span path, bool negated, unsigned depth, s
 	}
 	while (span_cut(&text, '\n', &line))
 		if (!span_starts(line, "#") && !add_patterns(l, line, negated, depth + 1, err)) {
-			err_prefix(err, "%.*s", SPAN_ARG(span_head(path, 100)));
+			/* The innermost file is named, not the way to it. */
+			if (err != NULL && err->text[0] != '/')
+				err_prefix(err, "%.*s", SPAN_ARG(span_head(path, 100)));
 			return false;
 		}
 	return true;

@@ -1,0 +1,200 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "table/network.h"
+#include "table/table.h"
+#include "tests/unit/conf/conf_helper.h"
+
+/* "key" -> the value, "-" where it is not there, "!" where it fails, "?" where it waits. */
+static const char *
+ask(const struct table *t, struct facts *facts, const char *key, struct buf *b)
+{
+	struct err err;
+
+	buf_reset(b);
+	buf_str(b, "");
+	switch (table_get(t, facts, span_str(key), b, &err)) {
+	case TABLE_FOUND: return b->ptr;
+	case TABLE_ABSENT: return "-";
+	case TABLE_FAILED: return "!";
+	case TABLE_PENDING: return "?";
+	}
+	return "";
+}
+
+static void
+lookups(void **state)
+{
+	static const struct { const char *spec, *file, *key, *want; } cases[] = {
+		{ "inline:{ a=1, b = 2, c= 3 d =4 { e = five words } }", NULL, "a", "1" },
+		{ "inline:{ a=1, b = 2, c= 3 d =4 { e = five words } }", NULL, "b", "2" },
+		{ "inline:{ a=1, b = 2, c= 3 d =4 { e = five words } }", NULL, "c", "3" },
+		{ "inline:{ a=1, b = 2, c= 3 d =4 { e = five words } }", NULL, "d", "4" },
+		{ "inline:{ a=1, b = 2, c= 3 d =4 { e = five words } }", NULL, "E", "five words" },
+		{ "inline:{a=1}", NULL, "x", "-" },
+		{ "inline:{}", NULL, "", "-" },
+		{ "static:all", NULL, "anything", "all" },
+		{ "static:{ two words }", NULL, "anything", "two words" },
+		{ "proxy:static:x", NULL, "y", "x" },
+		{ "fail:broken", NULL, "y", "!" },
+		{ "texthash:FILE", "# c\na  1\nB\ttwo words\n\n  # no\n   and more\n\"q k\" v\na 2\n", "a", "1" },
+		{ "texthash:FILE", "# c\na  1\nB\ttwo words\n\n  # no\n   and more\n\"q k\" v\na 2\n", "b", "two words   and more" },
+		{ "texthash:FILE", "# c\na  1\nB\ttwo words\n\n  # no\n   and more\n\"q k\" v\na 2\n", "Q K", "v" },
+		{ "texthash:FILE", "", "a", "-" },
+		{ "cidr:FILE", "10.0.0.0/8 ten\n0.0.0.0/0 all\n2001:db8::/32 six\n", "10.1.2.3", "ten" },
+		{ "cidr:FILE", "10.0.0.0/8 ten\n0.0.0.0/0 all\n2001:db8::/32 six\n", "11.1.2.3", "all" },
+		{ "cidr:FILE", "10.0.0.0/8 ten\n0.0.0.0/0 all\n2001:db8::/32 six\n", "2001:DB8::1", "six" },
+		{ "cidr:FILE", "10.0.0.0/8 ten\n0.0.0.0/0 all\n2001:db8::/32 six\n", "2001:db9::1", "-" },
+		{ "cidr:FILE", "10.0.0.0/8 ten\n0.0.0.0/0 all\n", "name", "-" },
+		{ "cidr:FILE", "!10.0.0.0/8 other\n10.0.0.1 one\n", "10.0.0.1", "one" },
+		{ "cidr:FILE", "!10.0.0.0/8 other\n10.0.0.1 one\n", "9.0.0.1", "other" },
+		{ "cidr:FILE", "if 10.0.0.0/8\n10.1.0.0/16 a\nif !10.2.0.0/16\n0.0.0.0/0 b\nendif\nendif\n0.0.0.0/0 c\n", "10.1.2.3", "a" },
+		{ "cidr:FILE", "if 10.0.0.0/8\n10.1.0.0/16 a\nif !10.2.0.0/16\n0.0.0.0/0 b\nendif\nendif\n0.0.0.0/0 c\n", "10.3.2.3", "b" },
+		{ "cidr:FILE", "if 10.0.0.0/8\n10.1.0.0/16 a\nif !10.2.0.0/16\n0.0.0.0/0 b\nendif\nendif\n0.0.0.0/0 c\n", "10.2.2.3", "c" },
+		{ "cidr:FILE", "if 10.0.0.0/8\n10.1.0.0/16 a\nif !10.2.0.0/16\n0.0.0.0/0 b\nendif\nendif\n0.0.0.0/0 c\n", "1.2.2.3", "c" },
+		{ "unix:passwd.byname", NULL, "root", "!" },	/* no facts: it cannot be asked */
+		{ "unix:passwd.byname", NULL, "a@b", "-" },
+	};
+	struct buf b = BUF_INIT(0), spec = BUF_INIT(0);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		/* relay_domains stands for any honoured parameter: what it names is read with the configuration. */
+		const char *at = cases[i].file == NULL ? NULL : strstr(cases[i].spec, "FILE");
+		struct err err;
+		buf_reset(&spec);
+		if (at != NULL)
+			buf_printf(&spec, "relay_domains = %.*s%%/extra\n", (int)(at - cases[i].spec), cases[i].spec);
+		struct conf *c = test_conf_good(at == NULL ? "" : spec.ptr, cases[i].file);
+		struct table *t = table_open(c, span_str(at == NULL ? cases[i].spec :
+		    conf_str(conf_main(c), P_relay_domains)), &err);
+		if (t == NULL)
+			fail_msg("%s: %s", cases[i].spec, err.text);
+		const char *got = ask(t, NULL, cases[i].key, &b);
+		if (strcmp(got, cases[i].want) != 0)
+			fail_msg("%s, %s: \"%s\", not \"%s\"", cases[i].spec, cases[i].key, got, cases[i].want);
+		table_free(t);
+		conf_unref(c);
+	}
+	buf_clear(&b);
+	buf_clear(&spec);
+}
+
+static void
+wrong_tables(void **state)
+{
+	static const struct { const char *spec, *file, *says; } cases[] = {
+		{ "hash:/etc/aliases", NULL, "table type \"hash\" (hash:/etc/aliases) is not supported in this version; use texthash:" },
+		{ "proxy:mysql:x", NULL, "\"mysql\"" },
+		{ "nonsense", NULL, "is no table" },
+		{ "nonsense:x", NULL, "there is no type \"nonsense\"" },
+		{ "", NULL, "is no table" },
+		{ "inline:a=b", NULL, "write inline:{" },
+		{ "inline:{ a }", NULL, "expected key = value at \"a" },
+		{ "inline:{ a= }", NULL, "expected key = value" },
+		{ "inline:{ = b }", NULL, "expected key = value" },
+		{ "inline:{ { a b } }", NULL, "expected key = value" },
+		{ "texthash:relative", NULL, "give its whole path" },
+		{ "unix:hosts", NULL, "there are unix:passwd.byname" },
+		{ "texthash:", "a 1\nb\n", "/extra:2: expected a key" },
+		{ "texthash:", " a 1\n", "/extra:1: expected a key" },
+		{ "texthash:", "\"a 1\n", "/extra:1: expected a key" },
+		{ "cidr:", "10.0.0.0/8\n", "/extra:1: expected a network, white space and a value" },
+		{ "cidr:", "1.2.3.4 a\n10.0.0.1/8 x\n", "/extra:2: \"10.0.0.1/8\" has bits set behind the network's; write 10.0.0.0/8" },
+		{ "cidr:", "10.0.0.0/33 x\n", "from 0 to 32" },
+		{ "cidr:", "endif\n", "an endif without its if" },
+		{ "cidr:", "if 10.0.0.0/8\n", "an if without its endif" },
+		{ "cidr:", "if\n", "an if without a network" },
+		{ "cidr:", "!\n", "no network" },
+	};
+	struct buf text = BUF_INIT(0);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct err err = { ERR_NONE, "" };
+		buf_reset(&text);
+		buf_printf(&text, "relay_domains = %s%%/extra\n", cases[i].spec);
+		struct conf *c = test_conf_good(cases[i].file == NULL ? "" : text.ptr, cases[i].file);
+		const char *spec = cases[i].file == NULL ? cases[i].spec : conf_str(conf_main(c), P_relay_domains);
+		if (table_open(c, span_str(spec), &err) != NULL)
+			fail_msg("%s: no error", cases[i].spec);
+		if (strstr(err.text, cases[i].says) == NULL)
+			fail_msg("%s: \"%s\"", cases[i].spec, err.text);
+		conf_unref(c);
+	}
+	buf_clear(&text);
+}
+
+static void
+addresses(void **state)
+{
+	static const struct { const char *tables, *address; bool local; const char *want; } cases[] = {
+		{ "inline:{ user+ext@x.example=1 }", "User+Ext@X.example", false, "1" },
+		{ "inline:{ user@x.example=2 }", "user+ext@x.example", false, "2" },
+		{ "inline:{ user=3 }", "user+ext@x.example", true, "3" },
+		{ "inline:{ user+ext=4 user=3 }", "user+ext@x.example", true, "4" },
+		{ "inline:{ user=3 }", "user+ext@x.example", false, "-" },
+		{ "inline:{ @x.example=5 }", "user+ext@x.example", false, "5" },
+		{ "inline:{ @x.example=5 user@x.example=2 }", "user+ext@x.example", false, "2" },
+		{ "inline:{ a=1 } inline:{ user@x.example=7 }", "user@x.example", false, "7" },
+		{ "inline:{ user=3 }", "user", false, "3" },
+		{ "", "user", true, "-" },
+	};
+	struct buf b = BUF_INIT(0);
+
+	(void)state;
+	struct conf *c = test_conf_good("", NULL);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct tables t;
+		struct err err;
+		assert_true(tables_open(&t, c, cases[i].tables, &err));
+		buf_reset(&b);
+		buf_str(&b, "");
+		enum table_result r = tables_get_address(&t, NULL, span_str(cases[i].address), "+", cases[i].local, &b, &err);
+		const char *got = r == TABLE_FOUND ? b.ptr : "-";
+		if (strcmp(got, cases[i].want) != 0)
+			fail_msg("%s in %s: %s", cases[i].address, cases[i].tables, got);
+		tables_clear(&t);
+	}
+	conf_unref(c);
+	buf_clear(&b);
+}
+
+static void
+facts_are_asked(void **state)
+{
+	struct buf b = BUF_INIT(0);
+	struct fact_want w;
+	struct err err;
+	struct facts *f = facts_new();
+
+	(void)state;
+	struct conf *c = test_conf_good("", NULL);
+	struct table *t = table_open(c, SPAN("proxy:unix:passwd.byname"), &err);
+	assert_string_equal(ask(t, f, "Root", &b), "?");
+	assert_true(facts_wanted(f, &w));
+	assert_true(span_eqs(w.source, "unix:passwd.byname") && span_eqs(w.key, "root"));
+	facts_answer(f, w.id, FACT_KNOWN, SPAN("root:x:0:0"));
+	assert_string_equal(ask(t, f, "root", &b), "root:x:0:0");
+	assert_string_equal(ask(t, f, "other", &b), "?");
+	assert_true(facts_wanted(f, &w));
+	facts_answer(f, w.id, FACT_FAILED, SPAN("gone"));
+	assert_string_equal(ask(t, f, "other", &b), "!");
+	table_free(t);
+	conf_unref(c);
+	facts_free(f);
+	buf_clear(&b);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lookups), cmocka_unit_test(wrong_tables), cmocka_unit_test(addresses),
+		cmocka_unit_test(facts_are_asked),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
