@@ -68,6 +68,14 @@ pool_take(struct conn *c)
 	c->idle_next = NULL;
 }
 
+bool
+conn_idle_for(const struct delivery *d)
+{
+	const struct pool *p = map_get(&d->send->pools, key_of(d));
+
+	return p != NULL && p->idle != NULL;
+}
+
 /* The one that was used last: the others may run out. */
 struct conn *
 conn_take_idle(struct delivery *d)
@@ -472,6 +480,8 @@ conn_release(struct conn *c)
 	c->deadline = now + c->settings->cache_time;
 	c->idle_next = c->pool->idle;
 	c->pool->idle = c;
+	if (c->send->backlog != NULL)
+		loop_defer(&c->send->unblock);
 }
 
 void
@@ -484,6 +494,21 @@ conn_close_idle(struct send *s)
 			quit(c);
 		}
 	}
+}
+
+bool
+conn_close_one_idle(struct send *s)
+{
+	struct conn *oldest = NULL;
+
+	for (struct conn *c = s->conns; c != NULL; c = c->next)
+		if (c->state == CONN_IDLE && (oldest == NULL || c->deadline < oldest->deadline))
+			oldest = c;
+	if (oldest == NULL)
+		return false;
+	pool_take(oldest);
+	quit(oldest);
+	return true;
 }
 
 void

@@ -103,7 +103,6 @@ struct delivery {
 	uint8_t		 scope;
 	bool		 some_sent;
 	bool		 finished;	/* a result was made; kept until acknowledged */
-	bool		 queued;	/* in the backlog */
 	struct delivery	*next;		/* backlog, spare */
 };
 
@@ -176,6 +175,8 @@ void	conn_deliver(struct conn *, struct client_mail *);
 void	conn_release(struct conn *);
 void	conn_close(struct conn *);
 void	conn_close_idle(struct send *);
+bool	conn_close_one_idle(struct send *);	/* false where there is none */
+bool	conn_idle_for(const struct delivery *);
 void	conn_sweep(struct conn *, int64_t now);
 bool	conn_full(const struct send *);
 

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/role.h"
 #include "mail/address.h"
+#include "spool/record.h"
 
 #define SPARES		256u
 #define KEEP_RECORD	((size_t)64 << 10)
@@ -82,7 +83,7 @@ delivery_new(struct send *s, const struct ipc_deliver *m, int fd)
 	d->lease = m->lease;
 	d->id = (struct qid){ m->id_usec, m->id_writer };
 	qid_text(d->id, d->id_text);
-	d->loc = (struct loc){ m->segment, (uint32_t)(m->offset / SPOOL_BLOCK), m->length };
+	d->loc = loc_make(m->segment, m->offset, m->length);
 	d->arrival = m->arrival;
 	d->active = m->active;
 	d->handoff = clock_wall();
@@ -237,7 +238,6 @@ delivery_begin(struct delivery *d)
 		return;
 	}
 	if (conn_full(s)) {
-		d->queued = true;
 		d->next = NULL;
 		if (s->backlog == NULL)
 			s->backlog = d;

@@ -91,11 +91,13 @@ on_unblock(void *arg)
 {
 	struct send *s = arg;
 
-	while (s->backlog != NULL && !conn_full(s)) {
+	while (s->backlog != NULL) {
 		struct delivery *d = s->backlog;
+		/* Room is made by an idle connection to elsewhere. */
+		if (conn_full(s) && !conn_idle_for(d) && !conn_close_one_idle(s))
+			break;
 		s->backlog = d->next;
 		d->next = NULL;
-		d->queued = false;
 		settings_unref(d->settings);
 		d->settings = NULL;
 		delivery_begin(d);
