@@ -1,0 +1,350 @@
+#include "queue/query.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/num.h"
+#include "ctl/commands.h"
+#include "spool/record.h"
+
+#define SLICE_TIME	((int64_t)2000)
+
+static struct loop_task again;
+static struct role_queue *the_role;	/* of the task */
+
+static struct ask *
+ask_find(const struct role_queue *rq, uint64_t request)
+{
+	struct ask *a = rq->asks;
+
+	while (a != NULL && a->request != request)
+		a = a->next;
+	return a;
+}
+
+static void
+ask_free(struct role_queue *rq, struct ask *a)
+{
+	struct ask **at = &rq->asks;
+	size_t i = 0;
+	void *group;
+
+	while (*at != NULL && *at != a)
+		at = &(*at)->next;
+	if (*at == a)
+		*at = a->next;
+	while ((group = map_next(&a->groups, &i)) != NULL)
+		free(group);
+	map_clear(&a->groups);
+	selector_free(a->selector);
+	free(a->items);
+	free(a->who);
+	free(a->reason);
+	free(a->error);
+	free(a);
+}
+
+void
+ask_fail(struct ask *a, uint8_t status, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	a->status = status;
+	free(a->error);
+	a->error = mem_str(text);
+}
+
+static bool
+slice_is_over(struct ask *a, const struct buf *rows)
+{
+	return rows->len >= SLICE_BYTES || (++a->steps % 16 == 0 && clock_mono() > a->until);
+}
+
+struct entry *
+ask_next(struct role_queue *rq, struct ask *a, const struct buf *rows, bool *pause)
+{
+	struct entry *e;
+
+	*pause = false;
+	if (a->limit > 0 && a->matched >= a->limit)
+		return NULL;
+	for (;;) {
+		if (slice_is_over(a, rows)) {
+			*pause = true;
+			return NULL;
+		}
+		if (a->by_id) {
+			if (a->id_at == a->id_count)
+				return NULL;
+			e = index_find(&rq->q.index, a->ids[a->id_at++]);
+			if (e == NULL)
+				continue;
+		} else {
+			e = index_after(&rq->q.index, a->at);
+			if (e == NULL)
+				return NULL;
+			a->at = e->id;
+		}
+		struct row row = { .rq = rq, .e = e };
+		bool match = a->selector == NULL || selector_all(a->selector) ||
+		    selector_match(a->selector, &row_ops, &row);
+		row_clear(&row);
+		if (!match)
+			continue;
+		a->matched++;
+		return e;
+	}
+}
+
+/* -- answers ------------------------------------------------------------------------------------------------ */
+
+static void
+send_end(struct role_queue *rq, struct ask *a, struct span rows)
+{
+	const struct link *l = link_get(rq, ROLE_CONTROL, 0);
+
+	if (l != NULL)
+		ipc_send_answer(l->ipc, &(struct ipc_answer){ .request = a->request, .done = 1, .status = a->status,
+		    .rows = rows, .error = span_str(a->error) }, -1);
+	ask_free(rq, a);
+}
+
+struct barrier {
+	struct role_queue *rq;
+	uint64_t	 request;
+};
+
+static void
+durable(void *arg, bool ok, struct loc unused)
+{
+	struct barrier b = *(struct barrier *)arg;
+	struct ask *a = ask_find(b.rq, b.request);
+
+	(void)unused;
+	free(arg);
+	if (a == NULL)
+		return;
+	if (!ok)
+		ask_fail(a, 75, "done, but the journal could not be synced");
+	send_end(b.rq, a, SPAN_NONE);
+}
+
+static void
+send_rows(struct role_queue *rq, struct ask *a, struct span rows)
+{
+	const struct link *l = link_get(rq, ROLE_CONTROL, 0);
+
+	if (l != NULL && rows.len > 0)
+		ipc_send_answer(l->ipc, &(struct ipc_answer){ .request = a->request, .rows = rows }, -1);
+}
+
+/* What was done is told when it is durable. */
+static void
+finish_durable(struct role_queue *rq, struct ask *a, struct span rows)
+{
+	struct barrier *b;
+
+	send_rows(rq, a, rows);
+	a->finished = true;
+	MEM_NEW(b);
+	b->rq = rq;
+	b->request = a->request;
+	journal_flush(&rq->q);
+	spool_writer_sync(rq->journal, durable, b);
+}
+
+static void
+ask_run(struct role_queue *rq, struct ask *a)
+{
+	struct buf rows = BUF_INIT(0);
+
+	a->until = clock_mono() + SLICE_TIME;
+	bool done = a->slice(rq, a, &rows);
+	if (done && a->durable && a->matched > 0) {
+		finish_durable(rq, a, buf_view(&rows));
+	} else if (done) {
+		send_end(rq, a, buf_view(&rows));
+	} else if (rows.len > 0) {
+		a->waiting = true;
+		send_rows(rq, a, buf_view(&rows));
+	} else {
+		loop_defer(&again);
+	}
+	buf_clear(&rows);
+}
+
+/* Those that used up their time without a row to show for it. */
+static void
+run_again(void *arg)
+{
+	struct role_queue *rq = the_role;
+	struct ask *next;
+
+	(void)arg;
+	for (struct ask *a = rq->asks; a != NULL; a = next) {
+		next = a->next;
+		if (!a->waiting && !a->finished)
+			ask_run(rq, a);
+	}
+}
+
+/* -- what is asked ------------------------------------------------------------------------------------------- */
+
+static bool
+take_selector(struct ask *a, struct span args, struct err *err)
+{
+	struct span text;
+
+	if (!args_get(args, "selector", &text) && !args_get(args, "id", &text))
+		text = SPAN_NONE;
+	a->selector = selector_new(text, err);
+	if (a->selector == NULL)
+		return false;
+	a->by_id = selector_ids(a->selector, a->ids, IDS_MAX, &a->id_count) && a->id_count <= IDS_MAX;
+	return true;
+}
+
+static bool
+take_options(struct ask *a, struct span args, struct err *err)
+{
+	struct span v;
+
+	a->field = -1;
+	if (args_get(args, "limit", &v) && !num_u64(v, &a->limit)) {
+		err_set(err, ERR_PERM, "limit is not a number");
+		return false;
+	}
+	if (args_get(args, "sort", &v) || args_get(args, "by", &v)) {
+		enum selector_field f;
+		if (!selector_field_find(v, &f)) {
+			err_set(err, ERR_PERM, "no such field: %.*s", SPAN_ARG(span_head(v, 60)));
+			return false;
+		}
+		a->field = (int)f;
+	}
+	a->reverse = args_get(args, "reverse", &v);
+	return true;
+}
+
+static void
+refuse(struct ipc *ipc, uint64_t request, uint8_t status, const char *text)
+{
+	ipc_send_answer(ipc, &(struct ipc_answer){ .request = request, .done = 1, .status = status,
+	    .error = span_str(text) }, -1);
+}
+
+/* A message's content: control reads it itself. */
+static void
+cat(struct role_queue *rq, struct ipc *ipc, const struct ipc_ask *m)
+{
+	struct link *l = link_of(rq, ipc);
+	struct buf header = BUF_INIT(0);
+	struct span text;
+	struct qid id;
+
+	const struct entry *e = args_get(m->args, "id", &text) && qid_parse(text, &id) ?
+	    index_find(&rq->q.index, id) : NULL;
+	if (e == NULL || l == NULL) {
+		refuse(ipc, m->request, 1, "no such message in the queue");
+		return;
+	}
+	int spill = link_spill(rq, e);
+	if ((e->spill != 0 && spill < 0) || !link_show_segment(rq, l, e->loc.segment)) {
+		refuse(ipc, m->request, 75, "the message's file cannot be opened");
+	} else {
+		row_put(rq, &header, e, true);
+		if (header.len > 0 && header.ptr[header.len - 1] == '\n')
+			buf_cut(&header, header.len - 1);
+		ipc_send_answer_content(ipc, &(struct ipc_answer_content){ .request = m->request,
+		    .segment = e->loc.segment, .offset = loc_offset(e->loc), .length = e->loc.length,
+		    .header = buf_view(&header) }, spill);
+	}
+	if (spill >= 0)
+		(void)close(spill);
+	buf_clear(&header);
+}
+
+void
+queries_on_ask(void *arg, struct ipc *ipc, const struct ipc_ask *m, int fd)
+{
+	struct role_queue *rq = arg;
+	struct err err = { 0 };
+	struct ask *a;
+
+	(void)fd;
+	the_role = rq;
+	again.fn = run_again;
+	if (span_eqs(m->command, "cat")) {
+		cat(rq, ipc, m);
+		return;
+	}
+	MEM_NEW(a);
+	a->request = m->request;
+	a->who = span_dup(span_head(m->who, 200));
+	a->next = rq->asks;
+	rq->asks = a;
+	/* `dest ls` sorts by its own fields. */
+	bool own_fields = span_eqs(m->command, "dest ls");
+	if (!own_fields && (!take_selector(a, m->args, &err) || !take_options(a, m->args, &err))) {
+		refuse(ipc, m->request, 64, err.text);
+		ask_free(rq, a);
+		return;
+	}
+	if (!list_begin(rq, a, m->command, m->args) && !admin_begin(rq, a, m->command, m->args) &&
+	    !why_begin(rq, a, m->command, m->args)) {
+		refuse(ipc, m->request, 64, "the queue role does not know this command");
+		ask_free(rq, a);
+		return;
+	}
+	ask_run(rq, a);
+}
+
+void
+queries_on_more(void *arg, struct ipc *ipc, const struct ipc_ask_more *m, int fd)
+{
+	struct ask *a = ask_find(arg, m->request);
+
+	(void)ipc;
+	(void)fd;
+	if (a == NULL || !a->waiting)
+		return;
+	a->waiting = false;
+	ask_run(arg, a);
+}
+
+void
+queries_on_drop(void *arg, struct ipc *ipc, const struct ipc_ask_drop *m, int fd)
+{
+	struct ask *a = ask_find(arg, m->request);
+
+	(void)ipc;
+	(void)fd;
+	if (a != NULL)
+		ask_free(arg, a);
+}
+
+void
+queries_control_gone(struct role_queue *rq)
+{
+	while (rq->asks != NULL)
+		ask_free(rq, rq->asks);
+}
+
+void
+queries_on_stats(void *arg, struct ipc *ipc, const struct ipc_stats_ask *m, int fd)
+{
+	struct buf out = BUF_INIT(0);
+
+	(void)fd;
+	stats_put(arg, &out);
+	ipc_send_stats(ipc, &(struct ipc_stats){ .request = m->request, .json = buf_view(&out) }, -1);
+	buf_clear(&out);
+}

@@ -1,0 +1,347 @@
+/*
+ * A message as a row: for selectors, and as JSON with Postfix's field names.
+ */
+#include "queue/query.h"
+
+#include "base/clock.h"
+
+/* -- for selectors ------------------------------------------------------------------------------------ */
+
+const char *
+row_rcpt_state(const struct entry *e, uint32_t rcpt)
+{
+	const struct entry_rcpt *r = &e->rcpts[rcpt];
+
+	if (e->flags & (ENTRY_HELD | ENTRY_BAD | ENTRY_TRASHED))
+		return entry_state_text(e->state);
+	if (r->place == PLACE_QUEUED || r->place == PLACE_LEASED || r->place == PLACE_ROUTING)
+		return "active";
+	return entry_state_text(r->status == RCPT_WAITING ? ENTRY_INCOMING : ENTRY_DEFERRED);
+}
+
+void
+row_clear(struct row *row)
+{
+	if (row->have_message)
+		message_clear(&row->message);
+	row->have_message = false;
+}
+
+static const struct envelope *
+envelope_of(struct row *row)
+{
+	const struct store_segment *s = store_get(row->rq->store, row->e->loc.segment);
+	struct err err;
+
+	if (row->have_message)
+		return &row->message.envelope;
+	int fd = s == NULL ? -1 : store_fd(row->rq->store, s->number, &err);
+	if (fd < 0 || !message_read(fd, s->nonce, row->e->loc, &row->message, &err)) {
+		message_clear(&row->message);
+		return NULL;
+	}
+	row->have_message = true;
+	return &row->message.envelope;
+}
+
+static struct span
+domain_of(struct span address)
+{
+	return span_skip(address, span_rfind(address, '@') + 1);
+}
+
+/* Where it goes: from the scheduler, or where it went last, from the journal. */
+static bool
+dest_text(struct row *row, uint32_t rcpt, bool transport, struct span *out)
+{
+	const struct dest *d = dest_numbered(&row->rq->q, row->e->rcpts[rcpt].dest);
+	struct last_outcome last;
+
+	if (d != NULL) {
+		*out = span_str(transport ? d->transport->name : d->nexthop);
+		return true;
+	}
+	if (!reader_outcome(row->rq, row->e, rcpt, &last) || last.transport.len == 0)
+		return false;
+	*out = transport ? last.transport : last.nexthop;
+	return true;
+}
+
+static bool
+client_text(const struct envelope *env, struct span *out)
+{
+	static char text[600];	/* until the next call, as the row's spans */
+
+	int n = snprintf(text, sizeof text, "%.*s[%.*s]", SPAN_ARG(span_head(env->client_name, 256)),
+	    SPAN_ARG(span_head(env->client_addr, 256)));
+	*out = span_of(text, n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1);
+	return true;
+}
+
+static bool
+envelope_text(struct row *row, enum selector_field f, struct span *out)
+{
+	const struct envelope *env = envelope_of(row);
+
+	if (env == NULL)
+		return false;
+	switch (f) {
+	case SEL_CLIENT:
+		return client_text(env, out);
+	case SEL_USER:
+		*out = env->sasl_user;
+		break;
+	case SEL_SERVICE:
+		*out = env->service;
+		break;
+	case SEL_SUBJECT:
+		*out = env->subject;
+		break;
+	default:
+		*out = env->message_id;
+		break;
+	}
+	return true;
+}
+
+static bool
+reason_text(struct row *row, uint32_t rcpt, struct span *out)
+{
+	struct last_outcome last;
+
+	if (row->e->rcpts[rcpt].status != RCPT_DEFERRED || !reader_outcome(row->rq, row->e, rcpt, &last))
+		return false;
+	*out = last.outcome.text;
+	return true;
+}
+
+bool
+row_text(struct row *row, enum selector_field f, uint32_t rcpt, struct span *out)
+{
+	static char id[QID_TEXT];
+	const struct entry *e = row->e;
+
+	switch (f) {
+	case SEL_ID:
+		*out = span_str(qid_text(e->id, id));
+		return true;
+	case SEL_STATE:
+		*out = span_str(rcpt < e->rcpt_count ? row_rcpt_state(e, rcpt) : entry_state_text(e->state));
+		return true;
+	case SEL_SENDER:
+		*out = entry_sender(e);
+		return true;
+	case SEL_SENDER_DOMAIN:
+		*out = domain_of(entry_sender(e));
+		return true;
+	case SEL_HOLD_REASON:
+		*out = span_str(e->extra == NULL ? NULL : e->extra->reason);
+		return (e->flags & ENTRY_HELD) != 0;
+	case SEL_CLIENT:
+	case SEL_USER:
+	case SEL_SERVICE:
+	case SEL_SUBJECT:
+	case SEL_MESSAGE_ID:
+		return envelope_text(row, f, out);
+	default:
+		break;
+	}
+	if (rcpt >= e->rcpt_count || (rcpt_final(&e->rcpts[rcpt]) && e->open > 0))
+		return false;
+	switch (f) {
+	case SEL_RCPT:
+		*out = entry_address(e, rcpt);
+		return true;
+	case SEL_RCPT_DOMAIN:
+		*out = domain_of(entry_address(e, rcpt));
+		return true;
+	case SEL_REASON:
+		return reason_text(row, rcpt, out);
+	case SEL_CAUSE:
+		*out = index_cause_text(&row->rq->q.index, e->rcpts[rcpt].cause);
+		return e->rcpts[rcpt].cause != 0;
+	case SEL_DEST:
+		return dest_text(row, rcpt, false, out);
+	case SEL_TRANSPORT:
+		return dest_text(row, rcpt, true, out);
+	default:
+		return false;
+	}
+}
+
+bool
+row_number(struct row *row, enum selector_field f, uint32_t rcpt, int64_t *out)
+{
+	const struct entry *e = row->e;
+
+	switch (f) {
+	case SEL_AGE:
+		*out = queue_age(&row->rq->q, e);
+		return true;
+	case SEL_SIZE:
+		*out = (int64_t)e->size;
+		return true;
+	case SEL_NRCPT:
+		*out = e->open;
+		return true;
+	case SEL_ATTEMPTS:
+		*out = rcpt < e->rcpt_count ? e->rcpts[rcpt].attempts : 0;
+		return rcpt < e->rcpt_count;
+	case SEL_NEXT:
+		if (rcpt >= e->rcpt_count || rcpt_final(&e->rcpts[rcpt]) || e->rcpts[rcpt].place != PLACE_TIMER)
+			return false;
+		*out = e->rcpts[rcpt].next - queue_now(&row->rq->q);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static struct row *
+mutable_row(const void *row)
+{
+	union {
+		const void	*in;
+		struct row	*out;
+	} u = { .in = row };	/* selectors see a constant row; it keeps what it has read */
+
+	return u.out;
+}
+
+static uint32_t
+op_recipients(const void *row)
+{
+	const struct row *r = row;
+
+	return r->e->rcpt_count;
+}
+
+static bool
+op_text(const void *row, enum selector_field f, uint32_t rcpt, struct span *out)
+{
+	return row_text(mutable_row(row), f, rcpt, out);
+}
+
+static bool
+op_number(const void *row, enum selector_field f, uint32_t rcpt, int64_t *out)
+{
+	return row_number(mutable_row(row), f, rcpt, out);
+}
+
+const struct selector_row_ops row_ops = { .recipients = op_recipients, .text = op_text, .number = op_number };
+
+/* -- as JSON ---------------------------------------------------------------------------------------------- */
+
+static const char *
+final_state(const struct entry_rcpt *r)
+{
+	static const char *const text[] = {
+		[RCPT_SENT] = "sent", [RCPT_RELAYED] = "sent", [RCPT_EXPANDED] = "expanded", [RCPT_FAILED] = "bounced",
+	};
+
+	return text[r->status];
+}
+
+static void
+put_last(struct role_queue *rq, struct jsonl *j, const struct entry *e, uint32_t i)
+{
+	struct last_outcome last;
+	const struct dest *d = dest_numbered(&rq->q, e->rcpts[i].dest);
+
+	if (e->rcpts[i].reply.segment != 0 && reader_outcome(rq, e, i, &last)) {
+		if (last.outcome.status == OUTCOME_DEFERRED || last.outcome.status == OUTCOME_BOUNCED)
+			jsonl_str(j, "delay_reason", last.outcome.text);
+		if (last.outcome.dsn.len > 0)
+			jsonl_str(j, "dsn", last.outcome.dsn);
+		jsonl_i64(j, "last_time", last.time / SECOND);
+		if (d == NULL && last.transport.len > 0) {
+			jsonl_str(j, "transport", last.transport);
+			jsonl_str(j, "nexthop", last.nexthop);
+		}
+	}
+	if (d != NULL) {
+		jsonl_str(j, "transport", span_str(d->transport->name));
+		jsonl_str(j, "nexthop", span_str(d->nexthop));
+	}
+}
+
+static void
+put_recipient(struct role_queue *rq, struct jsonl *j, const struct entry *e, uint32_t i)
+{
+	const struct entry_rcpt *r = &e->rcpts[i];
+	struct why why;
+
+	jsonl_object(j, NULL);
+	jsonl_str(j, "address", entry_address(e, i));
+	put_last(rq, j, e, i);
+	jsonl_str(j, "state", span_str(rcpt_final(r) ? final_state(r) : row_rcpt_state(e, i)));
+	jsonl_i64(j, "attempts", r->attempts);
+	if (r->cause != 0)
+		jsonl_str(j, "cause", index_cause_text(&rq->q.index, r->cause));
+	if (!rcpt_final(r) && r->place == PLACE_TIMER && !(e->flags & (ENTRY_HELD | ENTRY_BAD | ENTRY_TRASHED)) &&
+	    r->next > queue_now(&rq->q)) {
+		jsonl_i64(j, "next_time", queue_wall(&rq->q, r->next) / SECOND);
+	} else {
+		queue_why(&rq->q, e, i, &why);
+		if (why.next_time != 0)
+			jsonl_i64(j, "next_time", why.next_time / SECOND);
+		if (why.blocker[0] != '\0')
+			jsonl_str(j, "blocker", span_str(why.blocker));
+	}
+	jsonl_end_object(j);
+}
+
+static void
+put_if(struct jsonl *j, const char *key, struct span value)
+{
+	if (value.len > 0)
+		jsonl_str(j, key, value);
+}
+
+static void
+put_detail(struct role_queue *rq, struct jsonl *j, const struct entry *e)
+{
+	struct row row = { .rq = rq, .e = e };
+	const struct envelope *env = envelope_of(&row);
+
+	if (env != NULL) {
+		put_if(j, "client_name", env->client_name);
+		put_if(j, "client_addr", env->client_addr);
+		put_if(j, "helo", env->helo);
+		put_if(j, "protocol", env->protocol);
+		put_if(j, "sasl_user", env->sasl_user);
+		put_if(j, "message_id", env->message_id);
+		put_if(j, "subject", env->subject);
+		put_if(j, "service", env->service);
+		put_if(j, "filter", env->filter);
+	}
+	row_clear(&row);
+}
+
+void
+row_put(struct role_queue *rq, struct buf *out, const struct entry *e, bool detail)
+{
+	struct jsonl j = { .out = out };
+	char id[QID_TEXT];
+
+	jsonl_object(&j, NULL);
+	jsonl_str(&j, "queue_name", span_str(entry_state_text(e->state)));
+	jsonl_str(&j, "queue_id", span_str(qid_text(e->id, id)));
+	jsonl_i64(&j, "arrival_time", e->arrival / SECOND);
+	jsonl_i64(&j, "message_size", (int64_t)e->size);
+	jsonl_bool(&j, "forced_expire", false);
+	jsonl_str(&j, "sender", entry_sender(e));
+	if (e->flags & (ENTRY_HELD | ENTRY_BAD) && e->extra != NULL) {
+		put_if(&j, "hold_reason", span_str(e->extra->reason));
+		put_if(&j, "hold_by", span_str(e->extra->actor));
+	}
+	if (detail)
+		put_detail(rq, &j, e);
+	jsonl_array(&j, "recipients");
+	for (uint32_t i = 0; i < e->rcpt_count; i++)
+		if (detail || e->open == 0 || !rcpt_final(&e->rcpts[i]))
+			put_recipient(rq, &j, e, i);
+	jsonl_end_array(&j);
+	jsonl_end_object(&j);
+	buf_char(out, '\n');
+}

@@ -1,0 +1,134 @@
+/*
+ * Journal records read back, for lists, `why` and notices. Neighbours in a list were mostly written side by side, so a window of the segment is
+ * read at once; what is read is bounded and decoded as any bytes from outside.
+ */
+#include "queue/role.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/num.h"
+#include "spool/record.h"
+
+#define WINDOW		((uint64_t)64 << 10)
+
+static bool
+window_fill(struct role_queue *rq, struct reader_window *w, uint32_t segment, uint64_t at)
+{
+	struct err err;
+	int fd = store_get(rq->store, segment) == NULL ? -1 : store_fd(rq->store, segment, &err);
+
+	w->segment = 0;
+	if (fd < 0)
+		return false;
+	if (w->bytes == NULL)
+		w->bytes = mem_new(WINDOW);
+	ssize_t n = pread(fd, w->bytes, WINDOW, (off_t)at);
+	if (n <= 0)
+		return false;
+	w->segment = segment;
+	w->at = at;
+	w->len = (size_t)n;
+	return true;
+}
+
+static bool
+in_window(const struct reader_window *w, struct loc loc)
+{
+	uint64_t offset = loc_offset(loc);
+
+	return w->segment == loc.segment && offset >= w->at && offset + loc.length <= w->at + w->len;
+}
+
+/* A window serves until the journal was written on: the current segment's is read anew where the record is not in it. */
+static struct reader_window *
+window_for(struct role_queue *rq, struct loc loc)
+{
+	uint64_t at = loc_offset(loc) / (WINDOW / 2) * (WINDOW / 2);
+	struct reader_window *w = &rq->windows[(loc.segment * 7u + at / (WINDOW / 2)) % WINDOWS];
+
+	if (in_window(w, loc) && w->at == at)
+		return w;
+	return window_fill(rq, w, loc.segment, at) && in_window(w, loc) ? w : NULL;
+}
+
+static bool
+record_of(const char *bytes, struct loc loc, struct span *payload)
+{
+	uint32_t length = num_get32((const unsigned char *)bytes + 12);
+
+	if (loc.length < RECORD_HEADER || length > loc.length - RECORD_HEADER)
+		return false;
+	*payload = span_of(bytes + RECORD_HEADER, length);
+	return true;
+}
+
+bool
+reader_record(struct role_queue *rq, struct loc loc, struct span *payload)
+{
+	struct record_head head;
+	struct err err;
+
+	if (loc.segment == 0 || loc.length < RECORD_HEADER)
+		return false;
+	const struct reader_window *w = loc.length <= WINDOW / 2 ? window_for(rq, loc) : NULL;
+	if (w != NULL)
+		return record_of(w->bytes + (loc_offset(loc) - w->at), loc, payload);
+	const struct store_segment *s = store_get(rq->store, loc.segment);
+	int fd = s == NULL ? -1 : store_fd(rq->store, loc.segment, &err);
+	return fd >= 0 && record_read(fd, s->nonce, loc, &rq->scratch, &head, payload, &err);
+}
+
+static bool
+find_outcome(struct span payload, struct qid id, uint32_t rcpt, struct last_outcome *out)
+{
+	struct event_reader r;
+	struct spool_event ev;
+	bool found = false;
+
+	if (!event_reader_init(&r, payload, NULL) || !qid_eq(r.id, id))
+		return false;
+	while (event_next(&r, &ev)) {
+		struct unpack u = { .left = ev.outcomes };
+		struct outcome o;
+		while (ev.outcomes.len > 0 && outcome_next(&u, &o)) {
+			if (o.number != rcpt)
+				continue;
+			*out = (struct last_outcome){ .outcome = o, .time = ev.time, .transport = ev.transport,
+				.nexthop = ev.nexthop };
+			found = true;
+		}
+	}
+	return found;
+}
+
+bool
+reader_outcome(struct role_queue *rq, const struct entry *e, uint32_t rcpt, struct last_outcome *out)
+{
+	struct loc at = e->rcpts[rcpt].reply;
+	struct span payload;
+
+	/* The window may be of before this record was written. */
+	if (reader_record(rq, at, &payload) && find_outcome(payload, e->id, rcpt, out))
+		return true;
+	reader_forget(rq, at.segment);
+	return reader_record(rq, at, &payload) && find_outcome(payload, e->id, rcpt, out);
+}
+
+void
+reader_forget(struct role_queue *rq, uint32_t segment)
+{
+	for (size_t i = 0; i < WINDOWS; i++)
+		if (rq->windows[i].segment == segment)
+			rq->windows[i].segment = 0;
+}
+
+void
+reader_clear(struct role_queue *rq)
+{
+	for (size_t i = 0; i < WINDOWS; i++) {
+		free(rq->windows[i].bytes);
+		rq->windows[i] = (struct reader_window){ 0 };
+	}
+}

@@ -1,0 +1,187 @@
+/*
+ * What ties the scheduler (core.h) to the spool, the other roles and the configuration: the state of the queue role's process.
+ */
+#ifndef QUEUE_ROLE_H
+#define QUEUE_ROLE_H
+
+#include "base/facts.h"
+#include "base/ipc.h"
+#include "base/loop.h"
+#include "base/role.h"
+#include "conf/conf.h"
+#include "queue/core.h"
+#include "route/route.h"
+#include "spool/checkpoint.h"
+#include "spool/store.h"
+#include "spool/writer.h"
+
+#define SEGMENTS_A_WRITER	2u
+#define SPILLS_A_WRITER		2u
+
+/* A channel to a worker, or to control or lookup. */
+struct link {
+	struct ipc	*ipc;
+	enum role	 role;
+	uint32_t	 slot, epoch;
+	bool		 listed;
+	uint64_t	 ack;		/* submits up to this one are to be acknowledged; 0: none */
+	uint32_t	*open;		/* segments it can read */
+	size_t		 open_count, open_cap;
+	uint32_t	 held[8];	/* segments granted and not given back */
+	uint32_t	 segments, spills;
+	struct link	*next;
+};
+
+/* How far the messages of a segment that is still written to are known. */
+struct position {
+	uint32_t	 segment;
+	uint64_t	 seen;		/* offset behind the last one */
+};
+
+/* A worker that a predecessor of this process may have given work. */
+struct expected {
+	enum role	 role;
+	uint32_t	 slot;
+	bool		 told;		/* it listed, or is gone */
+};
+
+struct ask;
+
+struct reader_window {
+	uint32_t	 segment;
+	uint64_t	 at;
+	size_t		 len;
+	char		*bytes;
+};
+#define WINDOWS		16u
+
+struct role_queue {
+	struct queue	 q;
+	struct conf	*conf, *next_conf;
+	struct router	*router;
+	struct facts	*facts;
+	struct route	 route;
+	int64_t		 history_time, minfree;
+	uint64_t	 history_size;
+	int		 dir;
+	struct store	*store;
+	struct spool_writer *journal, *copies;
+	struct link	*links;
+	struct expected	*expected;
+	size_t		 expected_count;
+	struct position	*positions;
+	size_t		 position_count;
+	uint32_t	 journal_segment;	/* the current one and how far it is written */
+	uint64_t	 journal_end;
+	struct loop_task round;
+	struct loop_timer timer;	/* the scheduler's next event */
+	struct loop_timer upkeep;	/* maintain.c */
+	struct loop_timer late;		/* workers that do not tell what they hold */
+	bool		 loading;
+	struct reader_window windows[WINDOWS];
+	struct buf	 scratch;
+	/* maintain.c */
+	struct checkpoint *checkpoint;
+	struct qid	 checkpoint_at;
+	int64_t		 checkpoint_last;
+	uint64_t	 journal_bytes;		/* written since the last checkpoint */
+	uint64_t	 checkpoint_bytes;	/* of the last one */
+	bool		 checkpoint_committing;
+	uint32_t	 copying;		/* segment that is emptied; 0: none */
+	struct qid	 copy_at;
+	unsigned	 copies_open;		/* copies under way */
+	bool		 copies_full;
+	bool		 syncing;		/* a barrier of the journal is under way */
+	uint64_t	*spills_done;		/* spill files of ended messages, until the next barrier */
+	size_t		 spills_done_count, spills_done_cap;
+	uint64_t	 free_bytes;
+	bool		 full;
+	uint32_t	 dropping;		/* journal segment whose entries are recorded anew; 0: none */
+	struct qid	 drop_at;
+	bool		 stopping;
+	int64_t		 stop_by;
+	struct ask	*asks;
+};
+
+/* -- config.c */
+bool	config_take(struct role_queue *, struct conf *, struct err *);
+bool	config_transport(void *arg, struct span name, struct transport_limits *);
+uint32_t config_workers(const struct conf *, enum param);
+
+/* -- routing.c */
+enum routed routing_route(void *arg, const struct entry *, uint32_t rcpt, struct queue_route *);
+
+/* -- spooling.c: the store, the journal, recovery */
+bool	spooling_start(struct role_queue *, struct err *);
+bool	spooling_append(void *arg, const struct iovec *, int n, struct pending *);
+void	spooling_spill_done(void *arg, uint64_t spill);
+void	spooling_submitted(struct role_queue *, struct loc);
+/* What the writer of the slot left behind in that start of it (any_epoch: in any), and does not hold: scanned to its end and sealed. */
+void	spooling_writer_ended(struct role_queue *, uint32_t slot, uint32_t epoch, bool any_epoch);
+void	spooling_seal(struct role_queue *, uint32_t segment, uint64_t end);
+uint64_t position_of(const struct role_queue *, uint32_t segment);
+void	spooling_grants(struct role_queue *);		/* journal and workers, what they are to have */
+
+/* -- links.c */
+struct link *link_of(const struct role_queue *, const struct ipc *);
+struct link *link_get(const struct role_queue *, enum role, uint32_t slot);	/* NULL where it is not up */
+void	link_up(struct role_queue *, struct ipc *);
+void	link_closed(void *arg, struct ipc *);
+void	link_listed(void *arg, struct ipc *, const struct ipc_listed *, int fd);
+void	link_gone(struct role_queue *, enum role, uint32_t slot, uint32_t epoch);
+void	links_expect(struct role_queue *);
+/* Makes sure that the reader has the segment's descriptor. False: the segment cannot be opened. */
+bool	link_show_segment(struct role_queue *, struct link *, uint32_t segment);
+void	links_hide_segment(struct role_queue *, uint32_t segment);
+void	links_acknowledge(struct role_queue *);
+void	links_spool_state(struct role_queue *, struct link *only);
+/* Its own list of segments that it writes to. */
+void	link_hold(struct link *, uint32_t segment);
+void	link_unhold(struct link *, uint32_t segment);
+bool	link_holds(const struct link *, uint32_t segment);
+/* An open descriptor of the entry's spill file, or -1. */
+int	link_spill(struct role_queue *, const struct entry *);
+
+/* -- workers.c: queue_ops and messages of workers */
+void	workers_deliver(void *arg, const struct lease *);
+bool	workers_notice(void *arg, struct notice_job *, const struct entry *, const struct entry_intent *, int64_t expires);
+void	workers_on_submit(void *arg, struct ipc *, const struct ipc_submit *, int fd);
+void	workers_on_result(void *arg, struct ipc *, const struct ipc_result *, int fd);
+void	workers_on_progress(void *arg, struct ipc *, const struct ipc_progress *, int fd);
+void	workers_on_lease_held(void *arg, struct ipc *, const struct ipc_lease_held *, int fd);
+void	workers_on_notice_made(void *arg, struct ipc *, const struct ipc_notice_made *, int fd);
+void	workers_on_segment_held(void *arg, struct ipc *, const struct ipc_segment_held *, int fd);
+void	workers_on_segment_done(void *arg, struct ipc *, const struct ipc_segment_done *, int fd);
+void	workers_on_spill_used(void *arg, struct ipc *, const struct ipc_spill_used *, int fd);
+
+/* -- reader.c: journal records read back */
+/* The recipient's last outcome, with what the record says about the attempt. Spans live until the next call. False: not there any more. */
+struct last_outcome {
+	struct outcome	 outcome;
+	int64_t		 time;
+	struct span	 transport, nexthop;
+};
+bool	reader_outcome(struct role_queue *, const struct entry *, uint32_t rcpt, struct last_outcome *);
+/* A journal record's payload (into the window or the scratch). False: not there. */
+bool	reader_record(struct role_queue *, struct loc, struct span *payload);
+void	reader_forget(struct role_queue *, uint32_t segment);
+void	reader_clear(struct role_queue *);
+
+/* -- maintain.c, compact.c */
+void	maintain_start(struct role_queue *);
+void	maintain_segment_released(struct role_queue *, uint32_t segment);
+void	maintain_checkpoint_now(struct role_queue *);
+bool	compact_slice(struct role_queue *);	/* true: more at once */
+bool	history_slice(struct role_queue *);
+
+/* -- queries.c */
+void	queries_on_ask(void *arg, struct ipc *, const struct ipc_ask *, int fd);
+void	queries_on_more(void *arg, struct ipc *, const struct ipc_ask_more *, int fd);
+void	queries_on_drop(void *arg, struct ipc *, const struct ipc_ask_drop *, int fd);
+void	queries_on_stats(void *arg, struct ipc *, const struct ipc_stats_ask *, int fd);
+void	queries_control_gone(struct role_queue *);
+
+/* -- queue.c */
+void	queue_role_wake(struct role_queue *);
+
+#endif

@@ -1,0 +1,45 @@
+/*
+ * Routing at activation: route/ with the facts of one decision. Tables here are in memory; one that blocks would be the lookup role's, which the
+ * queue role has no channel to, so such a recipient is deferred with a clear text.
+ */
+#include "queue/role.h"
+
+#include "base/clock.h"
+
+static struct span
+filter_part(struct span filter, bool nexthop)
+{
+	size_t colon = span_find(filter, ':');
+
+	return nexthop ? span_skip(filter, colon + 1) : span_head(filter, colon);
+}
+
+enum routed
+routing_route(void *arg, const struct entry *e, uint32_t rcpt, struct queue_route *to)
+{
+	struct role_queue *rq = arg;
+	struct route *r = &rq->route;
+
+	if (e->extra != NULL && e->extra->filter != NULL) {
+		struct span filter = span_str(e->extra->filter);
+		to->transport = filter_part(filter, false);
+		to->nexthop = filter_part(filter, true);
+		if (to->nexthop.len == 0)
+			to->nexthop = span_str(role_hostname());
+		return ROUTED_TO;
+	}
+	facts_reset(rq->facts, clock_wall());
+	if (route_resolve(rq->router, rq->facts, entry_address(e, rcpt), entry_sender(e), r, NULL) == ROUTE_PENDING) {
+		to->dsn = SPAN("4.3.0");
+		to->text = SPAN("address resolver failure: a table of this type cannot be used for routing in this version");
+		return ROUTED_DEFER;
+	}
+	if (r->failed) {
+		to->dsn = span_str(r->dsn);
+		to->text = span_str(r->reason.text);
+		return ROUTED_DEFER;
+	}
+	to->transport = r->transport;
+	to->nexthop = r->nexthop;
+	return ROUTED_TO;
+}
