@@ -40,7 +40,7 @@ read_last(struct queue_files *q, const struct entry *e, uint32_t rcpt, struct la
 	struct event_reader reader;
 	struct record_head head;
 	struct span payload;
-	struct event event;
+	struct spool_event event;
 
 	*l = (struct last){ .record = BUF_INIT(0) };
 	const struct store_segment *seg = at.segment == 0 ? NULL : store_get(q->store, at.segment);

@@ -7,42 +7,15 @@
  */
 #include "ctl/selector_code.h"
 
-#include <ctype.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
-#include "base/num.h"
 #include "ctl/near.h"
+#include "ctl/selector_words.h"
 
 #define REGEX_MAX	1000
 
-struct parser {
-	struct selector	*sel;
-	struct span	 text;		/* all of it */
-	size_t		 pos;
-	unsigned	 depth;
-	struct err	*err;
-};
-
 static bool	parse_either(struct parser *);
-
-static bool	fail(struct parser *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static bool
-fail(struct parser *p, const char *fmt, ...)
-{
-	char text[200];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof text, fmt, ap);
-	va_end(ap);
-	err_set(p->err, ERR_PERM, "selector, column %zu: %s", p->pos + 1, text);
-	return false;
-}
 
 /* -- code ----------------------------------------------------------------- */
 
@@ -69,7 +42,7 @@ emit_test(struct parser *p, enum selector_field field, enum test_op op)
 	struct selector *sel = p->sel;
 
 	if (sel->test_count == SELECTOR_TERMS) {
-		fail(p, "more than %d tests", SELECTOR_TERMS);
+		parser_fail(p, "more than %d tests", SELECTOR_TERMS);
 		return NULL;
 	}
 	sel->tests = grown(sel->tests, sel->test_count, &sel->test_cap, sizeof *sel->tests);
@@ -85,232 +58,17 @@ add_value(struct parser *p, struct test *t, struct value v)
 	struct selector *sel = p->sel;
 
 	if (sel->value_count >= SELECTOR_TERMS * 4)
-		return fail(p, "more than %d values", SELECTOR_TERMS * 4);
+		return parser_fail(p, "more than %d values", SELECTOR_TERMS * 4);
 	v.text = arena_span(&sel->arena, v.text);
 	if (v.text.ptr == NULL)
-		return fail(p, "the selector is too long");
+		return parser_fail(p, "the selector is too long");
 	sel->values = grown(sel->values, sel->value_count, &sel->value_cap, sizeof *sel->values);
 	sel->values[sel->value_count++] = v;
 	t->count++;
 	return true;
 }
 
-/* -- words ---------------------------------------------------------------- */
-
-static struct span
-rest(const struct parser *p)
-{
-	return span_skip(p->text, p->pos);
-}
-
-static void
-skip_space(struct parser *p)
-{
-	while (p->pos < p->text.len && isspace((unsigned char)p->text.ptr[p->pos]))
-		p->pos++;
-}
-
-static bool
-at_end(struct parser *p)
-{
-	skip_space(p);
-	return p->pos == p->text.len;
-}
-
-static bool
-take_char(struct parser *p, char c)
-{
-	if (at_end(p) || p->text.ptr[p->pos] != c)
-		return false;
-	p->pos++;
-	return true;
-}
-
-static bool
-ends_word(char c)
-{
-	return isspace((unsigned char)c) || c == '(' || c == ')' || c == ',' || c == '"';
-}
-
-static struct span
-peek_word(struct parser *p)
-{
-	size_t n = 0;
-
-	skip_space(p);
-	struct span s = rest(p);
-	while (n < s.len && !ends_word(s.ptr[n]))
-		n++;
-	return span_head(s, n);
-}
-
-static bool
-take_keyword(struct parser *p, const char *word)
-{
-	struct span w = peek_word(p);
-
-	if (!span_caseeqs(w, word))
-		return false;
-	p->pos += w.len;
-	return true;
-}
-
-/* A name of letters, digits, "." "_" "-". */
-static struct span
-peek_name(struct parser *p)
-{
-	size_t n = 0;
-
-	skip_space(p);
-	struct span s = rest(p);
-	while (n < s.len && (isalnum((unsigned char)s.ptr[n]) || strchr("._-", s.ptr[n]) != NULL)
-	    && s.ptr[n] != '\0')
-		n++;
-	return span_head(s, n);
-}
-
-static bool
-take_operator(struct parser *p, enum test_op *op)
-{
-	static const struct {
-		const char	*text;
-		enum test_op	 op;
-	} ops[] = {		/* a longer one before its beginning */
-		{ "==", TEST_EQ }, { "!=", TEST_NE }, { "<>", TEST_NE }, { "<=", TEST_LE }, { ">=", TEST_GE },
-		{ "!~", TEST_UNLIKE }, { "=", TEST_EQ }, { "<", TEST_LT }, { ">", TEST_GT }, { "~", TEST_LIKE },
-	};
-
-	skip_space(p);
-	for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++) {
-		if (!span_starts(rest(p), ops[i].text))
-			continue;
-		p->pos += strlen(ops[i].text);
-		*op = ops[i].op;
-		return true;
-	}
-	return false;
-}
-
-/* A string in double or single quotes: a backslash before the quote stands for the quote, any other stays. */
-static bool
-take_quoted(struct parser *p, struct span *out)
-{
-	char quote = p->text.ptr[p->pos];
-	size_t from = p->pos + 1, n = 0;
-	char *copy = arena_new(&p->sel->arena, p->text.len - p->pos);
-
-	if (copy == NULL)
-		return fail(p, "the selector is too long");
-	for (size_t i = from; i < p->text.len; i++) {
-		char c = p->text.ptr[i];
-		if (c == quote) {
-			p->pos = i + 1;
-			*out = span_of(copy, n);
-			return true;
-		}
-		if (c == '\\' && i + 1 < p->text.len && p->text.ptr[i + 1] == quote)
-			c = p->text.ptr[++i];
-		copy[n++] = c;
-	}
-	return fail(p, "this string has no end");
-}
-
-static bool
-take_value(struct parser *p, struct span *out)
-{
-	if (at_end(p))
-		return fail(p, "a value is missing");
-	if (p->text.ptr[p->pos] == '"' || p->text.ptr[p->pos] == '\'')
-		return take_quoted(p, out);
-	*out = peek_word(p);
-	if (out->len == 0)
-		return fail(p, "a value is missing");
-	p->pos += out->len;
-	return true;
-}
-
 /* -- values --------------------------------------------------------------- */
-
-static int64_t
-size_unit(char c)
-{
-	switch (tolower((unsigned char)c)) {
-	case 'k':
-		return 1024;
-	case 'm':
-		return 1024 * 1024;
-	case 'g':
-		return (int64_t)1024 * 1024 * 1024;
-	default:
-		return 0;
-	}
-}
-
-static int64_t
-time_unit(char c)
-{
-	switch (tolower((unsigned char)c)) {
-	case 's':
-		return SECOND;
-	case 'm':
-		return MINUTE;
-	case 'h':
-		return HOUR;
-	case 'd':
-		return DAY;
-	case 'w':
-		return 7 * DAY;
-	default:
-		return 0;
-	}
-}
-
-/* One or more of digits and a unit: "10k", "1h30m"; a last number without one counts `plain`. */
-static bool
-parse_units(struct span s, int64_t (*unit_of)(char), int64_t plain, int64_t *out)
-{
-	int64_t sum = 0;
-
-	if (s.len == 0)
-		return false;
-	while (s.len > 0) {
-		size_t n = 0;
-		uint64_t v;
-		while (n < s.len && isdigit((unsigned char)s.ptr[n]))
-			n++;
-		if (!num_u64(span_head(s, n), &v) || v > INT64_MAX)
-			return false;
-		int64_t unit = n == s.len ? plain : unit_of(s.ptr[n]);
-		int64_t part;
-		if (unit == 0 || __builtin_mul_overflow((int64_t)v, unit, &part)
-		    || __builtin_add_overflow(sum, part, &sum))
-			return false;
-		s = span_skip(s, n == s.len ? n : n + 1);
-	}
-	*out = sum;
-	return true;
-}
-
-static int64_t
-no_unit(char c)
-{
-	(void)c;
-	return 0;
-}
-
-static bool
-parse_number(struct parser *p, enum selector_type type, struct span text, int64_t *out)
-{
-	struct span shown = span_head(text, 40);
-
-	if (type == SELECTOR_SIZE)
-		return parse_units(text, size_unit, 1, out)
-		    || fail(p, "\"%.*s\" is not a size (10k, 5M)", SPAN_ARG(shown));
-	if (type == SELECTOR_DURATION)
-		return parse_units(text, time_unit, SECOND, out)
-		    || fail(p, "\"%.*s\" is not a time (90s, 30m, 2h, 5d)", SPAN_ARG(shown));
-	return parse_units(text, no_unit, 1, out) || fail(p, "\"%.*s\" is not a number", SPAN_ARG(shown));
-}
 
 static const char *const states[] = { "incoming", "active", "deferred", "hold", "corrupt", "trash" };
 
@@ -332,7 +90,7 @@ check_text(struct parser *p, enum selector_field field, struct span text)
 		return true;
 	for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
 		near_try(&near, states[i]);
-	return fail(p, "\"%.*s\" is no state%s%s%s: incoming, active, deferred, hold, corrupt, trash",
+	return parser_fail(p, "\"%.*s\" is no state%s%s%s: incoming, active, deferred, hold, corrupt, trash",
 	    SPAN_ARG(span_head(text, 40)), near.best != NULL ? "; did you mean \"" : "",
 	    near.best != NULL ? near.best : "", near.best != NULL ? "\"?" : "");
 }
@@ -345,7 +103,7 @@ add_typed_value(struct parser *p, struct test *t, struct span text)
 
 	if (type == SELECTOR_TEXT || type == SELECTOR_DOMAIN)
 		return check_text(p, t->field, text) && add_value(p, t, v);
-	return parse_number(p, type, text, &v.number) && add_value(p, t, v);
+	return parser_number(p, type, text, &v.number) && add_value(p, t, v);
 }
 
 static bool
@@ -356,13 +114,13 @@ compile_regex(struct parser *p, struct test *t, struct span text)
 	PCRE2_UCHAR why[120];
 
 	if (text.len > REGEX_MAX)
-		return fail(p, "a regular expression longer than %d bytes", REGEX_MAX);
+		return parser_fail(p, "a regular expression longer than %d bytes", REGEX_MAX);
 	t->regex = pcre2_compile((PCRE2_SPTR)text.ptr, text.len, PCRE2_CASELESS | PCRE2_NEVER_UTF
 	    | PCRE2_NEVER_BACKSLASH_C, &code, &where, NULL);
 	if (t->regex != NULL)
 		return true;
 	pcre2_get_error_message(code, why, sizeof why);
-	return fail(p, "the regular expression is wrong at its byte %zu: %s", where, (const char *)why);
+	return parser_fail(p, "the regular expression is wrong at its byte %zu: %s", where, (const char *)why);
 }
 
 /* -- tests ---------------------------------------------------------------- */
@@ -375,9 +133,9 @@ allowed(struct parser *p, enum selector_field field, enum test_op op)
 	bool order = op == TEST_LT || op == TEST_LE || op == TEST_GT || op == TEST_GE;
 
 	if (text && order)
-		return fail(p, "%s is a text: it takes = != ~ !~ and in", row->name);
+		return parser_fail(p, "%s is a text: it takes = != ~ !~ and in", row->name);
 	if (!text && (op == TEST_LIKE || op == TEST_UNLIKE))
-		return fail(p, "%s is a number: it takes = != < <= > >= and in", row->name);
+		return parser_fail(p, "%s is a number: it takes = != < <= > >= and in", row->name);
 	return true;
 }
 
@@ -389,13 +147,13 @@ parse_in(struct parser *p, enum selector_field field)
 
 	if (t == NULL)
 		return false;
-	if (!take_char(p, '('))
-		return fail(p, "\"in\" needs a list: in (a, b)");
+	if (!parser_take_char(p, '('))
+		return parser_fail(p, "\"in\" needs a list: in (a, b)");
 	do {
-		if (!take_value(p, &value) || !add_typed_value(p, t, value))
+		if (!parser_take_value(p, &value) || !add_typed_value(p, t, value))
 			return false;
-	} while (take_char(p, ','));
-	return take_char(p, ')') || fail(p, "\")\" is missing");
+	} while (parser_take_char(p, ','));
+	return parser_take_char(p, ')') || parser_fail(p, "\")\" is missing");
 }
 
 static bool
@@ -403,7 +161,7 @@ parse_comparison(struct parser *p, enum selector_field field, enum test_op op)
 {
 	struct span value;
 
-	if (!allowed(p, field, op) || !take_value(p, &value))
+	if (!allowed(p, field, op) || !parser_take_value(p, &value))
 		return false;
 	struct test *t = emit_test(p, field, op);
 	if (t == NULL)
@@ -417,7 +175,7 @@ parse_comparison(struct parser *p, enum selector_field field, enum test_op op)
 static bool
 parse_field_test(struct parser *p, bool *matched)
 {
-	struct span name = peek_name(p);
+	struct span name = parser_peek_name(p);
 	size_t start = p->pos;
 	enum selector_field field;
 	enum test_op op = TEST_IN;
@@ -427,9 +185,9 @@ parse_field_test(struct parser *p, bool *matched)
 	if (name.len == 0)
 		return true;
 	p->pos += name.len;
-	bool compared = take_operator(p, &op);
-	negated = !compared && take_keyword(p, "not");
-	if (!compared && !take_keyword(p, "in")) {
+	bool compared = parser_take_operator(p, &op);
+	negated = !compared && parser_take_keyword(p, "not");
+	if (!compared && !parser_take_keyword(p, "in")) {
 		p->pos = start;
 		return true;
 	}
@@ -437,7 +195,7 @@ parse_field_test(struct parser *p, bool *matched)
 	if (!selector_field_find(name, &field)) {
 		const char *near = selector_field_nearest(name);
 		p->pos = start;
-		return fail(p, "there is no field \"%.*s\"%s%s%s", SPAN_ARG(span_head(name, 40)),
+		return parser_fail(p, "there is no field \"%.*s\"%s%s%s", SPAN_ARG(span_head(name, 40)),
 		    near != NULL ? "; did you mean \"" : "", near != NULL ? near : "",
 		    near != NULL ? "\"?" : "");
 	}
@@ -491,17 +249,17 @@ emit_short(struct parser *p, struct span word)
 	if (span_has(word, '.'))
 		return emit_equal(p, SEL_RCPT_DOMAIN, word);
 	if (near != NULL && span_caseeqs(word, near))
-		return fail(p, "\"%s\" needs a comparison behind it", near);
-	return fail(p, "\"%.*s\" is neither a queue ID, an address, @domain, a state nor a comparison",
+		return parser_fail(p, "\"%s\" needs a comparison behind it", near);
+	return parser_fail(p, "\"%.*s\" is neither a queue ID, an address, @domain, a state nor a comparison",
 	    SPAN_ARG(span_head(word, 40)));
 }
 
 static bool
 begins_short(struct parser *p)
 {
-	if (at_end(p))
+	if (parser_at_end(p))
 		return false;
-	struct span word = peek_word(p);
+	struct span word = parser_peek_word(p);
 	if (word.len == 0)
 		return p->text.ptr[p->pos] == '"';
 	return !span_caseeqs(word, "and") && !span_caseeqs(word, "or") && !span_caseeqs(word, "not");
@@ -517,7 +275,7 @@ parse_shorts(struct parser *p)
 
 	for (;;) {
 		size_t start = p->pos;
-		if (!take_value(p, &word))
+		if (!parser_take_value(p, &word))
 			return false;
 		size_t end = p->pos;
 		p->pos = start;		/* for the place in a message */
@@ -542,7 +300,7 @@ static bool
 parse_deeper(struct parser *p, bool (*parse)(struct parser *))
 {
 	if (p->depth == SELECTOR_DEPTH)
-		return fail(p, "nested deeper than %d", SELECTOR_DEPTH);
+		return parser_fail(p, "nested deeper than %d", SELECTOR_DEPTH);
 	p->depth++;
 	bool ok = parse(p);
 	p->depth--;
@@ -554,16 +312,16 @@ parse_one(struct parser *p)
 {
 	bool matched;
 
-	if (at_end(p))
-		return fail(p, "something is missing");
-	if (take_keyword(p, "not")) {
+	if (parser_at_end(p))
+		return parser_fail(p, "something is missing");
+	if (parser_take_keyword(p, "not")) {
 		if (!parse_deeper(p, parse_one))
 			return false;
 		emit(p->sel, CODE_NOT, 0);
 		return true;
 	}
-	if (take_char(p, '('))
-		return parse_deeper(p, parse_either) && (take_char(p, ')') || fail(p, "\")\" is missing"));
+	if (parser_take_char(p, '('))
+		return parse_deeper(p, parse_either) && (parser_take_char(p, ')') || parser_fail(p, "\")\" is missing"));
 	if (!parse_field_test(p, &matched))
 		return false;
 	return matched || parse_shorts(p);
@@ -578,7 +336,7 @@ parse_chain(struct parser *p, bool (*part)(struct parser *), const char *word, e
 
 	if (!part(p))
 		return false;
-	while (take_keyword(p, word)) {
+	while (parser_take_keyword(p, word)) {
 		first = emit(sel, jump, first);
 		if (!part(p))
 			return false;
@@ -612,9 +370,9 @@ selector_parse(struct selector *sel, struct span text, struct err *err)
 		err_set(err, ERR_PERM, "the selector is longer than %zu bytes", SELECTOR_MAX);
 		return false;
 	}
-	if (at_end(&p))
+	if (parser_at_end(&p))
 		return true;
 	if (!parse_either(&p))
 		return false;
-	return at_end(&p) || fail(&p, "\"%.*s\" was not expected", SPAN_ARG(span_head(rest(&p), 20)));
+	return parser_at_end(&p) || parser_fail(&p, "\"%.*s\" was not expected", SPAN_ARG(span_head(parser_rest(&p), 20)));
 }
