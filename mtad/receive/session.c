@@ -211,8 +211,11 @@ settle(struct session *s)
 	set_timer(s, TIMER_CLIENT, s->settings->timeout);
 	if (unsent)
 		loop_io_watch(&s->io, EV_WRITE);
-	else
-		loop_io_watch(&s->io, waits == SMTP_WAITS_INPUT && !s->paused ? EV_READ : 0);
+	else if (waits == SMTP_WAITS_INPUT && !s->paused)
+		loop_io_watch(&s->io, EV_READ);
+	/* Else a verdict comes, most often before the client's next bytes: they only stop the watching when they are there (on_io). */
+	else if (s->io.what != EV_READ)
+		loop_io_watch(&s->io, 0);
 }
 
 static void
@@ -332,6 +335,10 @@ on_io(void *arg, short what)
 {
 	struct session *s = arg;
 
+	if ((what & EV_READ) && (s->paused || smtp_server_waits(s->server) != SMTP_WAITS_INPUT)) {
+		loop_io_watch(&s->io, 0);
+		return;
+	}
 	s->busy = true;
 	if (what & EV_READ)
 		read_input(s);

@@ -124,6 +124,22 @@ server_no_args(struct smtp_server *s, const struct smtp_command *c)
 	return false;
 }
 
+/* RFC 1985. No domain's mail waits to be asked for. */
+static void
+etrn(struct smtp_server *s, const struct smtp_command *c)
+{
+	struct span rest = c->args, domain, more;
+
+	if (s->config->helo_required && !s->helo)
+		server_error(s, "503 Error: send HELO/EHLO first");
+	else if (s->in_mail)
+		server_error(s, "503 Error: MAIL transaction in progress");
+	else if (!span_word(&rest, " \t", &domain) || span_word(&rest, " \t", &more))
+		server_error(s, "500 Syntax: ETRN domain");
+	else
+		server_errorf(s, "459 <%.*s>: service unavailable", SPAN_ARG(domain));
+}
+
 static void
 refused_extension(struct smtp_server *s, const struct smtp_command *c)
 {
@@ -143,15 +159,8 @@ refused_extension(struct smtp_server *s, const struct smtp_command *c)
 			server_error(s, "550 5.7.0 Error: insufficient authorization");
 		break;
 	default:
-		server_error(s, "502 5.5.1 Error: command not implemented");
+		etrn(s, c);
 	}
-}
-
-static void
-help(struct smtp_server *s)
-{
-	server_reply(s, "214 2.0.0 Commands: EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT");
-	server_good(s);
 }
 
 static void
@@ -209,9 +218,6 @@ dispatch(struct smtp_server *s, const struct smtp_command *c, struct span line)
 	case SMTP_VRFY:
 		server_vrfy(s, c);
 		break;
-	case SMTP_HELP:
-		help(s);
-		break;
 	case SMTP_QUIT:
 		quit(s);
 		break;
@@ -231,7 +237,7 @@ static bool
 is_junk(enum smtp_verb v)
 {
 	return v == SMTP_HELO || v == SMTP_EHLO || v == SMTP_LHLO || v == SMTP_RSET || v == SMTP_NOOP ||
-	    v == SMTP_VRFY || v == SMTP_ETRN || v == SMTP_HELP;
+	    v == SMTP_VRFY || v == SMTP_ETRN;
 }
 
 /* PIPELINING allows NOOP and VRFY to end a group; HELO and DATA must see their reply first. False: the session is over. */

@@ -149,7 +149,9 @@ server_bdat(struct smtp_server *s, const struct smtp_command *c, struct span lin
 		return;
 	}
 	s->chunk_left = s->chunk_size;
-	if (s->bdat == BDAT_FAILED || !has_recipients(s, &fault)) {
+	if (s->chunk_size == 0 && !s->last_chunk) {
+		skip_chunk(s, "551 5.7.1 Null BDAT request");
+	} else if (s->bdat == BDAT_FAILED || !has_recipients(s, &fault)) {
 		skip_chunk(s, fault);
 	} else if (s->config->message_size_limit > 0 && (s->too_big ||
 	    s->chunk_size > s->config->message_size_limit - s->content.bytes)) {

@@ -273,11 +273,11 @@ static const struct row {
 	{ "get / HTTP/1.0\r\n", 0, BANNER "{note 0}\n221 2.7.0 Error: I can break rules, too. Goodbye.\r\n{close}\n" },
 	{ "\x16\x03\x01\r\n", 0, BANNER "{note 0}\n221 2.7.0 Error: I can break rules, too. Goodbye.\r\n{close}\n" },
 	/* Others. */
-	{ "FROB x\r\n  noop\r\n\r\nHELP\r\nSTARTTLS\r\nSTARTTLS x\r\nAUTH PLAIN\r\nETRN x\r\nXCLIENT\r\nXFORWARD a=b\r\n", 0,
+	{ "FROB x\r\n  noop\r\n\r\nHELP\r\nETRN\r\nSTARTTLS\r\nSTARTTLS x\r\nAUTH PLAIN\r\nETRN x\r\nXCLIENT\r\nXFORWARD a=b\r\n", 0,
 	  BANNER "250 2.0.0 Ok\r\n250 2.0.0 Ok\r\n500 5.5.2 Error: bad syntax\r\n"
-	  "214 2.0.0 Commands: EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT\r\n"
+	  "500 5.5.2 Error: command not recognized\r\n500 Syntax: ETRN domain\r\n"
 	  "502 5.5.1 Error: command not implemented\r\n501 5.5.4 Syntax: STARTTLS\r\n503 5.5.1 Error: authentication not enabled\r\n"
-	  "502 5.5.1 Error: command not implemented\r\n501 5.5.4 Syntax: XCLIENT attribute=value...\r\n"
+	  "459 <x>: service unavailable\r\n501 5.5.4 Syntax: XCLIENT attribute=value...\r\n"
 	  "550 5.7.0 Error: insufficient authorization\r\n" },
 	{ "VRFY\r\nVRFY <a@b> SMTPUTF8\r\nVRFY a b\r\n", 0, BANNER "501 5.5.4 Syntax: VRFY address [SMTPUTF8]\r\n"
 	  "{vrfy a@b}\n252 2.0.0 <a@b>\r\n{note 1}\n501 5.1.3 Bad recipient address syntax\r\n" },
@@ -291,6 +291,7 @@ static const struct row {
 	{ "BDAT 4 LAST\r\nRSETNOOP\r\n", 0, BANNER "503 5.5.1 Error: need RCPT command\r\n250 2.0.0 Ok\r\n" },
 	{ MAIL RCPT "BDAT 101\r\n", 0, BANNER MAIL_R RCPT_R "{note 7}\n" },
 	{ MAIL RCPT "BDAT 0 LAST\r\n", 0, BANNER MAIL_R RCPT_R "{data bdat}\n{end }\n250 2.0.0 Ok: 0 queued\r\n" },
+	{ "BDAT 0\r\nNOOP\r\n", 0, BANNER "551 5.7.1 Null BDAT request\r\n250 2.0.0 Ok\r\n" },
 	{ "BDAT x\r\nNOOP\r\n", 0, BANNER "{note 3}\n521 5.5.4 Syntax: BDAT count [LAST]\r\n{close}\n" },
 	{ "BDAT 99999999999999999999\r\n", 0, BANNER "{note 3}\n521 5.5.4 Syntax: BDAT count [LAST]\r\n{close}\n" },
 	{ "BDAT 1 LAST x\r\n", 0, BANNER "{note 3}\n521 5.5.4 Syntax: BDAT count [LAST]\r\n{close}\n" },
