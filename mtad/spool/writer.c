@@ -1,169 +1,20 @@
 #include "spool/writer.h"
 
-#include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "base/loop.h"
 #include "base/mem.h"
-#include "spool/batch.h"
 #include "spool/fileops.h"
 #include "spool/record.h"
 #include "spool/segment.h"
+#include "spool/writer_private.h"
 
 /* A larger batch would make its first message wait for the last one's bytes. */
 #define BATCH_MAX	((size_t)8 << 20)
-
-/* A granted segment; freed when it is ended, its last batch is done and (lazy) synced. */
-struct segment {
-	struct segment	*next;
-	uint32_t	 number;
-	int		 fd;
-	uint64_t	 nonce, size;
-	uint64_t	 at;		/* where the next batch begins */
-	uint64_t	 good;		/* where the last batch that was written well ends */
-	uint64_t	 durable;	/* where the last one that was synced ends */
-	uint64_t	 durable_soon;	/* the same once the sync under way has ended */
-	uint64_t	 sequence;
-	unsigned	 batches;	/* not done */
-	uint64_t	 unsynced;	/* lazy: order of the first batch written since the last sync began; 0: none */
-	uint64_t	 syncing;	/* the same of the sync that is under way */
-	bool		 ended, failed;
-};
-
-struct barrier {
-	struct barrier	*next;
-	spool_done_fn	*fn;
-	void		*arg;
-	uint64_t	 order;		/* batches up to this one */
-	bool		 failed;
-};
-
-struct spool_writer {
-	const struct spool_writer_ops *ops;
-	void		*arg;
-	int64_t		 lazy;
-	struct segment	*segments;	/* in the order of their grants */
-	struct batch	*first, **last;	/* in order: what the thread has, waiting ones, the one that fills */
-	struct batch	*fill;		/* the last one while it takes records, or NULL */
-	struct batch	*spare;
-	struct barrier	*barriers;
-	uint64_t	 order;		/* of the newest batch */
-	size_t		 pending;
-	bool		 wants_room, has_room, sync_now, freeing;
-	struct loop_task start;		/* at the end of the round */
-	struct loop_timer sync_timer;	/* lazy */
-	struct loop_io	 done_io;
-
-	/* The thread's work: a batch (in the list above), or a segment to sync. It owns it from hand_over to on_done. */
-	bool		 busy;
-	pthread_t	 thread;
-	int		 done_fd;
-	pthread_mutex_t	 lock;		/* for what follows */
-	pthread_cond_t	 wake;
-	struct batch	*work;
-	struct segment	*work_sync;
-	int		 sync_errno;
-	bool		 have_work, quit;
-};
-
-/* -- the thread ------------------------------------------------------------------------ */
-
-static void
-batch_fail(struct batch *b, const char *doing)
-{
-	b->fault_errno = errno != 0 ? errno : EIO;
-	b->fault = doing;
-}
-
-/* Spill files first: a message must not be there before its body is. */
-static bool
-sync_spills(struct batch *b)
-{
-	for (size_t i = 0; i < b->count; i++) {
-		int fd = b->entries[i].sync_first;
-		if (fd >= 0 && fileops->fdatasync(fd) < 0) {
-			batch_fail(b, "syncing a spill file");
-			return false;
-		}
-	}
-	return true;
-}
-
-static void
-batch_write(struct batch *b, bool sync)
-{
-	if (b->spills && !sync_spills(b))
-		return;
-	if (!fileops_write_all(b->fd, b->bytes, b->len, (off_t)b->offset))
-		batch_fail(b, "writing");
-	else if (sync && fileops->fdatasync(b->fd) < 0)
-		batch_fail(b, "syncing");
-}
-
-static void *
-thread_main(void *arg)
-{
-	struct spool_writer *w = arg;
-
-	pthread_mutex_lock(&w->lock);
-	for (;;) {
-		while (!w->have_work && !w->quit)
-			pthread_cond_wait(&w->wake, &w->lock);
-		if (!w->have_work)
-			break;
-		w->have_work = false;
-		struct batch *b = w->work;
-		struct segment *s = w->work_sync;
-		pthread_mutex_unlock(&w->lock);
-		int failed = 0;
-		if (b != NULL)
-			batch_write(b, true);
-		else if (fileops->fdatasync(s->fd) < 0)
-			failed = errno;
-		pthread_mutex_lock(&w->lock);
-		w->sync_errno = failed;
-		(void)eventfd_write(w->done_fd, 1);
-	}
-	pthread_mutex_unlock(&w->lock);
-	return NULL;
-}
-
-static void
-thread_start(struct spool_writer *w)
-{
-	sigset_t all, old;
-
-	pthread_mutex_init(&w->lock, NULL);
-	pthread_cond_init(&w->wake, NULL);
-	w->done_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (w->done_fd < 0)
-		fatal("eventfd: %s", strerror(errno));
-	/* Signals are the loop's. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	int failed = pthread_create(&w->thread, NULL, thread_main, w);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (failed != 0)
-		fatal("cannot start the thread that writes the spool: %s", strerror(failed));
-}
-
-static void
-hand_over(struct spool_writer *w, struct batch *b, struct segment *s)
-{
-	w->busy = true;
-	pthread_mutex_lock(&w->lock);
-	w->work = b;
-	w->work_sync = s;
-	w->have_work = true;
-	pthread_cond_signal(&w->wake);
-	pthread_mutex_unlock(&w->lock);
-}
 
 /* -- segments ----------------------------------------------------------------------------- */
 
@@ -319,7 +170,7 @@ write_lazy(struct spool_writer *w, struct batch *b)
 {
 	struct segment *s = b->segment;
 
-	batch_write(b, false);
+	writer_batch_write(b, false);
 	if (b->fault_errno != 0)
 		return;
 	if (s->unsynced == 0) {
@@ -357,7 +208,7 @@ sync_next(struct spool_writer *w)
 		s->syncing = s->unsynced;
 		s->unsynced = 0;
 		s->durable_soon = s->good;
-		hand_over(w, NULL, s);
+		writer_hand_over(w, NULL, s);
 	}
 	w->sync_now = w->sync_now && left;
 }
@@ -402,7 +253,7 @@ start_work(void *arg)
 		if (w->first != NULL) {
 			if (w->first == w->fill)
 				close_fill(w);
-			hand_over(w, w->first, NULL);
+			writer_hand_over(w, w->first, NULL);
 		}
 	}
 	pass_barriers(w);
@@ -463,7 +314,7 @@ spool_writer_new(const struct spool_writer_ops *ops, void *arg, int64_t lazy)
 	w->last = &w->first;
 	w->start = (struct loop_task){ .fn = start_work, .arg = w };
 	loop_timer_init(&w->sync_timer, on_sync_time, w);
-	thread_start(w);
+	writer_thread_start(w);
 	loop_io_init(&w->done_io, w->done_fd, on_done, w);
 	loop_io_watch(&w->done_io, EV_READ);
 	return w;
@@ -608,7 +459,7 @@ write_rest(struct spool_writer *w)
 		if (w->first == w->fill)
 			close_fill(w);
 		if (!((struct segment *)w->first->segment)->failed)
-			batch_write(w->first, true);
+			writer_batch_write(w->first, true);
 		finish_first(w);
 	}
 	for (struct segment *s = w->segments; s != NULL; s = s->next) {
