@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "queue/world.h"
+#include "unit/queue/world.h"
 
 #include "base/clock.h"
 #include "base/ipc.h"

@@ -5,7 +5,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 
-#include "queue/world.h"
+#include "unit/queue/world.h"
 
 #include "base/clock.h"
 #include "base/ipc.h"
