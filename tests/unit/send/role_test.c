@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -246,6 +247,8 @@ write_message(const char *header, const char *body, uint32_t flags, const char *
 
 static uint32_t message_length;
 
+static const char *transport = "smtp";
+
 static void
 lease(const char *nexthop, const char *rcpts, int spill)
 {
@@ -260,7 +263,7 @@ lease(const char *nexthop, const char *rcpts, int spill)
 	}
 	int64_t now = clock_wall();
 	struct ipc_deliver m = { .lease = ++t.last_lease, .id_usec = 1000000, .id_writer = 1, .segment = SEGMENT,
-		.offset = PLACE, .length = message_length, .transport = SPAN("smtp"), .nexthop = span_str(nexthop),
+		.offset = PLACE, .length = message_length, .transport = span_str(transport), .nexthop = span_str(nexthop),
 		.sender = SPAN("a@x.test"), .arrival = now, .active = now, .recipients = buf_view(&packed) };
 	ipc_send_deliver(t.to_send, &m, spill);
 	buf_clear(&packed);
@@ -546,13 +549,77 @@ few_connections(void **state)
 	t.send->conn_max = max;
 }
 
+static int
+connected_to(uint16_t port)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(connect(fd, (struct sockaddr *)&in, sizeof in), 0);
+	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	return fd;
+}
+
+/* LMTP by way of the master: what it answers is given here by hand. */
+static void
+unix_lmtp(void **state)
+{
+	uint64_t asked = t.send->unix_request;
+
+	(void)state;
+	transport = "lmtp";
+	t.peer.rules[0] = (struct peer_rule){ "RCPT TO:<no", "550 5.1.1 no", 0 };
+	lease("unix:private/lmtp", "b@good.test no@good.test", -1);
+	while (t.send->unix_request == asked)
+		event_base_loop(loop_base(), EVLOOP_ONCE), ipc_flush(t.to_send);
+	conn_unix_answer(t.send, asked + 1, connected_to(t.peer.port), SPAN_NONE);
+	run(1);
+	expect("0 sent " OK "; 1 bounced 5.1.1 host me.test[private/lmtp] said: 550 5.1.1 no (in reply to RCPT TO command)",
+	    SCOPE_RECIPIENT);
+	assert_non_null(strstr(t.peer.commands.ptr, "LHLO me.test\n"));
+	assert_string_equal(t.relay, "me.test[private/lmtp]");
+
+	conn_close_idle(t.send);
+	lease("unix:private/lmtp", "b@good.test", -1);
+	while (t.send->unix_request == asked + 1)
+		event_base_loop(loop_base(), EVLOOP_ONCE), ipc_flush(t.to_send);
+	conn_unix_answer(t.send, asked + 2, -1, SPAN("No such file or directory"));
+	run(1);
+	expect("0 deferred 4.4.1 connect to me.test[private/lmtp]: No such file or directory", SCOPE_DESTINATION);
+	transport = "nothing";
+	lease("good.test", "b@good.test", -1);
+	run(1);
+	expect("0 deferred 4.3.0 mail transport unavailable", SCOPE_DESTINATION);
+	transport = "smtp";
+}
+
+static void
+silence(void **state)
+{
+	static const char *const settings[] = { "smtp_mail_timeout", "1s", "smtp_data_done_timeout", "1s", NULL };
+
+	(void)state;
+	load(settings);
+	t.peer.rules[0] = (struct peer_rule){ "MAIL", "", 1 };
+	lease(direct(), "b@good.test", -1);
+	run(1);
+	expect("0 deferred 4.4.2 conversation with 127.0.0.1[127.0.0.1] timed out while sending MAIL FROM", SCOPE_MESSAGE);
+	t.peer.rules[0] = (struct peer_rule){ ".", "", 1 };
+	lease(direct(), "b@good.test", -1);
+	run(1);
+	expect("0 deferred 4.4.2 conversation with 127.0.0.1[127.0.0.1] timed out while sending end of data"
+	    " -- message may be sent more than once", SCOPE_MESSAGE);
+	load(NULL);
+}
+
 int
 main(void)
 {
 #define TEST(f)		cmocka_unit_test_setup(f, afresh)
 	const struct CMUnitTest tests[] = {
 		TEST(one_and_reuse), TEST(refused), TEST(dead), TEST(stale), TEST(exchangers), TEST(second_try),
-		TEST(fallback), TEST(damaged), TEST(conversion), TEST(spilled), TEST(few_connections), TEST(new_queue),
+		TEST(fallback), TEST(damaged), TEST(conversion), TEST(spilled), TEST(few_connections), TEST(unix_lmtp), TEST(silence), TEST(new_queue),
 	};
 	return cmocka_run_group_tests(tests, set_up, clean_up);
 }
