@@ -602,6 +602,8 @@ silence(void **state)
 	(void)state;
 	load(settings);
 	t.peer.rules[0] = (struct peer_rule){ "MAIL", "", 1 };
+	t.peer.rules[1] = (struct peer_rule){ "RCPT", "", 1 };
+	t.peer.rules[2] = (struct peer_rule){ "DATA", "", 1 };
 	lease(direct(), "b@good.test", -1);
 	run(1);
 	expect("0 deferred 4.4.2 conversation with 127.0.0.1[127.0.0.1] timed out while sending MAIL FROM", SCOPE_MESSAGE);
