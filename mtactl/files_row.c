@@ -230,6 +230,22 @@ put_envelope(struct jsonl *j, const struct envelope *e)
 	put_text(j, "envid", e->envid);
 }
 
+/* Reason and actor may still be there when the hold has ended. */
+static void
+put_extra(struct jsonl *j, const struct entry *e)
+{
+	if (e->extra == NULL)
+		return;
+	if (e->state == ENTRY_CORRUPT)
+		put_text(j, "corrupt_reason", span_str(e->extra->reason));
+	if (e->state == ENTRY_HOLD) {
+		put_text(j, "hold_reason", span_str(e->extra->reason));
+		put_text(j, "hold_by", span_str(e->extra->actor));
+	}
+	if (e->state == ENTRY_TRASH)
+		put_text(j, "deleted_by", span_str(e->extra->actor));
+}
+
 void
 files_row(struct queue_files *q, const struct entry *e, const struct envelope *envelope, struct buf *out)
 {
@@ -243,10 +259,7 @@ files_row(struct queue_files *q, const struct entry *e, const struct envelope *e
 	jsonl_i64(&j, "message_size", (int64_t)e->size);
 	jsonl_bool(&j, "forced_expire", false);
 	jsonl_str(&j, "sender", entry_sender(e));
-	if (e->extra != NULL && e->extra->reason != NULL)
-		put_text(&j, e->state == ENTRY_CORRUPT ? "corrupt_reason" : "hold_reason", span_str(e->extra->reason));
-	if (e->extra != NULL && e->extra->actor != NULL)
-		put_text(&j, e->state == ENTRY_TRASH ? "deleted_by" : "hold_by", span_str(e->extra->actor));
+	put_extra(&j, e);
 	if (envelope != NULL)
 		put_envelope(&j, envelope);
 	jsonl_array(&j, "recipients");

@@ -158,9 +158,9 @@ base_name(const char *path)
 }
 
 static bool
-is_postfix_name(const char *name)
+is_other_name(const char *name)
 {
-	static const char *const names[] = { "mailq", "postqueue", "postsuper", "postcat", "postmap", "postalias", "postconf",
+	static const char *const names[] = { "sendmail", "mailq", "postqueue", "postsuper", "postcat", "postmap", "postalias", "postconf",
 	    "newaliases", "postfix" };
 
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
@@ -174,14 +174,14 @@ main(int argc, char **argv)
 {
 	const char *name = argc > 0 ? base_name(argv[0]) : "mtactl";
 
-	if (argc > 1 && strcmp(name, "mtactl") == 0 && (strcmp(argv[1], "sendmail") == 0 || is_postfix_name(argv[1]))) {
+	if (argc > 1 && !is_other_name(name) && is_other_name(argv[1])) {
 		argc--;
 		argv++;
 		name = argv[0];
 	}
 	if (strcmp(name, "sendmail") == 0)
 		return sendmail_main(name, argc, argv);
-	if (is_postfix_name(name))
+	if (is_other_name(name))
 		return postfix_main(name, argc, argv);
 	return control_main(argc, argv);
 }

@@ -250,7 +250,7 @@ default_sender(struct call *c)
 static size_t
 size_limit(const struct conf *conf)
 {
-	int64_t max = conf_int(conf_main(conf), P_message_size_limit);
+	int64_t max = conf == NULL ? 0 : conf_int(conf_main(conf), P_message_size_limit);
 
 	return max > 0 && max < (int64_t)1 << 31 ? (size_t)max : (size_t)1 << 31;
 }
@@ -258,7 +258,7 @@ size_limit(const struct conf *conf)
 static int
 hand_over(struct call *c)
 {
-	const struct view *v = conf_main(c->session.conf);
+	const struct conf *conf = c->session.conf;
 	struct buf path = BUF_INIT(4096);
 	int status;
 
@@ -267,7 +267,7 @@ hand_over(struct call *c)
 	if (status == EX_LATER) {
 		buf_reset(&path);
 		session_path(&c->session, "maildrop", &path);
-		status = mail_drop(&c->mail, path.ptr, conf_str(v, P_command_directory));
+		status = mail_drop(&c->mail, path.ptr, conf == NULL ? "/usr/sbin" : conf_str(conf_main(conf), P_command_directory));
 	}
 	buf_clear(&path);
 	return status;
@@ -284,7 +284,7 @@ send_mail(struct call *c)
 	status = mail_read(&c->mail, stdin, size_limit(conf));
 	if (status != EX_FINE)
 		return status;
-	if (!mail_finish_header(&c->mail, conf_str(conf_main(conf), P_myorigin)))
+	if (!mail_finish_header(&c->mail, conf == NULL ? "localhost" : conf_str(conf_main(conf), P_myorigin)))
 		return EX_BAD_DATA;
 	if (c->mail.rcpt_count == 0)
 		return complain(c, EX_BAD_USAGE, "no recipient is given",
@@ -322,8 +322,7 @@ run(struct call *c)
 {
 	if (c->mode == MODE_NONE)
 		return complain(c, EX_DOWN, c->no_mode, "");
-	if (!session_configure(&c->session))
-		return EX_BAD_CONF;
+	session_locate(&c->session);
 	switch (c->mode) {
 	case MODE_SMTP:
 		return relay_smtp(c);

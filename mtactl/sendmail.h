@@ -42,7 +42,7 @@ bool	mail_set_sender(struct mail *, const char *text);
 
 /* Reads stdin to its end (or to "."); EX_FINE or a status, said on stderr. */
 int	mail_read(struct mail *, FILE *, size_t max);
-/* -t: adds the recipients that the headers name; always: takes Bcc out, adds From: where it is missing. */
+/* -t: adds the recipients that the headers name; always: takes Bcc out; -F: adds From: where it is missing. */
 bool	mail_finish_header(struct mail *, const char *domain);
 
 /* Over the socket. EX_LATER with nothing said: try the maildrop. */

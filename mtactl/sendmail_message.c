@@ -211,7 +211,8 @@ rewrite(struct mail *m, const char *domain, struct span block)
 	struct span left = block, content = buf_view(&m->content);
 	struct header h, from;
 
-	if (!header_find(block, "From", &from))
+	/* Without a name to give, the daemon does this as well. */
+	if (m->full_name != NULL && !header_find(block, "From", &from))
 		put_from(m, domain, &out);
 	while (header_next(&left, &h))
 		if (!is_bcc(h.name))

@@ -1,6 +1,8 @@
 #include "mtactl/session.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -32,30 +34,6 @@ say_text(struct session *s, struct span text)
 	buf_clear(&safe);
 }
 
-bool
-session_configure(struct session *s)
-{
-	struct conf_problems problems = { .count = 0 };
-	struct buf text = BUF_INIT(0);
-
-	if (s->conf != NULL)
-		return true;
-	s->conf = conf_load(s->conf_dir, s->overrides, s->override_count, &problems);
-	if (s->conf == NULL) {
-		conf_problems_print(&problems, &text);
-		fputs(text.len > 0 ? text.ptr : "the configuration cannot be read\n", stderr);
-		buf_clear(&text);
-	}
-	conf_problems_clear(&problems);
-	return s->conf != NULL;
-}
-
-void
-session_path(const struct session *s, const char *name, struct buf *out)
-{
-	buf_printf(out, "%s/%s", conf_str(conf_main(s->conf), P_queue_directory), name);
-}
-
 void
 session_clear(struct session *s)
 {
@@ -63,6 +41,8 @@ session_clear(struct session *s)
 	s->client = NULL;
 	conf_unref(s->conf);
 	s->conf = NULL;
+	free(s->queue_directory);
+	s->queue_directory = NULL;
 	display_clear(&s->display);
 }
 
@@ -202,8 +182,7 @@ run_files(struct session *s, const struct request *req)
 		session_say(s, "mtad is not running: read from its files");
 		return files_run(s, req);
 	}
-	session_say(s, "mtad is not running (nothing answers on %s/ctl)",
-	    conf_str(conf_main(s->conf), P_queue_directory));
+	session_say(s, "mtad is not running (nothing answers on %s/ctl)", s->queue_directory);
 	return 69;
 }
 
@@ -213,8 +192,7 @@ run_asked(struct session *s, const struct request *req)
 	const struct presenter *p = presenter(s, req);
 	int status;
 
-	if (!session_configure(s))
-		return 78;
+	session_locate(s);
 	status = reach(s);
 	if (status != 0 && status != 69)
 		return status;
@@ -228,7 +206,8 @@ run_local(struct session *s, const struct request *req)
 {
 	if (req->command == CMD_help)
 		return help_run(s, req);
-	return session_configure(s) ? spool_run(s, req) : 78;
+	session_locate(s);
+	return spool_run(s, req);
 }
 
 int

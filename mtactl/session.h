@@ -24,13 +24,19 @@ struct session {
 	bool		 mailq;		/* present a queue as Postfix's mailq does */
 	bool		 quiet;		/* show nothing but errors */
 	struct conf	*conf;		/* session_configure */
+	char		*queue_directory;	/* ours; session_locate */
 	struct ctl_client *client;
 	struct display	 display;
 };
 
 /* False, and said on stderr, where it is wrong (exit 78). Once is enough. */
 bool	session_configure(struct session *);
-/* "$queue_directory/NAME". */
+/*
+ * Where the daemon is. With a configuration that is wrong (said on stderr) it is found all the same: who has to look at the queue
+ * of a running mtad need not mend main.cf first.
+ */
+void	session_locate(struct session *);
+/* "$queue_directory/NAME"; after session_locate. */
 void	session_path(const struct session *, const char *name, struct buf *);
 /* Runs one command; returns the exit status. */
 int	session_run(struct session *, const struct span *words, size_t n);

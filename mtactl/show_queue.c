@@ -237,7 +237,7 @@ mailq_reason(struct display *d, struct span reason)
 
 	put_value(d, reason);
 	size_t n = d->out.len - before;
-	int indent = n < 74 ? (int)(74 - n) : 0;
+	int indent = n < 76 ? (int)(76 - n) : 0;
 	buf_cut(&d->out, before);
 	put(d, "%*s(", indent, "");
 	put_value(d, reason);
