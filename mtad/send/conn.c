@@ -257,9 +257,6 @@ handle(struct conn *c, enum client_event event)
 		flush(c);
 		break;
 	case CLIENT_GREETED:
-		if (smtp_client_caps(c->client) & CAP_MYSELF)
-			log_warning(c->settings->program, "host %s replied to HELO/EHLO with my own hostname %s",
-			    c->relay, c->options.myhostname);
 		if (d != NULL)
 			delivery_session_ready(d, c);
 		else
@@ -380,6 +377,7 @@ conn_open(struct delivery *d, const struct target *t)
 	net_addr_text(&t->addr, text);
 	c->peer = join("%s[%s]", t->host, text);
 	c->relay = join("%s[%s]:%u", t->host, text, net_addr_port(&t->addr));
+	c->options.loop_check = net_addr_port(&t->addr) == LOOP_PORT;
 	c->options.best_mx = t->best_mx;
 	c->state = CONN_CONNECTING;
 	if (!start_connect(c)) {

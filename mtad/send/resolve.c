@@ -9,7 +9,6 @@
 
 #define HOSTS_MAX	20	/* mail exchangers of one domain that are looked up */
 #define TARGETS_MAX	100
-#define LOOP_PORT	25	/* on another port this machine may be another server */
 
 struct host {
 	struct resolve	*of;
@@ -151,9 +150,18 @@ cut_balanced(struct target *list, size_t n, size_t limit)
 static bool
 is_own(const struct settings *s, const struct target *t)
 {
-	for (size_t i = 0; i < s->own_count; i++)
-		if (net_addr_same_host(&s->own[i], &t->addr))
+	uint16_t port = net_addr_port(&t->addr);
+	bool own = false;
+
+	for (size_t i = 0; i < s->own_count && !own; i++)
+		own = net_addr_same_host(&s->own[i], &t->addr);
+	if (own && port == LOOP_PORT)
+		return true;
+	for (size_t i = 0; i < s->listener_count; i++) {
+		const struct listener *l = &s->listeners[i];
+		if (l->port == port && (l->addr.len > 0 ? net_addr_same_host(&l->addr, &t->addr) : own))
 			return true;
+	}
 	return false;
 }
 
@@ -165,8 +173,6 @@ cut_own(struct resolve *r)
 	unsigned own = 0;
 	size_t kept = 0;
 
-	if (r->port != LOOP_PORT)
-		return false;
 	for (size_t i = 0; i < r->count; i++) {
 		if (is_own(r->settings, &r->list[i]) && (!found || r->list[i].preference < own)) {
 			found = true;
@@ -210,7 +216,7 @@ all_answered(struct resolve *r)
 	if (s->randomize)
 		shuffle(r->list, r->count);
 	sort(r->list, r->count, s->prefer);
-	for (size_t i = 0; r->from_mx && i < r->count; i++)
+	for (size_t i = 0; i < r->count; i++)
 		r->list[i].best_mx = r->list[i].preference == r->list[0].preference;
 	if (s->balance && s->prefer == PREFER_ANY)
 		r->count = cut_balanced(r->list, r->count, s->address_limit);

@@ -22,11 +22,13 @@ struct nexthop {
 /* False where the port is bad or there is no host. */
 bool	nexthop_parse(struct span, const struct settings *, struct nexthop *);
 
+#define LOOP_PORT	25	/* on another port this machine may well have another server */
+
 struct target {
 	struct net_addr	 addr;		/* with the port */
 	const char	*host;		/* the result's */
 	uint16_t	 preference;
-	bool		 best_mx;	/* of the mail exchangers that are most preferred */
+	bool		 best_mx;	/* among those that are most preferred */
 };
 
 /* Of a failure. */

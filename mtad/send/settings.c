@@ -83,6 +83,41 @@ take_network(struct settings *s, const struct view *v, bool lmtp)
 	}
 }
 
+/* A listener with a content filter or a cleanup of its own is made to be sent to. */
+static bool
+comes_round(const struct conf *conf, const struct service *service)
+{
+	static const enum param same[] = { P_content_filter, P_receive_override_options, P_cleanup_service_name };
+	const struct view *v = conf_view(conf, service), *other = conf_main(conf);
+
+	for (size_t i = 0; i < sizeof same / sizeof *same; i++)
+		if (strcmp(conf_str(v, same[i]), conf_str(other, same[i])) != 0)
+			return false;
+	return true;
+}
+
+static void
+take_listeners(struct settings *s)
+{
+	for (size_t i = 0; i < conf_service_count(s->conf) && s->listener_count < LISTENERS; i++) {
+		const struct service *service = conf_service(s->conf, i);
+		struct span name = span_str(service->name);
+		struct listener l = { .port = 0 };
+		size_t colon = span_rfind(name, ':');
+		struct span port = colon < name.len ? span_skip(name, colon + 1) : name;
+		struct span host = colon < name.len ? span_head(name, colon) : SPAN_NONE;
+		if (service->type != SERVICE_INET || strcmp(service->command, "smtpd") != 0)
+			continue;
+		if (span_starts(host, "[") && span_ends(host, "]"))
+			host = span_head(span_skip(host, 1), host.len - 2);
+		if (!net_port(port, &l.port) || !comes_round(s->conf, service))
+			continue;
+		/* A host name as address is passed over: it is not looked up here. */
+		if (host.len == 0 || net_addr_parse(host, 0, &l.addr))
+			s->listeners[s->listener_count++] = l;
+	}
+}
+
 static void
 take_names(struct settings *s, const struct view *v, bool lmtp)
 {
@@ -119,6 +154,7 @@ make(struct conf *conf, const struct service *service, bool lmtp)
 	take_times(s, v, lmtp);
 	take_client(s, v, lmtp);
 	take_network(s, v, lmtp);
+	take_listeners(s);
 	take_names(s, v, lmtp);
 	return s;
 }

@@ -15,6 +15,14 @@
 
 #define OWN_ADDRESSES	64	/* addresses of this machine that are compared with a mail exchanger's */
 
+#define LISTENERS	32
+
+/* Where mail comes in the way it came in first: sent there, it would come round for ever. */
+struct listener {
+	struct net_addr	 addr;		/* len 0: any of ours */
+	uint16_t	 port;
+};
+
 enum prefer { PREFER_ANY, PREFER_IPV4, PREFER_IPV6 };
 
 struct settings {
@@ -32,6 +40,8 @@ struct settings {
 	struct net_addr	 bind4, bind6;
 	struct net_addr	 own[OWN_ADDRESSES];	/* a mail exchanger with one of them is this machine */
 	size_t		 own_count;
+	struct listener	 listeners[LISTENERS];
+	size_t		 listener_count;
 	bool		 ipv4, ipv6;
 	enum prefer	 prefer;
 	bool		 randomize, balance;

@@ -213,8 +213,8 @@ on_hello(struct smtp_client *c)
 		client_send_hello(c);
 		return CLIENT_MORE;
 	}
-	if ((c->caps & CAP_MYSELF) && c->options->best_mx)
-		return fail(c, own_verdict("5.4.6", arena_printf(&c->texts,
+	if ((c->caps & CAP_MYSELF) && c->options->loop_check)
+		return fail(c, own_verdict(c->options->best_mx ? "5.4.6" : "4.4.6", arena_printf(&c->texts,
 		    "mail for %s loops back to myself", c->options->nexthop)));
 	if (!c->helo)
 		c->caps |= CAP_ESMTP;

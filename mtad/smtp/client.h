@@ -42,7 +42,8 @@ struct client_options {
 	bool		 always_ehlo;	/* even where the greeting does not say ESMTP */
 	bool		 never_ehlo;
 	bool		 skip_5xx_greeting;	/* a 5xx greeting is a temporary failure */
-	bool		 best_mx;	/* the peer is the best mail exchanger: our own name means a loop */
+	bool		 loop_check;	/* the peer answers with our own name: a loop */
+	bool		 best_mx;	/* and for good, as there is no better mail exchanger */
 	bool		 quote;		/* quote local parts that need it */
 	uint32_t	 discard;	/* EHLO keywords to ignore */
 	uint32_t	 line_limit;	/* longer lines are broken; 0: no limit */

@@ -30,12 +30,12 @@ def test_dsn_is_passed_on(mta, good):
     with mta.smtp() as s:
         s.ehlo()
         s.mail("a@client.test", ["RET=HDRS", "ENVID=an+20id"])
-        s.rcpt("b@good.test", ["NOTIFY=SUCCESS,FAILURE", "ORCPT=rfc822;orig+40x@y"])
+        s.rcpt("b@good.test", ["NOTIFY=SUCCESS,FAILURE", "ORCPT=rfc822;orig+2Bx@y"])
         assert s.data("Subject: x\r\n\r\nx\r\n")[0] == 250
     wait_for(lambda: good.messages)
     sender, recipients, _ = good.messages[0]
     assert b"RET=HDRS" in sender and b"ENVID=an+20id" in sender
-    assert b"NOTIFY=SUCCESS,FAILURE" in recipients[0] and b"ORCPT=rfc822;orig+40x@y" in recipients[0]
+    assert b"NOTIFY=SUCCESS,FAILURE" in recipients[0] and b"ORCPT=rfc822;orig+2Bx@y" in recipients[0]
 
 
 def test_success_notice_where_the_peer_has_no_dsn(mta, good):

@@ -24,7 +24,7 @@ struct row {
 	const char	*envid;
 	const char	*orcpt;
 	uint8_t		 notify;
-	bool		 lmtp, utf8, eightbit, skip_5xx, best_mx, no_ehlo_always;
+	bool		 lmtp, utf8, eightbit, skip_5xx, best_mx, loop, no_ehlo_always;
 	uint32_t	 line_limit;
 };
 
@@ -66,6 +66,8 @@ static const struct row rows[] = {
 	    .result = "failed hard 5.7.0 " PREFIX "refused to talk to me: 550 5.7.0 go away; none" },
 	{ .name = "our own name, best mx", .best_mx = true, .script = "S: 220 mx\nC: EHLO me.test\nS: 250 ME.test\n",
 	    .result = "failed hard 5.4.6 mail for y.test loops back to myself; none" },
+	{ .name = "our own name, another mx", .loop = true, .script = "S: 220 mx\nC: EHLO me.test\nS: 250 ME.test\n",
+	    .result = "failed soft 4.4.6 mail for y.test loops back to myself; none" },
 	{ .name = "no SMTP at all", .script = "S: SSH-2.0-OpenSSH\n",
 	    .result = "failed soft 4.5.0 " PREFIX "sent a malformed reply: SSH-2.0-OpenSSH (in reply to connecting); none" },
 	{ .name = "sender refused, pipelined",
@@ -170,7 +172,7 @@ set_up(struct run *r)
 	const char *body = row->body == NULL ? "hello\n" : row->body;
 
 	r->options = (struct client_options){ .lmtp = row->lmtp, .always_ehlo = !row->no_ehlo_always,
-		.skip_5xx_greeting = row->skip_5xx, .best_mx = row->best_mx, .quote = true,
+		.skip_5xx_greeting = row->skip_5xx, .loop_check = row->loop || row->best_mx, .best_mx = row->best_mx, .quote = true,
 		.line_limit = row->line_limit, .helo_name = "me.test", .myhostname = "me.test", .nexthop = "y.test" };
 	r->mail = (struct client_mail){ .sender = span_str(row->sender == NULL ? "a@x.test" : row->sender),
 		.envid = span_str(row->envid), .size = 18, .eightbit = row->eightbit, .utf8 = row->utf8,
