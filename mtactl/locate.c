@@ -19,7 +19,7 @@ session_configure(struct session *s)
 	if (s->conf != NULL)
 		return true;
 	s->conf = conf_load(s->conf_dir, s->overrides, s->override_count, &problems);
-	if (s->conf == NULL) {
+	if (s->conf == NULL && !s->hush) {
 		conf_problems_print(&problems, &text);
 		fputs(text.len > 0 ? text.ptr : "the configuration cannot be read\n", stderr);
 		buf_clear(&text);

@@ -1,6 +1,11 @@
 #include "mtactl/present.h"
 
+#include <string.h>
+
 #include "ctl/jsonl.h"
+
+/* A comparison of lengths settles most: these run for each member of each row. */
+#define KEY_IS(key, literal)	((key).len == sizeof (literal) - 1 && memcmp((key).ptr, literal, (key).len) == 0)
 
 static const struct presenter *const presenters[COMMAND_COUNT] = {
 #define COMMAND(ident, name, grammar, right, where, summary, example)	[CMD_##ident] = &present_##ident,
@@ -24,21 +29,21 @@ queue_row_read(struct span row, struct queue_row *q)
 	if (!jsonl_walk_object(&w, row))
 		return;
 	while (jsonl_member(&w, &key, &value)) {
-		if (span_eqs(key, "queue_id"))
+		if (KEY_IS(key, "queue_id"))
 			q->id = value;
-		else if (span_eqs(key, "queue_name"))
+		else if (KEY_IS(key, "queue_name"))
 			q->queue = value;
-		else if (span_eqs(key, "sender"))
+		else if (KEY_IS(key, "sender"))
 			q->sender = value;
-		else if (span_eqs(key, "recipients"))
+		else if (KEY_IS(key, "recipients"))
 			q->recipients = value;
-		else if (span_eqs(key, "hold_reason"))
+		else if (KEY_IS(key, "hold_reason"))
 			q->hold_reason = value;
-		else if (span_eqs(key, "hold_by"))
+		else if (KEY_IS(key, "hold_by"))
 			q->hold_by = value;
-		else if (span_eqs(key, "arrival_time"))
+		else if (KEY_IS(key, "arrival_time"))
 			jsonl_int(value, &q->arrival);
-		else if (span_eqs(key, "message_size"))
+		else if (KEY_IS(key, "message_size"))
 			jsonl_int(value, &q->size);
 	}
 }
@@ -53,21 +58,21 @@ rcpt_row_read(struct span row, struct rcpt_row *r)
 	if (!jsonl_walk_object(&w, row))
 		return;
 	while (jsonl_member(&w, &key, &value)) {
-		if (span_eqs(key, "address"))
+		if (KEY_IS(key, "address"))
 			r->address = value;
-		else if (span_eqs(key, "state"))
+		else if (KEY_IS(key, "state"))
 			r->state = value;
-		else if (span_eqs(key, "delay_reason"))
+		else if (KEY_IS(key, "delay_reason"))
 			r->reason = value;
-		else if (span_eqs(key, "transport"))
+		else if (KEY_IS(key, "transport"))
 			r->transport = value;
-		else if (span_eqs(key, "nexthop"))
+		else if (KEY_IS(key, "nexthop"))
 			r->nexthop = value;
-		else if (span_eqs(key, "blocker"))
+		else if (KEY_IS(key, "blocker"))
 			r->blocker = value;
-		else if (span_eqs(key, "next_time"))
+		else if (KEY_IS(key, "next_time"))
 			jsonl_int(value, &r->next);
-		else if (span_eqs(key, "attempts"))
+		else if (KEY_IS(key, "attempts"))
 			jsonl_int(value, &r->attempts);
 	}
 }

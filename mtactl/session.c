@@ -192,6 +192,7 @@ run_asked(struct session *s, const struct request *req)
 	const struct presenter *p = presenter(s, req);
 	int status;
 
+	s->hush = req->command == CMD_reload;
 	session_locate(s);
 	status = reach(s);
 	if (status != 0 && status != 69)

@@ -23,6 +23,7 @@ struct session {
 	bool		 readonly;
 	bool		 mailq;		/* present a queue as Postfix's mailq does */
 	bool		 quiet;		/* show nothing but errors */
+	bool		 hush;		/* say nothing of a wrong configuration: the daemon will */
 	struct conf	*conf;		/* session_configure */
 	char		*queue_directory;	/* ours; session_locate */
 	struct ctl_client *client;

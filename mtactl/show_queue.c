@@ -122,40 +122,60 @@ row_for_people(struct display *d, const struct queue_row *q)
 			put_recipient(d, raw);
 }
 
+static void
+put_tab(struct display *d)
+{
+	buf_char(&d->out, '\t');
+}
+
+static void
+put_addresses(struct display *d, struct span recipients, struct rcpt_row *first)
+{
+	struct jsonl_walk w;
+	struct span raw;
+	struct rcpt_row r;
+	bool any = false;
+
+	if (jsonl_walk_array(&w, recipients)) {
+		for (; jsonl_element(&w, &raw); any = true) {
+			rcpt_row_read(raw, &r);
+			if (any)
+				buf_char(&d->out, ',');
+			put_value(d, r.address);
+			if (first->reason.len == 0)
+				*first = r;
+		}
+	}
+	if (!any)
+		buf_char(&d->out, '-');
+}
+
 /* One line, tabs between: ID, queue, arrival, size, sender, recipients, next try, reason. */
 static void
 row_for_programs(struct display *d, const struct queue_row *q)
 {
-	struct jsonl_walk w;
-	struct span raw;
-	struct rcpt_row r, first = { .next = 0 };
-	bool any = false;
+	struct jsonl size = { .out = &d->out };
+	struct rcpt_row first = { .next = 0 };
 
 	put_value(d, q->id);
-	put(d, "\t");
+	put_tab(d);
 	put_value(d, q->queue);
-	put(d, "\t");
+	put_tab(d);
 	iso_text(&d->out, q->arrival);
-	put(d, "\t%lld\t", (long long)q->size);
+	put_tab(d);
+	jsonl_i64(&size, NULL, q->size);
+	put_tab(d);
 	put_sender(d, q->sender);
-	put(d, "\t");
-	if (jsonl_walk_array(&w, q->recipients)) {
-		for (; jsonl_element(&w, &raw); any = true) {
-			rcpt_row_read(raw, &r);
-			put(d, "%s", any ? "," : "");
-			put_value(d, r.address);
-			if (first.reason.len == 0)
-				first = r;
-		}
-	}
-	put(d, "%s\t", any ? "" : "-");
+	put_tab(d);
+	put_addresses(d, q->recipients, &first);
+	put_tab(d);
 	if (first.next > 0)
 		iso_text(&d->out, first.next);
 	else
-		put(d, "-");
-	put(d, "\t");
+		buf_char(&d->out, '-');
+	put_tab(d);
 	put_value(d, first.reason);
-	put(d, "\n");
+	buf_char(&d->out, '\n');
 }
 
 static void

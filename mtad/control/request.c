@@ -17,9 +17,11 @@ void
 reply_row(struct ask *a, struct span row)
 {
 	struct buf *out = &a->client->out;
+	struct jsonl j = { .out = out };
 
-	buf_printf(out, "{\"id\":%lld,\"row\":", (long long)a->id);
-	buf_span(out, row);
+	jsonl_object(&j, NULL);
+	jsonl_i64(&j, "id", a->id);
+	jsonl_raw(&j, "row", row);	/* last: clients may rely on it */
 	buf_put(out, "}\n", 2);
 }
 

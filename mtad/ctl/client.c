@@ -1,5 +1,6 @@
 #include "ctl/client.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -239,6 +240,25 @@ ctl_client_send(struct ctl_client *c, const struct request *req, bool readonly, 
 	return ok;
 }
 
+/* {"id":N,"row":{...}} as mtad writes it, the row last: nothing in it need be looked at. */
+static bool
+parse_plain_row(struct span line, struct ctl_reply *r)
+{
+	static const char id[] = "{\"id\":", row[] = ",\"row\":{";
+	size_t at = sizeof id - 1, from = at;
+
+	if (!span_starts(line, id))
+		return false;
+	while (at < line.len && (isdigit((unsigned char)line.ptr[at]) || line.ptr[at] == '-'))
+		at++;
+	struct span digits = span_of(line.ptr + from, at - from), rest = span_skip(line, at);
+	if (!span_starts(rest, row) || !span_ends(rest, "}}"))
+		return false;
+	*r = (struct ctl_reply){ .kind = REPLY_ROW };
+	r->row = span_of(rest.ptr + sizeof row - 2, rest.len - (sizeof row - 2) - 1);
+	return jsonl_int(digits, &r->id);
+}
+
 /* Every member but the row is looked at; the row is only measured. */
 bool
 ctl_reply_parse(struct span line, struct buf *text, struct ctl_reply *r)
@@ -248,6 +268,8 @@ ctl_reply_parse(struct span line, struct buf *text, struct ctl_reply *r)
 	bool done = false, row = false;
 	int64_t n;
 
+	if (parse_plain_row(line, r))
+		return true;
 	*r = (struct ctl_reply){ .id = -1, .status = 70 };
 	buf_reset(text);
 	if (!jsonl_walk_object(&w, line))

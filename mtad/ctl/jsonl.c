@@ -1,5 +1,7 @@
 #include "ctl/jsonl.h"
 
+#include <string.h>
+
 /* -- strings -------------------------------------------------------------- */
 
 static bool
@@ -47,10 +49,35 @@ utf8_length(struct span s)
 	return want;
 }
 
-static bool
-is_plain(char c)
+#define ALL(c)		(0x0101010101010101u * (c))
+#define HAS_ZERO(x)	(((x) - ALL(1)) & ~(x) & ALL(0x80))
+
+/* Whether each of eight bytes stands for itself: printable ASCII, no quote, no backslash. */
+static inline bool
+eight_plain(const char *p)
 {
-	return (unsigned char)c >= 0x20 && (unsigned char)c < 0x7f && c != '"' && c != '\\';
+	uint64_t x;
+
+	memcpy(&x, p, sizeof x);
+	uint64_t bad = (x & ALL(0x80)) | ((x - ALL(0x20)) & ~x & ALL(0x80)) | HAS_ZERO(x ^ ALL('"'))
+	    | HAS_ZERO(x ^ ALL('\\')) | HAS_ZERO(x ^ ALL(0x7f));
+	return bad == 0;
+}
+
+static size_t
+plain_length(struct span s)
+{
+	size_t n = 0;
+
+	while (s.len - n >= 8 && eight_plain(s.ptr + n))
+		n += 8;
+	while (n < s.len) {
+		unsigned char c = (unsigned char)s.ptr[n];
+		if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\')
+			break;
+		n++;
+	}
+	return n;
 }
 
 static void
@@ -82,9 +109,7 @@ jsonl_quote(struct buf *out, struct span s)
 {
 	buf_char(out, '"');
 	while (s.len > 0) {
-		size_t n = 0;
-		while (n < s.len && is_plain(s.ptr[n]))
-			n++;
+		size_t n = plain_length(s);
 		buf_put(out, s.ptr, n);
 		s = span_skip(s, n);
 		if (s.len == 0)
@@ -104,82 +129,97 @@ jsonl_quote(struct buf *out, struct span s)
 
 /* -- values --------------------------------------------------------------- */
 
-static void
-begin(struct jsonl *j, const char *key)
+/* What stands before a value: at most the key's length and 4 bytes. */
+static char *
+begin(struct jsonl *j, struct span key, char *p)
 {
 	if (j->comma)
-		buf_char(j->out, ',');
+		*p++ = ',';
 	j->comma = true;
-	if (key == NULL)
+	if (key.ptr == NULL)
+		return p;
+	*p++ = '"';
+	memcpy(p, key.ptr, key.len);
+	p += key.len;
+	*p++ = '"';
+	*p++ = ':';
+	return p;
+}
+
+static void
+end(struct jsonl *j, const char *from, const char *to)
+{
+	buf_added(j->out, (size_t)(to - from));
+}
+
+void
+jsonl_open(struct jsonl *j, struct span key, char bracket)
+{
+	char *room = buf_room(j->out, key.len + 5);
+
+	if (room == NULL)
 		return;
-	buf_char(j->out, '"');
-	buf_str(j->out, key);
-	buf_put(j->out, "\":", 2);
-}
-
-void
-jsonl_object(struct jsonl *j, const char *key)
-{
-	begin(j, key);
-	buf_char(j->out, '{');
+	char *p = begin(j, key, room);
+	*p++ = bracket;
+	end(j, room, p);
 	j->comma = false;
 }
 
 void
-jsonl_array(struct jsonl *j, const char *key)
+jsonl_close(struct jsonl *j, char bracket)
 {
-	begin(j, key);
-	buf_char(j->out, '[');
-	j->comma = false;
-}
-
-void
-jsonl_end_object(struct jsonl *j)
-{
-	buf_char(j->out, '}');
+	buf_char(j->out, bracket);
 	j->comma = true;
 }
 
+/* Nearly every string needs no escapes: those go with one copy. */
 void
-jsonl_end_array(struct jsonl *j)
+jsonl_put_str(struct jsonl *j, struct span key, struct span s)
 {
-	buf_char(j->out, ']');
-	j->comma = true;
+	char *room = buf_room(j->out, key.len + s.len + 6);
+
+	if (room == NULL)
+		return;
+	char *p = begin(j, key, room);
+	if (plain_length(s) < s.len) {
+		end(j, room, p);
+		jsonl_quote(j->out, s);
+		return;
+	}
+	*p++ = '"';
+	if (s.len > 0)
+		memcpy(p, s.ptr, s.len);
+	p += s.len;
+	*p++ = '"';
+	end(j, room, p);
 }
 
 void
-jsonl_str(struct jsonl *j, const char *key, struct span s)
+jsonl_put_i64(struct jsonl *j, struct span key, int64_t n)
 {
-	begin(j, key);
-	jsonl_quote(j->out, s);
-}
-
-void
-jsonl_i64(struct jsonl *j, const char *key, int64_t n)
-{
-	char digits[24];
+	char digits[24], *room = buf_room(j->out, key.len + sizeof digits + 4);
 	size_t at = sizeof digits;
 	uint64_t left = n < 0 ? -(uint64_t)n : (uint64_t)n;
 
+	if (room == NULL)
+		return;
 	do
 		digits[--at] = (char)('0' + left % 10);
 	while ((left /= 10) > 0);
 	if (n < 0)
 		digits[--at] = '-';
-	begin(j, key);
-	buf_put(j->out, digits + at, sizeof digits - at);
+	char *p = begin(j, key, room);
+	memcpy(p, digits + at, sizeof digits - at);
+	end(j, room, p + sizeof digits - at);
 }
 
 void
-jsonl_bool(struct jsonl *j, const char *key, bool value)
+jsonl_put_raw(struct jsonl *j, struct span key, struct span value)
 {
-	begin(j, key);
-	buf_str(j->out, value ? "true" : "false");
-}
+	char *room = buf_room(j->out, key.len + 4);
 
-void
-jsonl_raw(struct jsonl *j, const char *key, struct span value)
-{
-	begin(j, key);
+	if (room == NULL)
+		return;
+	end(j, room, begin(j, key, room));
 	buf_span(j->out, value);
 }

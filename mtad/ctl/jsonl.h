@@ -17,16 +17,64 @@ struct jsonl {			/* start with { .out = buf } */
 	bool		 comma;		/* one is due before the next value */
 };
 
-/* key NULL: an array's element, or the outermost. */
-void	jsonl_object(struct jsonl *, const char *key);
-void	jsonl_array(struct jsonl *, const char *key);
-void	jsonl_end_object(struct jsonl *);
-void	jsonl_end_array(struct jsonl *);
-void	jsonl_str(struct jsonl *, const char *key, struct span);
-void	jsonl_i64(struct jsonl *, const char *key, int64_t);
-void	jsonl_bool(struct jsonl *, const char *key, bool);
+/* The key of ptr NULL: an array's element, or the outermost. */
+void	jsonl_open(struct jsonl *, struct span key, char bracket);
+void	jsonl_close(struct jsonl *, char bracket);
+void	jsonl_put_str(struct jsonl *, struct span key, struct span);
+void	jsonl_put_i64(struct jsonl *, struct span key, int64_t);
+void	jsonl_put_raw(struct jsonl *, struct span key, struct span);
+
+/*
+ * The same by a key that is a literal, whose length the compiler knows (rows are made by the hundred thousand). Any of them may be NULL.
+ */
+static inline void
+jsonl_object(struct jsonl *j, const char *key)
+{
+	jsonl_open(j, span_str(key), '{');
+}
+
+static inline void
+jsonl_array(struct jsonl *j, const char *key)
+{
+	jsonl_open(j, span_str(key), '[');
+}
+
+static inline void
+jsonl_end_object(struct jsonl *j)
+{
+	jsonl_close(j, '}');
+}
+
+static inline void
+jsonl_end_array(struct jsonl *j)
+{
+	jsonl_close(j, ']');
+}
+
+static inline void
+jsonl_str(struct jsonl *j, const char *key, struct span s)
+{
+	jsonl_put_str(j, span_str(key), s);
+}
+
+static inline void
+jsonl_i64(struct jsonl *j, const char *key, int64_t n)
+{
+	jsonl_put_i64(j, span_str(key), n);
+}
+
 /* A value that is JSON already. */
-void	jsonl_raw(struct jsonl *, const char *key, struct span);
+static inline void
+jsonl_raw(struct jsonl *j, const char *key, struct span value)
+{
+	jsonl_put_raw(j, span_str(key), value);
+}
+
+static inline void
+jsonl_bool(struct jsonl *j, const char *key, bool value)
+{
+	jsonl_put_raw(j, span_str(key), value ? SPAN("true") : SPAN("false"));
+}
 
 /* The string alone, with its quotes. */
 void	jsonl_quote(struct buf *, struct span);

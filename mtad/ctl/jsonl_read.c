@@ -1,8 +1,10 @@
 #include "ctl/jsonl.h"
 
+#include <string.h>
+
 #include "base/num.h"
 
-static struct span
+static inline struct span
 skip_space(struct span s)
 {
 	while (s.len > 0 && (*s.ptr == ' ' || *s.ptr == '\t' || *s.ptr == '\n' || *s.ptr == '\r'))
@@ -10,15 +12,26 @@ skip_space(struct span s)
 	return s;
 }
 
-/* The length of the string with both quotes, or 0. */
+/* The length of the string with both quotes, or 0. A quote counts unless an odd number of backslashes stands before it. */
 static size_t
 string_length(struct span s)
 {
-	for (size_t i = 1; i < s.len; i++) {
-		if (s.ptr[i] == '\\')
-			i++;
-		else if (s.ptr[i] == '"')
-			return i + 1;
+	size_t at = 1;
+
+	/* Keys and most values are short: a call costs more than a few bytes. */
+	for (; at < s.len && at < 24 && s.ptr[at] != '\\'; at++)
+		if (s.ptr[at] == '"')
+			return at + 1;
+	while (at < s.len) {
+		const char *quote = memchr(s.ptr + at, '"', s.len - at);
+		if (quote == NULL)
+			return 0;
+		size_t end = (size_t)(quote - s.ptr), back = end;
+		while (back > 1 && s.ptr[back - 1] == '\\')
+			back--;
+		if ((end - back) % 2 == 0)
+			return end + 1;
+		at = end + 1;
 	}
 	return 0;
 }
@@ -30,20 +43,34 @@ nested_length(struct span s)
 	size_t depth = 0;
 
 	for (size_t i = 0; i < s.len; i++) {
-		char c = s.ptr[i];
-		if (c == '{' || c == '[') {
+		switch (s.ptr[i]) {
+		case '{':
+		case '[':
 			depth++;
-		} else if (c == '}' || c == ']') {
+			break;
+		case '}':
+		case ']':
 			if (--depth == 0)
 				return i + 1;
-		} else if (c == '"') {
-			size_t n = string_length(span_skip(s, i));
+			break;
+		case '"': {
+			size_t n = string_length(span_of(s.ptr + i, s.len - i));
 			if (n == 0)
 				return 0;
 			i += n - 1;
+			break;
+		}
+		default:
+			break;
 		}
 	}
 	return 0;
+}
+
+static bool
+ends_value(char c)
+{
+	return c == ',' || c == '}' || c == ']' || c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\0';
 }
 
 static size_t
@@ -57,7 +84,7 @@ value_length(struct span s)
 		return string_length(s);
 	if (*s.ptr == '{' || *s.ptr == '[')
 		return nested_length(s);
-	while (n < s.len && strchr(",}] \t\r\n", s.ptr[n]) == NULL)
+	while (n < s.len && !ends_value(s.ptr[n]))
 		n++;
 	return n;
 }
@@ -100,10 +127,10 @@ take_value(struct jsonl_walk *w, struct span *value)
 
 	if (n == 0)
 		return fail(w);
-	*value = span_head(w->left, n);
-	w->left = skip_space(span_skip(w->left, n));
+	*value = span_of(w->left.ptr, n);
+	w->left = skip_space(span_of(w->left.ptr + n, w->left.len - n));
 	if (w->left.len > 0 && *w->left.ptr == ',')
-		w->left = skip_space(span_skip(w->left, 1));
+		w->left = skip_space(span_of(w->left.ptr + 1, w->left.len - 1));
 	return true;
 }
 
@@ -117,10 +144,10 @@ jsonl_member(struct jsonl_walk *w, struct span *key, struct span *value)
 	if (*w->left.ptr != '"' || (n = string_length(w->left)) == 0)
 		return fail(w);
 	*key = span_of(w->left.ptr + 1, n - 2);
-	w->left = skip_space(span_skip(w->left, n));
+	w->left = skip_space(span_of(w->left.ptr + n, w->left.len - n));
 	if (w->left.len == 0 || *w->left.ptr != ':')
 		return fail(w);
-	w->left = skip_space(span_skip(w->left, 1));
+	w->left = skip_space(span_of(w->left.ptr + 1, w->left.len - 1));
 	return take_value(w, value);
 }
 
