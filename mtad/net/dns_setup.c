@@ -123,6 +123,10 @@ put_resolv_conf(struct buf *out, int fd)
 	buf_clear(&text);
 }
 
+/*
+ * A forwarder that is slow about one name must not count as down for all others: its round-trip time has no low ceiling, and
+ * is forgotten soon; the time-out of a lookup is our own.
+ */
 bool
 dns_setup_config(const struct dns_config *config, int zone_fd, struct buf *out, struct err *err)
 {
@@ -135,7 +139,8 @@ dns_setup_config(const struct dns_config *config, int zone_fd, struct buf *out, 
 	    "\trrset-cache-size: 8m\n"
 	    "\toutgoing-range: 256\n"
 	    "\tnum-queries-per-thread: 1024\n"
-	    "\tinfra-cache-max-rtt: 1000\n"
+	    "\tinfra-host-ttl: 30\n"
+	    "\tinfra-keep-probing: yes\n"
 	    "\tuse-syslog: no\n"
 	    "\tchroot: \"\"\n");
 	buf_printf(out, "\tmodule-config: \"%siterator\"\n", config->anchor >= 0 ? "validator " : "");

@@ -50,9 +50,11 @@ delivery_outcome(struct delivery *d, size_t i, const struct client_verdict *v, c
 	count(d->send, o.status);
 	d->some_sent = d->some_sent || v->result == CLIENT_SENT;
 
+	int64_t now = clock_wall();
+	/* Without a session, all the time went into getting one. */
 	struct delivery_log log = { .recipient = d->rcpts[i].address, .relay = o.relay,
 		.reuse = conn == NULL ? 0 : conn->uses, .arrival = d->arrival, .active = d->active,
-		.handoff = d->handoff, .connected = d->connected, .done = clock_wall(), .dsn = v->dsn,
+		.handoff = d->handoff, .connected = d->connected == 0 ? now : d->connected, .done = now, .dsn = v->dsn,
 		.status = o.status, .text = v->text };
 	buf_str(&line, d->id_text);
 	buf_str(&line, ": ");
