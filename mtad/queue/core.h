@@ -182,6 +182,8 @@ struct queue_ops {
 	bool	(*append)(void *arg, const struct iovec *, int n, struct pending *);
 	/* Asks for the notice; queue_notice_made answers. False: nobody is there to make it now. */
 	bool	(*notice)(void *arg, struct notice_job *, const struct entry *, const struct entry_intent *, int64_t expires);
+	/* The message's own record and files are sound. False with the err: they are damaged for good. May be NULL. */
+	bool	(*sound)(void *arg, const struct entry *, struct err *);
 	/* queue_run wants to be called again within the round. */
 	void	(*wake)(void *arg);
 	/* The spill file of a message that ended is not needed. */

@@ -233,7 +233,7 @@ static void
 watch_space(struct role_queue *rq)
 {
 	uint64_t free_now = store_free_bytes(rq->store), least = rq->minfree > 0 ? (uint64_t)rq->minfree : 0;
-	bool full = free_now < least || store_count(rq->store, SEGMENT_FREE) == 0;
+	bool full = free_now < least || (rq->links != NULL && store_count(rq->store, SEGMENT_FREE) == 0);
 	const struct link *l = rq->links;
 
 	/* A segment in reserve or in hand is room, whatever the file system says. */
@@ -296,7 +296,7 @@ void
 maintain_start(struct role_queue *rq)
 {
 	rq->checkpoint_last = clock_mono();
-	rq->free_bytes = store_free_bytes(rq->store);
+	watch_space(rq);
 	loop_timer_init(&rq->upkeep, upkeep, rq);
 	loop_timer_set(&rq->upkeep, PERIOD);
 }

@@ -93,6 +93,8 @@ ask_next(struct role_queue *rq, struct ask *a, const struct buf *rows, bool *pau
 				return NULL;
 			a->at = e->id;
 		}
+		if ((e->flags & ENTRY_TRASHED) && !a->trash && !a->by_id)
+			continue;
 		struct row row = { .rq = rq, .e = e };
 		bool match = a->selector == NULL || selector_all(a->selector) ||
 		    selector_match(a->selector, &row_ops, &row);
@@ -168,7 +170,7 @@ ask_run(struct role_queue *rq, struct ask *a)
 
 	a->until = clock_mono() + SLICE_TIME;
 	bool done = a->slice(rq, a, &rows);
-	if (done && a->durable && a->matched > 0) {
+	if (done && a->durable && a->acted > 0) {
 		finish_durable(rq, a, buf_view(&rows));
 	} else if (done) {
 		send_end(rq, a, buf_view(&rows));
@@ -208,6 +210,8 @@ take_selector(struct ask *a, struct span args, struct err *err)
 	a->selector = selector_new(text, err);
 	if (a->selector == NULL)
 		return false;
+	for (size_t i = 0; i + 5 <= text.len; i++)
+		a->trash = a->trash || span_casestarts(span_skip(text, i), "trash");
 	a->by_id = selector_ids(a->selector, a->ids, IDS_MAX, &a->id_count) && a->id_count <= IDS_MAX;
 	return true;
 }

@@ -38,9 +38,10 @@ struct ask {
 	struct qid	 ids[IDS_MAX];	/* the selector names only these */
 	size_t		 id_count, id_at;
 	bool		 by_id;
+	bool		 trash;		/* what is in the trash counts as well: it was asked for by name */
 	struct qid	 at;
 	uint64_t	 limit;		/* 0: none */
-	uint64_t	 matched;
+	uint64_t	 matched, acted;
 	bool		 reverse, detail;
 	int		 field;		/* enum selector_field, -1: none */
 	char		*who, *reason;

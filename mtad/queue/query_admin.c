@@ -86,11 +86,14 @@ act_slice(struct role_queue *rq, struct ask *a, struct buf *out)
 
 	while ((e = ask_next(rq, a, out, &pause)) != NULL) {
 		struct qid id = e->id;
-		put_result(out, id, a->act(&rq->q, e, a), a->did, skipped_text(a));
+		bool did = a->act(&rq->q, e, a);
+		a->acted += did;
+		if (did || a->by_id)	/* what it has nothing to do with is not worth a row */
+			put_result(out, id, did, a->did, skipped_text(a));
 	}
 	if (pause)
 		return false;
-	if (a->matched == 0)
+	if (a->acted == 0)
 		a->status = 1;
 	return true;
 }
@@ -110,6 +113,7 @@ admin_begin(struct role_queue *rq, struct ask *a, struct span command, struct sp
 		a->did = rows[i].did;
 		a->durable = rows[i].durable;
 		a->slice = act_slice;
+		a->trash = a->trash || a->act == act_undelete;
 		return true;
 	}
 	return false;

@@ -28,6 +28,7 @@ static const struct queue_ops queue_ops = {
 	.deliver = workers_deliver,
 	.append = spooling_append,
 	.notice = workers_notice,
+	.sound = workers_sound,
 	.wake = wake,
 	.spill_done = spooling_spill_done,
 };

@@ -128,6 +128,17 @@ record(struct queue *q, struct entry *e, const struct lease *l, uint8_t scope, s
 	(void)journal_add(q, e, &ev);
 }
 
+/* A worker had trouble with the message itself: damage is said as such, and set aside. */
+static void
+look_for_damage(struct queue *q, struct entry *e, uint8_t scope)
+{
+	struct err err = { 0 };
+
+	if (scope == SCOPE_MESSAGE && e->open > 0 && !(e->flags & ENTRY_BAD) && q->ops->sound != NULL &&
+	    !q->ops->sound(q->arg, e, &err))
+		queue_corrupt(q, e, span_str(err.text));
+}
+
 void
 queue_result(struct queue *q, uint64_t lease, struct qid id, bool last, uint8_t scope, struct span outcomes,
     waiter_fn *fn, uint64_t a, uint64_t b)
@@ -155,6 +166,7 @@ queue_result(struct queue *q, uint64_t lease, struct qid id, bool last, uint8_t 
 			end_of_lease(q, e, l);
 	}
 	buf_clear(&sifted);
+	look_for_damage(q, e, scope);
 	if (l == NULL || last)
 		queue_finish(q, e);
 	else

@@ -144,6 +144,7 @@ int	link_spill(struct role_queue *, const struct entry *);
 
 /* -- workers.c: queue_ops and messages of workers */
 void	workers_deliver(void *arg, const struct lease *);
+bool	workers_sound(void *arg, const struct entry *, struct err *);
 bool	workers_notice(void *arg, struct notice_job *, const struct entry *, const struct entry_intent *, int64_t expires);
 void	workers_on_submit(void *arg, struct ipc *, const struct ipc_submit *, int fd);
 void	workers_on_result(void *arg, struct ipc *, const struct ipc_result *, int fd);

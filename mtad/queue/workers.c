@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "mail/notice.h"
+#include "spool/message.h"
 #include "spool/record.h"
 
 static void
@@ -40,6 +41,27 @@ no_content(struct role_queue *rq, const struct lease *l)
 		    .text = SPAN("queue file cannot be read"), .relay = SPAN("none") });
 	queue_result(&rq->q, l->id, l->job->entry->id, true, SCOPE_MESSAGE, buf_view(&b), lost_content, 0, 0);
 	buf_clear(&b);
+}
+
+bool
+workers_sound(void *arg, const struct entry *e, struct err *err)
+{
+	struct role_queue *rq = arg;
+	const struct store_segment *s = store_get(rq->store, e->loc.segment);
+	struct message m = { 0 };
+	int fd = s == NULL ? -1 : store_fd(rq->store, s->number, err);
+
+	if (s == NULL)
+		err_set(err, ERR_PERM, "its segment %u is not there", e->loc.segment);
+	bool ok = fd >= 0 && message_read(fd, s->nonce, e->loc, &m, err);
+	message_clear(&m);
+	if (!ok || e->spill == 0)
+		return ok || err->kind != ERR_PERM;
+	fd = store_spill_open(rq->store, e->spill, err);
+	if (fd < 0)
+		return false;
+	close_fd(fd);
+	return true;
 }
 
 static void
