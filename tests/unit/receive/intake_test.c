@@ -255,6 +255,12 @@ put(struct intake *in, const char *text, size_t len)
 }
 
 static void
+puts_in(struct intake *in, const char *text)
+{
+	put(in, text, strlen(text));
+}
+
+static void
 finish(struct intake *in)
 {
 	done.called = false;
@@ -348,7 +354,7 @@ headers(void **state)
 		struct message m;
 		char id[QID_TEXT];
 
-		put(in, rows[i].content, strlen(rows[i].content));
+		puts_in(in, rows[i].content);
 		qid_text(in->envelope.id, id);
 		finish(in);
 		if (done.reply[0] == '\0') {
@@ -375,7 +381,7 @@ envelope_and_size(void **state)
 	struct message m;
 
 	(void)state;
-	put(in, "Subject: a\n b\nMessage-ID: <x>\n\n\xc3\xa4\n", 36);
+	puts_in(in, "Subject: a\n b\nMessage-ID: <x>\n\n\xc3\xa4\n");
 	finish(in);
 	acknowledged();
 	read_back(&m);
@@ -399,10 +405,10 @@ long_header(void **state)
 	struct message m;
 
 	(void)state;
-	put(in, "X: a\n", 5);
+	puts_in(in, "X: a\n");
 	for (int i = 0; i < 100; i++)
-		put(in, " bbbbbbbb\n", 10);
-	put(in, "Y: c\n\nd\n", 8);
+		puts_in(in, " bbbbbbbb\n");
+	puts_in(in, "Y: c\n\nd\n");
 	finish(in);
 	acknowledged();
 	read_back(&m);
@@ -423,7 +429,7 @@ spill(void **state)
 	(void)state;
 	memset(line, 'x', sizeof line - 2);
 	line[999] = '\n';
-	put(in, "Subject: x\n\n", 12);
+	puts_in(in, "Subject: x\n\n");
 	int lines = 0;
 	while (!intake_blocked(in)) {
 		put(in, line, 1000);
@@ -458,7 +464,7 @@ queue_restarts(void **state)
 
 	(void)state;
 	queue.acknowledge = false;
-	put(in, "Subject: x\n\n", 12);
+	puts_in(in, "Subject: x\n\n");
 	finish(in);
 	assert_int_equal(rx->link.unacked, 1);
 	ipc_free(queue.ipc);
@@ -478,11 +484,11 @@ given_up(void **state)
 	struct intake *in = begin(&remote);
 
 	(void)state;
-	put(in, "x", 1);
+	puts_in(in, "x");
 	intake_drop(in);
 	assert_int_equal(rx->pool.open, 0);
 	in = begin(&remote);
-	put(in, "x\n", 2);
+	puts_in(in, "x\n");
 	uint64_t before = rx->link.sequence;
 	done.called = false;
 	intake_finish(in, on_done, NULL);
