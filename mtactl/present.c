@@ -28,15 +28,19 @@ queue_row_read(struct span row, struct queue_row *q)
 	*q = (struct queue_row){ .arrival = 0 };
 	if (!jsonl_walk_object(&w, row))
 		return;
-	while (jsonl_member(&w, &key, &value)) {
+	while (jsonl_member_key(&w, &key)) {
+		if (KEY_IS(key, "recipients")) {
+			q->recipients = w.left;
+			return;
+		}
+		if (!jsonl_member_value(&w, &value))
+			return;
 		if (KEY_IS(key, "queue_id"))
 			q->id = value;
 		else if (KEY_IS(key, "queue_name"))
 			q->queue = value;
 		else if (KEY_IS(key, "sender"))
 			q->sender = value;
-		else if (KEY_IS(key, "recipients"))
-			q->recipients = value;
 		else if (KEY_IS(key, "hold_reason"))
 			q->hold_reason = value;
 		else if (KEY_IS(key, "hold_by"))
@@ -48,15 +52,15 @@ queue_row_read(struct span row, struct queue_row *q)
 	}
 }
 
-void
-rcpt_row_read(struct span row, struct rcpt_row *r)
+bool
+rcpt_row_next(struct jsonl_walk *recipients, struct rcpt_row *r)
 {
 	struct jsonl_walk w;
 	struct span key, value;
 
 	*r = (struct rcpt_row){ .next = 0 };
-	if (!jsonl_walk_object(&w, row))
-		return;
+	if (!jsonl_element_object(recipients, &w))
+		return false;
 	while (jsonl_member(&w, &key, &value)) {
 		if (KEY_IS(key, "address"))
 			r->address = value;
@@ -75,4 +79,5 @@ rcpt_row_read(struct span row, struct rcpt_row *r)
 		else if (KEY_IS(key, "attempts"))
 			jsonl_int(value, &r->attempts);
 	}
+	return jsonl_after(recipients, &w);
 }

@@ -4,6 +4,7 @@
 #ifndef MTACTL_PRESENT_H
 #define MTACTL_PRESENT_H
 
+#include "ctl/jsonl.h"
 #include "mtactl/display.h"
 
 struct presenter {
@@ -21,7 +22,7 @@ extern const struct presenter present_mailq;
 
 const struct presenter *presenter_of(enum command);
 
-/* A queue's row, its values as raw JSON (empty: not there). */
+/* A queue's row, its values as raw JSON (empty: not there). The recipients come last, and are everything that is left. */
 struct queue_row {
 	struct span	id, queue, sender, recipients, hold_reason, hold_by;
 	int64_t		arrival, size;
@@ -32,6 +33,7 @@ struct rcpt_row {
 	struct span	address, state, reason, transport, nexthop, blocker;
 	int64_t		next, attempts;		/* 0: not there */
 };
-void	rcpt_row_read(struct span row, struct rcpt_row *);
+/* The next of a row's recipients. */
+bool	rcpt_row_next(struct jsonl_walk *recipients, struct rcpt_row *);
 
 #endif

@@ -30,7 +30,7 @@ put_envelope(struct display *d, struct span object)
 {
 	struct queue_row q;
 	struct jsonl_walk w;
-	struct span raw;
+	struct rcpt_row r;
 
 	queue_row_read(object, &q);
 	put_color(d, COLOR_DIM);
@@ -55,9 +55,7 @@ put_envelope(struct display *d, struct span object)
 	put_named(d, object, "sasl_user", "user");
 	put_named(d, object, "hold_reason", "held");
 	if (jsonl_walk_array(&w, q.recipients)) {
-		while (jsonl_element(&w, &raw)) {
-			struct rcpt_row r;
-			rcpt_row_read(raw, &r);
+		while (rcpt_row_next(&w, &r)) {
 			put(d, "recipient: ");
 			put_value(d, r.address);
 			put(d, "\n");

@@ -44,20 +44,17 @@ put_next(struct display *d, const struct rcpt_row *r)
 }
 
 static void
-put_recipient(struct display *d, struct span raw)
+put_recipient(struct display *d, const struct rcpt_row *r)
 {
-	struct rcpt_row r;
-
-	rcpt_row_read(raw, &r);
 	put(d, "%8s", "");
-	put_value(d, r.address);
-	put_next(d, &r);
+	put_value(d, r->address);
+	put_next(d, r);
 	put(d, "\n");
-	if (r.reason.len == 0)
+	if (r->reason.len == 0)
 		return;
 	put_color(d, COLOR_DIM);
 	put(d, "%12s(", "");
-	put_value(d, r.reason);
+	put_value(d, r->reason);
 	put(d, ")");
 	put_color(d, COLOR_NONE);
 	put(d, "\n");
@@ -113,13 +110,13 @@ static void
 row_for_people(struct display *d, const struct queue_row *q)
 {
 	struct jsonl_walk w;
-	struct span raw;
+	struct rcpt_row r;
 
 	put_id_line(d, q);
 	put_hold(d, q);
 	if (jsonl_walk_array(&w, q->recipients))
-		while (jsonl_element(&w, &raw))
-			put_recipient(d, raw);
+		while (rcpt_row_next(&w, &r))
+			put_recipient(d, &r);
 }
 
 static void
@@ -132,13 +129,11 @@ static void
 put_addresses(struct display *d, struct span recipients, struct rcpt_row *first)
 {
 	struct jsonl_walk w;
-	struct span raw;
 	struct rcpt_row r;
 	bool any = false;
 
 	if (jsonl_walk_array(&w, recipients)) {
-		for (; jsonl_element(&w, &raw); any = true) {
-			rcpt_row_read(raw, &r);
+		for (; rcpt_row_next(&w, &r); any = true) {
 			if (any)
 				buf_char(&d->out, ',');
 			put_value(d, r.address);
@@ -269,7 +264,8 @@ mailq_row(struct display *d, struct span row)
 {
 	struct queue_row q;
 	struct jsonl_walk w;
-	struct span raw, reason = SPAN_NONE;
+	struct span reason = SPAN_NONE;
+	struct rcpt_row r;
 
 	queue_row_read(row, &q);
 	if (span_eqs(q.queue, "\"trash\""))
@@ -280,9 +276,7 @@ mailq_row(struct display *d, struct span row)
 	count_message(d, &q);
 	mailq_sender_line(d, &q);
 	if (jsonl_walk_array(&w, q.recipients)) {
-		while (jsonl_element(&w, &raw)) {
-			struct rcpt_row r;
-			rcpt_row_read(raw, &r);
+		while (rcpt_row_next(&w, &r)) {
 			if (r.reason.len > 0 && !span_eq(r.reason, reason))
 				mailq_reason(d, r.reason);
 			reason = r.reason;

@@ -92,6 +92,12 @@ bool	jsonl_walk_array(struct jsonl_walk *, struct span text);
 /* key: the raw bytes between the quotes; value: raw, as json_text and json_int take it. False at the end or at a fault. */
 bool	jsonl_member(struct jsonl_walk *, struct span *key, struct span *value);
 bool	jsonl_element(struct jsonl_walk *, struct span *value);
+/* The next member's key alone; its value begins what is left then, unmeasured. For a member that is known to be the last. */
+bool	jsonl_member_key(struct jsonl_walk *, struct span *key);
+bool	jsonl_member_value(struct jsonl_walk *, struct span *value);
+/* An element that is an object, entered where it stands: walk its members to their end, then go on with jsonl_after. */
+bool	jsonl_element_object(struct jsonl_walk *array, struct jsonl_walk *object);
+bool	jsonl_after(struct jsonl_walk *array, const struct jsonl_walk *object);
 /* One member by its name; false where it is not there. */
 bool	jsonl_find(struct span object, const char *key, struct span *value);
 

@@ -135,7 +135,7 @@ take_value(struct jsonl_walk *w, struct span *value)
 }
 
 bool
-jsonl_member(struct jsonl_walk *w, struct span *key, struct span *value)
+jsonl_member_key(struct jsonl_walk *w, struct span *key)
 {
 	size_t n;
 
@@ -148,7 +148,39 @@ jsonl_member(struct jsonl_walk *w, struct span *key, struct span *value)
 	if (w->left.len == 0 || *w->left.ptr != ':')
 		return fail(w);
 	w->left = skip_space(span_of(w->left.ptr + 1, w->left.len - 1));
+	return true;
+}
+
+bool
+jsonl_member_value(struct jsonl_walk *w, struct span *value)
+{
 	return take_value(w, value);
+}
+
+bool
+jsonl_member(struct jsonl_walk *w, struct span *key, struct span *value)
+{
+	return jsonl_member_key(w, key) && take_value(w, value);
+}
+
+bool
+jsonl_element_object(struct jsonl_walk *array, struct jsonl_walk *object)
+{
+	if (array->left.len == 0 || *array->left.ptr != '{')
+		return false;
+	*object = (struct jsonl_walk){ .left = skip_space(span_skip(array->left, 1)) };
+	return true;
+}
+
+bool
+jsonl_after(struct jsonl_walk *array, const struct jsonl_walk *object)
+{
+	if (object->fault || object->left.len == 0 || *object->left.ptr != '}')
+		return fail(array);
+	array->left = skip_space(span_skip(object->left, 1));
+	if (array->left.len > 0 && *array->left.ptr == ',')
+		array->left = skip_space(span_skip(array->left, 1));
+	return true;
 }
 
 bool
