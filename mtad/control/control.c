@@ -29,6 +29,7 @@ on_peer(void *state, struct ipc *ipc)
 	asks_queue_gone(ctl);
 	segments_clear(ctl);
 	ctl->queue = ipc;
+	asks_queue_here(ctl);
 }
 
 static void

@@ -6,6 +6,7 @@
 #define CONTROL_PRIVATE_H
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/ipc.h"
 #include "base/loop.h"
 #include "conf/conf.h"
@@ -19,6 +20,7 @@
 #define OUT_HIGH	((size_t)1 << 20)	/* waiting for the client: its cursor pauses */
 #define OUT_LOW		((size_t)256 << 10)	/* and goes on */
 #define ROLES_MAX	256			/* processes that status asks */
+#define QUEUE_PATIENCE	(10 * SECOND)		/* for a queue role that is starting */
 
 struct content;
 
@@ -30,11 +32,13 @@ struct ask {
 	enum command	 command;
 	bool		 paused;	/* the queue role waits for ask_more */
 	bool		 want_header, want_body;
+	bool		 is_held;	/* there is no queue role to ask yet */
+	struct buf	 held;		/* its arguments */
 	struct content	*content;	/* cat, once it is known where */
 	/* status: who has yet to answer */
 	struct { enum role role; uint32_t slot; } waiting[ROLES_MAX];
 	unsigned	 waiting_count;
-	struct loop_timer timer;
+	struct loop_timer timer;	/* status; and for how long it is held */
 };
 
 struct client {
@@ -92,6 +96,8 @@ struct ask *ask_find(struct control *, uint64_t number);
 void	ask_free(struct ask *);
 /* All asks of the queue role end: it is gone. */
 void	asks_queue_gone(struct control *);
+/* A new one is there: it gets what was held for it. */
+void	asks_queue_here(struct control *);
 /* The client took what was there: paused asks go on. */
 void	asks_resume(struct client *);
 

@@ -85,7 +85,7 @@ ask_free(struct ask *a)
 	struct control *ctl = a->client->control;
 	struct ask **at = &ctl->asks;
 
-	if (a->number != 0 && a->content == NULL && command_row(a->command)->where & ASK_QUEUE)
+	if (a->number != 0 && a->content == NULL && !a->is_held && command_row(a->command)->where & ASK_QUEUE)
 		ipc_send_ask_drop(ctl->queue, &(struct ipc_ask_drop){ .request = a->number }, -1);
 	while (*at != a)
 		at = &(*at)->next;
@@ -93,6 +93,7 @@ ask_free(struct ask *a)
 	a->client->asks--;
 	loop_timer_stop(&a->timer);
 	content_free(a->content);
+	buf_clear(&a->held);
 	free(a);
 }
 
@@ -103,7 +104,7 @@ asks_queue_gone(struct control *ctl)
 
 	for (struct ask *a = ctl->asks; a != NULL; a = next) {
 		next = a->next;
-		if (command_row(a->command)->where & ASK_QUEUE && a->content == NULL)
+		if (command_row(a->command)->where & ASK_QUEUE && a->content == NULL && !a->is_held)
 			reply_done(a, 75, "the queue role ended meanwhile; what was done of it stands, ask again");
 	}
 }
@@ -146,29 +147,59 @@ note(struct ask *a, const struct request *req)
 }
 
 static void
-ask_queue(struct ask *a, const struct request *req)
+send_ask(struct ask *a, struct span args)
 {
 	struct control *ctl = a->client->control;
-	struct buf who = BUF_INIT(128), args = BUF_INIT(0);
-	struct span unused;
+	struct buf who = BUF_INIT(128);
 
-	if (ctl->queue == NULL) {
-		reply_done(a, 75, "the queue role is starting; try again in a moment");
-		return;
-	}
-	a->want_header = !request_get(req, "body", &unused) || request_get(req, "headers", &unused);
-	a->want_body = !request_get(req, "headers", &unused) || request_get(req, "body", &unused);
 	users_name(&ctl->users, a->client->uid, &who);
-	args_pack(&args, req);
 	ipc_send_ask(ctl->queue, &(struct ipc_ask){
 		.request = a->number,
 		.command = span_str(command_row(a->command)->name),
 		.rights = a->client->rights,
 		.who = buf_view(&who),
-		.args = buf_view(&args),
+		.args = args,
 	}, -1);
 	buf_clear(&who);
-	buf_clear(&args);
+}
+
+static void
+on_impatience(void *arg)
+{
+	struct ask *a = arg;
+
+	reply_done(a, 75, "the queue role is still starting; try again in a moment");
+}
+
+static void
+ask_queue(struct ask *a, const struct request *req)
+{
+	struct span unused;
+
+	a->want_header = !request_get(req, "body", &unused) || request_get(req, "headers", &unused);
+	a->want_body = !request_get(req, "headers", &unused) || request_get(req, "body", &unused);
+	args_pack(&a->held, req);
+	if (a->client->control->queue != NULL) {
+		send_ask(a, buf_view(&a->held));
+		buf_clear(&a->held);
+		return;
+	}
+	a->is_held = true;
+	loop_timer_init(&a->timer, on_impatience, a);
+	loop_timer_set(&a->timer, QUEUE_PATIENCE);
+}
+
+void
+asks_queue_here(struct control *ctl)
+{
+	for (struct ask *a = ctl->asks; a != NULL; a = a->next) {
+		if (!a->is_held)
+			continue;
+		loop_timer_stop(&a->timer);
+		send_ask(a, buf_view(&a->held));
+		buf_clear(&a->held);
+		a->is_held = false;
+	}
 }
 
 static void

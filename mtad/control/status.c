@@ -76,6 +76,11 @@ status_begin(struct ask *a)
 	wait_for(a, role_master(), ROLE_MASTER, 0);
 	for (unsigned i = 0; i < ctl->peer_count; i++)
 		wait_for(a, ctl->peers[i], ipc_peer(ctl->peers[i]), ipc_slot(ctl->peers[i]));
+	if (ctl->queue == NULL && a->waiting_count < ROLES_MAX) {
+		/* So that 0 means: all of it works. */
+		a->waiting[a->waiting_count].role = ROLE_QUEUE;
+		a->waiting[a->waiting_count++].slot = 0;
+	}
 	client_wake(a->client);
 	if (a->waiting_count == 0) {
 		finish(a);

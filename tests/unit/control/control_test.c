@@ -565,9 +565,16 @@ queue_ends(void **state)
 	ipc_free(queue.ipc);
 	run();
 	assert_non_null(strstr(hear(fd, &b), "{\"id\":1,\"done\":true,\"status\":75"));
-	say(fd, "{\"id\":2,\"cmd\":\"doctor\"}\n");
-	assert_non_null(strstr(hear(fd, &b), "starting"));
+	/* One that is asked meanwhile waits for the next. */
+	say(fd, "{\"id\":2,\"cmd\":\"hold\",\"args\":{\"selector\":\"@x.org\"}}\n");
+	assert_string_equal(hear(fd, &b), "");
 	connect_queue();
+	run();
+	assert_int_equal(queue.asks, 1);
+	assert_string_equal(queue.selector, "@x.org");
+	answer(queue.asked, "", true, 0, NULL);
+	run();
+	assert_non_null(strstr(hear(fd, &b), "{\"id\":2,\"done\":true,\"status\":0}"));
 	say(fd, "{\"id\":3,\"cmd\":\"doctor\"}\n");
 	answer(queue.asked, "", true, 0, NULL);
 	run();
