@@ -40,6 +40,10 @@ take_times(struct settings *s, const struct view *v, bool lmtp)
 	t[CLIENT_QUIT] = conf_time(v, BOTH(lmtp, quit_timeout));
 	s->connect_timeout = conf_time(v, BOTH(lmtp, connect_timeout));
 	s->cache_time = conf_time(v, BOTH(lmtp, connection_cache_time_limit));
+	/* Which destinations are listed makes no difference: an idle connection costs them nothing. */
+	if (!conf_bool(v, BOTH(lmtp, connection_cache_on_demand)) &&
+	    conf_str(v, BOTH(lmtp, connection_cache_destinations))[0] == '\0')
+		s->cache_time = 0;
 	s->reuse_time = conf_time(v, BOTH(lmtp, connection_reuse_time_limit));
 	s->reuse_count = conf_int(v, BOTH(lmtp, connection_reuse_count_limit));
 }

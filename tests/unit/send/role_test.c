@@ -4,7 +4,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,13 +18,8 @@
 #include "conf/conf.h"
 #include "send/core.h"
 #include "send/send.h"
-#include "spool/record.h"
-#include "spool/writer.h"
 #include "unit/send/peer.h"
-
-#define NONCE		0x0102030405060708u
-#define SEGMENT		3u
-#define PLACE		4096u
+#include "unit/send/sample.h"
 
 static const char zone[] =
     "good.test. MX 10 here.test.\n"
@@ -144,15 +138,6 @@ connect_roles(void)
 	t.listed = 0;
 }
 
-static int
-file_of(const char *text)
-{
-	int fd = memfd_create("test", 0);
-
-	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-	return fd;
-}
-
 static void
 load(const char *const *settings)
 {
@@ -186,7 +171,7 @@ static int
 set_up(void **state)
 {
 	struct err err;
-	int fd = file_of(zone);
+	int fd = sample_file(zone);
 
 	(void)state;
 	loop_init();
@@ -219,30 +204,6 @@ clean_up(void **state)
 	dns_free(t.send->dns);
 	close(t.segment);
 	return 0;
-}
-
-static uint32_t
-write_message(const char *header, const char *body, uint32_t flags, const char *spill)
-{
-	struct recipient r = { .address = SPAN("b@good.test") };
-	struct buf packed = BUF_INIT(0), head = BUF_INIT(0), record = BUF_INIT(0);
-	struct iovec iov[MESSAGE_IOV];
-
-	recipient_pack(&packed, &r);
-	struct envelope e = { .id = { 1000000, 1 }, .arrival = 1, .size = 100, .flags = flags,
-		.recipients = buf_view(&packed), .recipient_count = 1, .spill = spill != NULL };
-	int n = message_layout(&head, &e, span_str(header), span_str(body), spill == NULL ? 0 : strlen(spill), iov);
-	buf_put(&record, "00000000000000000000000000000000", RECORD_HEADER);
-	for (int i = 0; i < n; i++)
-		buf_put(&record, iov[i].iov_base, iov[i].iov_len);
-	struct record_head h = { .type = RECORD_MESSAGE, .length = (uint32_t)(record.len - RECORD_HEADER), .sequence = 1 };
-	record_finish((unsigned char *)record.ptr, NONCE, PLACE, &h);
-	assert_int_equal(pwrite(t.segment, record.ptr, record.len, PLACE), record.len);
-	uint32_t length = (uint32_t)record.len;
-	buf_clear(&packed);
-	buf_clear(&head);
-	buf_clear(&record);
-	return length;
 }
 
 static uint32_t message_length;
@@ -286,7 +247,7 @@ afresh(void **state)
 	conn_close_idle(t.send);
 	peer_forget(&t.peer);
 	t.send->connects = t.send->reuses = 0;
-	message_length = write_message("Subject: x\n\n", "hello\n.\n", 0, NULL);
+	message_length = sample_message(t.segment, "Subject: x\n\n", "hello\n.\n", 0, NULL);
 	return 0;
 }
 
@@ -451,7 +412,7 @@ damaged(void **state)
 	lease(direct(), "b@good.test", -1);
 	run(1);
 	expect("0 deferred 4.3.0 message file damaged", SCOPE_MESSAGE);
-	message_length = write_message("Subject: x\n\n", "hello\n", 0, NULL);
+	message_length = sample_message(t.segment, "Subject: x\n\n", "hello\n", 0, NULL);
 	lease(direct(), "b@good.test", -1);
 	run(1);
 	expect("0 relayed " OK, SCOPE_RECIPIENT);
@@ -465,7 +426,7 @@ conversion(void **state)
 	    "Content-Transfer-Encoding: 8bit\n\n";
 
 	(void)state;
-	message_length = write_message(header, "gr\xc3\xbc\xc3\x9f\n", ENVELOPE_8BIT, NULL);
+	message_length = sample_message(t.segment, header, "gr\xc3\xbc\xc3\x9f\n", ENVELOPE_8BIT, NULL);
 	lease(direct(), "b@good.test", -1);
 	run(1);
 	assert_non_null(strstr(t.peer.content.ptr, "quoted-printable"));
@@ -491,8 +452,8 @@ spilled(void **state)
 	for (size_t i = 69; i < size; i += 70)
 		body[i] = '\n';
 	body[size - 1] = '\n';
-	int fd = file_of(body);
-	message_length = write_message("Subject: big\n\n", "", 0, body);
+	int fd = sample_file(body);
+	message_length = sample_message(t.segment, "Subject: big\n\n", "", 0, body);
 	lease(direct(), "b@good.test", fd);
 	run(1);
 	expect("0 relayed " OK, SCOPE_RECIPIENT);
@@ -549,18 +510,6 @@ few_connections(void **state)
 	t.send->conn_max = max;
 }
 
-static int
-connected_to(uint16_t port)
-{
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(port),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	assert_int_equal(connect(fd, (struct sockaddr *)&in, sizeof in), 0);
-	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
-	return fd;
-}
-
 /* LMTP by way of the master: what it answers is given here by hand. */
 static void
 unix_lmtp(void **state)
@@ -573,7 +522,7 @@ unix_lmtp(void **state)
 	lease("unix:private/lmtp", "b@good.test no@good.test", -1);
 	while (t.send->unix_request == asked)
 		event_base_loop(loop_base(), EVLOOP_ONCE), ipc_flush(t.to_send);
-	conn_unix_answer(t.send, asked + 1, connected_to(t.peer.port), SPAN_NONE);
+	conn_unix_answer(t.send, asked + 1, sample_connect(t.peer.port), SPAN_NONE);
 	run(1);
 	expect("0 sent " OK "; 1 bounced 5.1.1 host me.test[private/lmtp] said: 550 5.1.1 no (in reply to RCPT TO command)",
 	    SCOPE_RECIPIENT);
