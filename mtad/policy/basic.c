@@ -1,6 +1,7 @@
 /* Restrictions that need no more than the session. */
 #include "mail/address.h"
 #include "policy/private.h"
+#include "table/network.h"
 
 enum result
 check_permit(struct check *c, struct span arg)
@@ -106,7 +107,6 @@ check_permit_sasl_authenticated(struct check *c, struct span arg)
 	return c->session->sasl_user.len > 0 ? OK : DUNNO;
 }
 
-/* A name, or an address in brackets. Postfix lets a bare address pass as a name, too. */
 static bool
 is_literal(struct span helo)
 {
@@ -115,13 +115,22 @@ is_literal(struct span helo)
 	return helo.len > 0 && helo.ptr[0] == '[' && address_literal(helo, &ip, &v6);
 }
 
+/* A name with a dot; a bare address is none. */
+static bool
+is_full_name(struct span s)
+{
+	struct ip ip;
+	return address_hostname_ok(s, true) && span_has(s, '.') && !ip_parse(s, &ip);
+}
+
 enum result
 check_invalid_helo_hostname(struct check *c, struct span arg)
 {
 	struct span helo = c->session->helo;
+	struct ip ip;
 
 	(void)arg;
-	if (helo.len == 0 || is_literal(helo) || address_hostname_ok(helo, true))
+	if (helo.len == 0 || is_literal(helo) || address_hostname_ok(helo, true) || ip_parse(helo, &ip))
 		return DUNNO;
 	return refuse_class(c, (int)conf_int(c->policy->view, P_invalid_hostname_reject_code), "5.5.2", "Invalid name");
 }
@@ -132,7 +141,7 @@ check_non_fqdn_helo_hostname(struct check *c, struct span arg)
 	struct span helo = c->session->helo;
 
 	(void)arg;
-	if (helo.len == 0 || is_literal(helo) || (address_hostname_ok(helo, true) && span_has(helo, '.')))
+	if (helo.len == 0 || is_literal(helo) || is_full_name(helo))
 		return DUNNO;
 	return refuse_class(c, (int)conf_int(c->policy->view, P_non_fqdn_reject_code), "5.5.2",
 	    "need fully-qualified hostname");
@@ -146,7 +155,7 @@ check_non_fqdn(struct check *c, struct span address)
 	if (address.len == 0)
 		return DUNNO;
 	bool good = address_split(address, &local, &domain) && domain.len > 0 &&
-	    (is_literal(domain) || (address_hostname_ok(domain, true) && span_has(domain, '.')));
+	    (is_literal(domain) || is_full_name(domain));
 	return good ? DUNNO : refuse_class(c, (int)conf_int(c->policy->view, P_non_fqdn_reject_code), "5.5.2",
 	    "need fully-qualified address");
 }

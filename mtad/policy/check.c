@@ -113,9 +113,36 @@ run_defer(struct check *c)
 	return REFUSED;
 }
 
+/* An address that no mail can ever go to is a mistake in the command, before any restriction. */
+static enum result
+check_syntax(struct check *c, bool sender)
+{
+	struct route *route;
+	struct policy_verdict *v = c->verdict;
+
+	if (sender ? c->session->sender.len == 0 : !c->session->has_recipient)
+		return DUNNO;
+	if ((sender ? resolve_sender(c, &route) : resolve_recipient(c, &route)) == PENDING)
+		return PENDING;
+	if (route->failed || !route->bad_syntax) {
+		/* A failed lookup is for the restriction that needs it. */
+		*v = (struct policy_verdict){ .action = POLICY_OK, .dsn = "2.0.0", .reply = "", .restriction = "",
+		    .text = v->text, .log = v->log };
+		return DUNNO;
+	}
+	v->action = POLICY_REFUSE;
+	v->code = 501;
+	v->dsn = sender ? "5.1.7" : "5.1.3";
+	v->reply = sender ? "Bad sender address syntax" : "Bad recipient address syntax";
+	return REFUSED;
+}
+
 static enum result
 run_sender(struct check *c)
 {
+	enum result syntax = check_syntax(c, true);
+	if (syntax != DUNNO)
+		return syntax;
 	enum result r = c->policy->delay_reject ? DUNNO : run_list(c, LIST_SENDER);
 	if (r == REFUSED || r == PENDING)
 		return r;
@@ -150,7 +177,7 @@ run_recipient(struct check *c)
 	/* RFC 5321, 4.5.1: the bare postmaster is always taken. */
 	if (span_caseeqs(c->session->recipient, "postmaster"))
 		return OK;
-	if ((r = run_delayed(c)) != DUNNO)
+	if ((r = check_syntax(c, false)) != DUNNO || (r = run_delayed(c)) != DUNNO)
 		return r;
 	r = run_lists(c, c->policy->relay_first ? relay_first : relay_last, 2);
 	if (r != DUNNO || (r = run_defer(c)) != DUNNO)

@@ -172,8 +172,9 @@ refuse_error(struct check *c, const struct route *r, bool sender)
 	struct span rest = has ? span_ltrim(span_skip(r->nexthop, n)) : r->nexthop;
 	int64_t code = r->class == ROUTE_VIRTUAL_ALIAS ?
 	    conf_int(c->policy->view, P_unknown_virtual_alias_reject_code) : 550;
-	if (sender && r->class == ROUTE_VIRTUAL_ALIAS)
-		memcpy(dsn, "5.1.0", 6);
+	/* An unknown mailbox (x.1.1) that is a sender is a bad sender address (x.1.7). */
+	if (sender && strcmp(dsn + 1, ".1.1") == 0)
+		dsn[4] = '7';
 	return refuse(c, (int)code, dsn, "%s rejected: %.*s", c->class, SPAN_ARG(rest));
 }
 

@@ -40,8 +40,8 @@ struct span work_view(const struct work *);
 
 struct destination destination_of(const char *value);
 
-/* Standard form in the local context. */
-void	rewrite_local(const struct router *, struct work *);
+/* host!user and user%host, where there is no domain yet. */
+void	rewrite_route(const struct router *, struct work *);
 
 /* What transport_maps say. ABSENT, or FOUND with "transport:nexthop" in *value. */
 enum table_result transport_lookup(const struct router *, struct facts *, struct span address, struct span domain,

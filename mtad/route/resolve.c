@@ -105,6 +105,13 @@ has_routing(const struct router *r, struct span local)
 	    (r->percent_hack && span_has(local, '%'));
 }
 
+/* What the sender left in the local part, whether or not we would follow it. */
+static bool
+looks_routed(struct span local)
+{
+	return span_has(local, '@') || span_has(local, '!') || span_has(local, '%');
+}
+
 static struct span
 without_dot(struct span domain)
 {
@@ -142,11 +149,12 @@ strip_local(struct resolving *x, bool *local, enum route_status *status)
 	struct work rest;
 
 	for (int hops = 0; hops < HOPS_MAX; hops++) {
-		if (!span_has(work_view(&x->address), '@'))
-			rewrite_local(x->router, &x->address);
+		rewrite_route(x->router, &x->address);
 		bracket_number(x);
 		if (!address_split(work_view(&x->address), &name, &domain)) {
-			*local = true;	/* append_at_myorigin = no: a bare name is a local user */
+			work_put(&x->address, SPAN("@"));	/* a bare name is a user here */
+			work_put(&x->address, x->router->myhostname);
+			*local = true;
 			return YES;
 		}
 		enum answer a = is_local(x, without_dot(domain), status);
@@ -156,7 +164,7 @@ strip_local(struct resolving *x, bool *local, enum route_status *status)
 		if (a == NO || !has_routing(x->router, name))
 			return YES;
 		work_set(&rest, name);
-		rewrite_local(x->router, &rest);
+		rewrite_route(x->router, &rest);
 		note(x, "%.*s: sender-specified route to %.*s", SPAN_ARG(work_view(&x->address)),
 		    SPAN_ARG(work_view(&rest)));
 		x->address = rest;
@@ -276,6 +284,20 @@ finish(struct resolving *x)
 	    route_class_name(out->class), SPAN_ARG(out->transport), SPAN_ARG(out->nexthop));
 }
 
+/* "@here" is the empty address's user there, "user@" a user of this host. */
+static void
+complete_local(struct resolving *x, struct span name, struct span domain)
+{
+	struct work whole;
+
+	if (name.len > 0 && domain.len > 0)
+		return;
+	work_set(&whole, name.len > 0 ? name : x->router->empty_recipient);
+	work_put(&whole, SPAN("@"));
+	work_put(&whole, domain.len > 0 ? domain : x->router->myhostname);
+	x->address = whole;
+}
+
 static enum answer
 resolve(struct resolving *x, enum route_status *status)
 {
@@ -295,21 +317,20 @@ resolve(struct resolving *x, enum route_status *status)
 		bad_address(x, "a route too long");
 		return YES;
 	}
+	x->out->routed = looks_routed(name);
 	if (local) {
 		x->out->class = ROUTE_LOCAL;
 		x->transport = r->local_to.transport;
 		x->nexthop = r->local_to.nexthop.len > 0 ? r->local_to.nexthop : r->myhostname;
-		if (name.len == 0)	/* "@here" */
-			bad_address(x, "no local part");
-	} else if (name.len == 0 || !domain_ok(domain)) {
+		complete_local(x, name, domain);
+		address_split(work_view(&x->address), &name, &domain);
+	} else if (!domain_ok(domain)) {
 		bad_address(x, "no such domain can be");
 		return YES;
-	} else {
-		x->out->routed = has_routing(r, name);
-		if (classify(x, domain, status) == STOP)
-			return STOP;
+	} else if (classify(x, domain, status) == STOP) {
+		return STOP;
 	}
-	return x->out->bad_syntax ? YES : map_transport(x, domain, status);
+	return map_transport(x, domain, status);
 }
 
 enum route_status

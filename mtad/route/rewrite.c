@@ -43,19 +43,25 @@ swap_bang(struct work *w)
 	work_put(w, span_head(work_view(&old), bang));
 }
 
+void
+rewrite_route(const struct router *r, struct work *w)
+{
+	if (span_has(work_view(w), '@'))
+		return;
+	if (r->swap_bangpath)
+		swap_bang(w);
+	size_t percent = span_rfind(work_view(w), '%');
+	if (r->percent_hack && !span_has(work_view(w), '@') && percent < w->len)
+		w->text[percent] = '@';
+}
+
 /* What is missing, in the context that origin and domain (each may be empty) stand for. */
 static void
 rewrite(const struct router *r, struct work *w, struct span origin, struct span domain)
 {
 	if (w->len == 0)
 		return;
-	if (!span_has(work_view(w), '@')) {
-		if (r->swap_bangpath)
-			swap_bang(w);
-		size_t percent = span_rfind(work_view(w), '%');
-		if (r->percent_hack && !span_has(work_view(w), '@') && percent < w->len)
-			w->text[percent] = '@';
-	}
+	rewrite_route(r, w);
 	if (!span_has(work_view(w), '@')) {
 		if (!r->append_origin || origin.len == 0)
 			return;
@@ -73,12 +79,6 @@ rewrite(const struct router *r, struct work *w, struct span origin, struct span 
 }
 
 void
-rewrite_local(const struct router *r, struct work *w)
-{
-	rewrite(r, w, r->myorigin, r->mydomain);
-}
-
-void
 route_rewrite(const struct router *r, struct span address, bool local, struct buf *out)
 {
 	struct work w;
@@ -86,7 +86,7 @@ route_rewrite(const struct router *r, struct span address, bool local, struct bu
 
 	work_set(&w, address);
 	if (local)
-		rewrite_local(r, &w);
+		rewrite(r, &w, r->myorigin, r->mydomain);
 	else if (remote.len > 0)
 		rewrite(r, &w, remote, remote);
 	buf_span(out, w.over ? address : work_view(&w));

@@ -91,6 +91,7 @@ site_close(struct site *s)
 #define FAR	"203.0.113.5"
 #define NEAR	"127.0.0.1"
 
+/* The replies are those that Debian's smtpd (3.7) gives to the same commands. */
 static void
 recipients(void **state)
 {
@@ -114,6 +115,12 @@ recipients(void **state)
 		{ "smtpd_relay_restrictions =\nsmtpd_recipient_restrictions = permit_mynetworks reject_unauth_destination\n", FAR, "", "u@far.example", "554 5.7.1 <u@far.example>: Relay access denied" },
 		{ "mynetworks = fail:x\n", FAR, "", "u@far.example", "451 4.3.0 <u@far.example>: Temporary lookup failure" },
 		{ "relay_domains = fail:x\n", FAR, "", "u@far.example", "451 4.3.0 <u@far.example>: Temporary lookup failure" },
+		{ "allow_percent_hack = no\n", FAR, "", "u%far.example@site.example", "454 4.7.1 <u%far.example@site.example>: Relay access denied" },
+		{ "", FAR, "", "u@", "501 5.1.3 Bad recipient address syntax" },
+		{ "", NEAR, "", "u@1.2.3.4", "501 5.1.3 Bad recipient address syntax" },
+		{ "", NEAR, "", "u@a..b", "501 5.1.3 Bad recipient address syntax" },
+		{ "", FAR, "", "u@[1.2.3.4]", "454 4.7.1 <u@[1.2.3.4]>: Relay access denied" },
+		{ "", FAR, "", "@far.example", "454 4.7.1 <@far.example>: Relay access denied" },
 		/* unlisted recipients */
 		{ "", FAR, "a@b.example", "root@site.example", "ok" },
 		{ "", FAR, "a@b.example", "Root@localhost", "ok" },
@@ -135,6 +142,7 @@ recipients(void **state)
 		{ "smtpd_recipient_restrictions = reject\n", FAR, "", "PostMaster", "ok" },
 		{ "smtpd_recipient_restrictions = reject_unlisted_recipient, permit\n", FAR, "", "x@site.example", "550 5.1.1 <x@site.example>: Recipient address rejected: User unknown in local recipient table" },
 		{ "smtpd_reject_unlisted_sender = yes\n", FAR, "x@site.example", "root@site.example", "550 5.1.0 <x@site.example>: Sender address rejected: User unknown in local recipient table" },
+		{ "smtpd_reject_unlisted_sender = yes\n", FAR, "x@alias.example", "root@site.example", "550 5.1.7 <x@alias.example>: Sender address rejected: User unknown in virtual alias table" },
 		{ "smtpd_reject_unlisted_sender = yes\n", FAR, "", "root@site.example", "ok" },
 		/* lists of earlier stages, delayed */
 		{ "smtpd_client_restrictions = permit_mynetworks, reject\n", FAR, "", "root@site.example", "554 5.7.1 <name.example[203.0.113.5]>: Client host rejected: Access denied" },
@@ -196,6 +204,8 @@ other_stages(void **state)
 		{ "smtpd_delay_reject = no\nsmtpd_helo_restrictions = reject_invalid_helo_hostname\n", POLICY_HELO, "a!b", false, "501 5.5.2 <a!b>: Helo command rejected: Invalid name" },
 		{ "smtpd_delay_reject = no\nsmtpd_helo_restrictions = reject_invalid_helo_hostname\n", POLICY_HELO, "[1.2.3.4]", false, "ok" },
 		{ "smtpd_delay_reject = no\nsmtpd_helo_restrictions = reject_invalid_helo_hostname\n", POLICY_HELO, "host", false, "ok" },
+		{ "smtpd_delay_reject = no\nsmtpd_helo_restrictions = reject_non_fqdn_helo_hostname\n", POLICY_HELO, "1.2.3.4", false, "504 5.5.2 <1.2.3.4>: Helo command rejected: need fully-qualified hostname" },
+		{ "smtpd_delay_reject = no\nsmtpd_helo_restrictions = reject_invalid_helo_hostname\n", POLICY_HELO, "1.2.3.4", false, "ok" },
 		{ "smtpd_delay_reject = no\nsmtpd_helo_restrictions = reject_non_fqdn_helo_hostname\n", POLICY_HELO, "host", false, "504 5.5.2 <host>: Helo command rejected: need fully-qualified hostname" },
 		{ "smtpd_delay_reject = no\nsmtpd_sender_restrictions = reject\n", POLICY_SENDER, "h", false, "554 5.7.1 <s@b.example>: Sender address rejected: Access denied" },
 		{ "smtpd_data_restrictions = reject_unauth_pipelining\n", POLICY_DATA, "h", true, "503 5.5.0 <DATA>: Data command rejected: Improper use of SMTP command pipelining" },
