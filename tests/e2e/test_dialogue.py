@@ -84,7 +84,7 @@ def test_bdat(mta, good, talk):
     talk.s.sendall(b"BDAT 14\r\nSubject: x\r\n\r\n")
     assert talk.read().startswith(b"250")
     talk.s.sendall(b"BDAT 8 LAST\r\n.dots.\r\n")
-    assert talk.read().startswith(b"250 2.0.0 Ok: queued as ")
+    assert talk.read().startswith(b"250 2.0.0 Ok: 22 bytes queued as ")
     wait_for(lambda: good.messages)
     assert good.messages[0][2].endswith(b"\r\n\r\n.dots.\r\n")
 
@@ -160,9 +160,6 @@ def test_recipient_limit(tmp_path):
 
 
 def test_smtputf8(mta):
-    with Sink("127.0.0.2", mta.remote_port) as sink, mta.smtp() as s:
-        s.ehlo()
-        assert s.docmd("MAIL FROM:<jörg@b.test>".encode().decode("latin-1"))[0] in (500, 501, 553, 550)
     t = Talk(mta)
     t.say(b"EHLO x")
     assert t.say("MAIL FROM:<jörg@b.test> SMTPUTF8".encode()).startswith(b"250")

@@ -19,7 +19,9 @@ def test_sync_comes_before_the_250(tmp_path):
             "trace=pwrite64,pwritev,pwritev2,write,writev,sendto,sendmsg,fdatasync,fsync"]
     mta.start(wrap=wrap)
     qid = mta.send("a@client.test", "b@dead.test", "Subject: marker-in-the-spool\r\n\r\nx\r\n")
-    mta.stop()
+    assert mta.ctl("stop").returncode == 0      # a signal would go to strace
+    mta.process.wait(60)
+    mta.process = None
     lines = open(trace, errors="replace").read().splitlines()
     segment = re.compile(r"(?:pwrite64|pwritev2?)\(\d+<[^>]*/spool/[^>]*>.*marker-in-the-spool|pwrite64\(\d+<[^>]*/spool/segments")
     written = [i for i, line in enumerate(lines) if segment.search(line)]
@@ -71,11 +73,9 @@ def test_mail_as_root_instance(tmp_path):
         mail = glob.glob(f"{mta.dir}/mail/games/new/*")
         assert os.stat(mail[0]).st_uid == pwd.getpwnam("games").pw_uid
         mta.wait_empty()
-        large = b"Subject: large\r\n\r\n" + b"0123456789" * 7 * 60000 + b"\r\n"
-        mta.settings["message_size_limit"] = "20000000"
         mta.send("a@client.test", "b@good.test", b"Subject: l\r\n\r\n" + (b"y" * 76 + b"\r\n") * 40000)
         wait_for(lambda: len(good.messages) == 3)
-        assert len(good.messages[2][2]) > 40000 * 78 and large
+        assert len(good.messages[2][2]) > 40000 * 78
 
 
 def test_power_loss_is_a_unit_test():

@@ -7,6 +7,14 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 from mtadtest import Instance, Sink  # noqa: E402
 
 
+@pytest.fixture(scope="session", autouse=True)
+def open_folders(tmp_path_factory):
+    """Roles and recipients that are other users must get at what lies below."""
+    base = tmp_path_factory.getbasetemp()
+    for folder in (base, base.parent):
+        os.chmod(folder, 0o755)
+
+
 @pytest.fixture
 def mta(tmp_path):
     """A running mtad; what it logged is shown where a test fails. mta.restart_with(name=value) writes and starts anew."""
