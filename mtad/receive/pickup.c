@@ -150,12 +150,15 @@ take(struct receive *rx, const struct ipc_pickup *m, int fd, struct buf *text, s
 	struct intake *in = intake_new(rx, &rx->now->submission, &src);
 	if (m->arrival > 0 && m->arrival < in->envelope.arrival)
 		in->envelope.arrival = m->arrival;
-	if (!envelope(rx, in, buf_view(text), &h, err) ||
-	    !content(rx, in, span_skip(buf_view(text), h.length), fd, err)) {
+	bool good = envelope(rx, in, buf_view(text), &h, err);
+	if (good) {
+		log_from(in, m->uid);
+		good = content(rx, in, span_skip(buf_view(text), h.length), fd, err);
+	}
+	if (!good) {
 		intake_drop(in);
 		return false;
 	}
-	log_from(in, m->uid);
 	MEM_NEW(t);
 	t->rx = rx;
 	t->name = span_dup(m->name);

@@ -247,11 +247,22 @@ run_kept(struct session *s)
 }
 
 static void
+say_stopping(struct session *s)
+{
+	char reply[300];
+
+	snprintf(reply, sizeof reply, "421 4.3.2 %.200s Service shutting down", s->settings->smtp.hostname);
+	smtp_server_bye(s->server, reply);
+}
+
+static void
 go_on(struct session *s)
 {
 	run_kept(s);
 	if (s->dead)
 		return;
+	if (s->rx->stopping && smtp_server_idle(s->server))
+		say_stopping(s);
 	/* Replies are held back while the client is made to wait. */
 	if (smtp_server_waits(s->server) == SMTP_WAITS_DELAY || flush(s))
 		settle(s);
@@ -523,14 +534,11 @@ sessions_unpause(struct receive *rx)
 void
 sessions_stop(struct receive *rx, bool now)
 {
-	char reply[300];
-
 	for (struct session *s = rx->sessions, *next; s != NULL; s = next) {
 		next = s->next;
 		if (!now && !smtp_server_idle(s->server))
 			continue;
-		snprintf(reply, sizeof reply, "421 4.3.2 %.200s Service shutting down", s->settings->smtp.hostname);
-		smtp_server_bye(s->server, reply);
+		say_stopping(s);
 		s->busy = true;
 		if (flush(s))
 			session_end(s);

@@ -154,7 +154,7 @@ on_reset(void *arg)
 /* The client's words, short, for the log; control bytes become "?" there. */
 #define WORDS(t)	SPAN_ARG(span_rtrim(span_head(t, 100)))
 
-/* Line ends as "\\r\\n", for here they tell the most. */
+/* Bytes that nobody has checked yet: ASCII alone, and line ends as "\\r\\n". */
 static void
 escape(struct span text, char *out, size_t size)
 {
@@ -164,7 +164,7 @@ escape(struct span text, char *out, size_t size)
 		char c = text.ptr[i];
 		if (c == '\r' || c == '\n')
 			out[n++] = '\\';
-		out[n++] = (char)(c == '\r' ? 'r' : c == '\n' ? 'n' : c == '\0' ? '?' : c);
+		out[n++] = (char)(c == '\r' ? 'r' : c == '\n' ? 'n' : c < ' ' || c > '~' ? '?' : c);
 	}
 	out[n] = '\0';
 }
@@ -186,8 +186,8 @@ on_note(void *arg, enum smtp_note note, enum smtp_verb verb, struct span text)
 		    smtp_verb_name(verb), WORDS(text));
 		break;
 	case SMTP_NOTE_LONG_LINE:
-		log_warning(program, "%s: request longer than %u: %.*s...", client,
-		    s->settings->smtp.line_length_limit, WORDS(span_head(text, 30)));
+		escape(span_head(text, 30), early, sizeof early);
+		log_warning(program, "%s: request longer than %u: %s...", client, s->settings->smtp.line_length_limit, early);
 		break;
 	case SMTP_NOTE_BAD_BDAT:
 		log_warning(program, "NOQUEUE: malformed BDAT command syntax from %s: %.*s", client, WORDS(text));
