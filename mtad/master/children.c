@@ -106,6 +106,8 @@ become_role(const struct child *c, int fd)
 	(void)snprintf(slot, sizeof slot, "--slot=%u", c->slot);
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	if (!c->master->options.foreground)
+		master_leave_terminal();
 	if (fd == ROLE_FD ? fcntl(fd, F_SETFD, 0) == 0 : dup2(fd, ROLE_FD) == ROLE_FD)
 		(void)execv("/proc/self/exe", argv);
 	fprintf(stderr, "mtad: cannot execute itself as %s: %s (is /proc mounted?)\n", role_name(c->role), strerror(errno));

@@ -97,17 +97,24 @@ go_behind(struct master *m)
 	(void)setsid();
 }
 
+void
+master_leave_terminal(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int fd = 0; null >= 0 && fd <= 2; fd++)
+		(void)dup2(null, fd);
+	if (null > 2)
+		(void)close(null);
+}
+
 /* From here on nobody at the terminal listens. */
 static void
 let_parent_go(struct master *m)
 {
 	if (m->ready_pipe < 0)
 		return;
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	for (int fd = 0; null >= 0 && fd <= 2; fd++)
-		(void)dup2(null, fd);
-	if (null > 2)
-		(void)close(null);
+	master_leave_terminal();
 	ssize_t n = write(m->ready_pipe, "+", 1);
 	(void)n;
 	(void)close(m->ready_pipe);

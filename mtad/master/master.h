@@ -108,6 +108,7 @@ void	stop_progress(struct master *);
 void	master_progress(struct master *);		/* a child became ready, or ended */
 /* During the start: says why to the log and to whoever started us, and ends what runs. */
 void	master_give_up(struct master *, int status, const char *why);
+void	master_leave_terminal(void);			/* standard input, output and error become /dev/null */
 int	master_main(int argc, char **argv);
 
 #endif
