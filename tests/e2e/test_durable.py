@@ -15,7 +15,7 @@ def test_sync_comes_before_the_250(tmp_path):
     """Seen by strace: after the last write of the message's bytes an fdatasync ends before the 250 leaves."""
     mta = Instance(tmp_path / "site", {"mtad_receive_workers": "1"})
     trace = tmp_path / "trace"
-    wrap = ["strace", "-f", "-ttt", "-y", "-s", "200", "-o", str(trace), "-e",
+    wrap = ["strace", "-f", "-ttt", "-y", "-s", "4000", "-o", str(trace), "-e",
             "trace=pwrite64,pwritev,pwritev2,write,writev,sendto,sendmsg,fdatasync,fsync"]
     mta.start(wrap=wrap)
     qid = mta.send("a@client.test", "b@dead.test", "Subject: marker-in-the-spool\r\n\r\nx\r\n")
@@ -23,15 +23,18 @@ def test_sync_comes_before_the_250(tmp_path):
     mta.process.wait(60)
     mta.process = None
     lines = open(trace, errors="replace").read().splitlines()
-    segment = re.compile(r"(?:pwrite64|pwritev2?)\(\d+<[^>]*/spool/[^>]*>.*marker-in-the-spool|pwrite64\(\d+<[^>]*/spool/segments")
+    segment = re.compile(r"(?:pwrite64|pwritev2?)\(\d+<[^>]*/spool/segments/[^>]*>.*marker-in-the-spool")
     written = [i for i, line in enumerate(lines) if segment.search(line)]
     answered = [i for i, line in enumerate(lines) if f"queued as {qid}" in line and "250 2.0.0" in line]
     assert answered, "no 250 in the trace"
-    before = [i for i in written if i < answered[0]]
-    assert before, "no write to a segment before the 250"
-    synced = [i for i, line in enumerate(lines) if before[-1] < i < answered[0]
-              and re.search(r"fdatasync.*= 0", line) and ("/spool/segments" in line or "resumed" in line)]
-    assert synced, "\n".join(lines[before[-1]:answered[0] + 1])
+    assert len(written) == 1 and written[0] < answered[0], (written, answered)
+    path = re.search(r"<([^>]*/spool/segments/[^>]*)>", lines[written[0]]).group(1)
+    thread = lines[written[0]].split()[0]
+    # Begun and ended by the thread that wrote, on the file that it wrote: in one line, or in an unfinished and a resumed one.
+    begun = [i for i, line in enumerate(lines) if written[0] < i < answered[0] and f"fdatasync(" in line and path in line]
+    ended = [i for i, line in enumerate(lines) if begun and begun[0] <= i < answered[0] and line.split()[0] == thread
+             and re.search(r"fdatasync.*= 0$", line)]
+    assert ended, "\n".join(line[:200] for line in lines[written[0]:answered[0] + 1])
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
