@@ -65,7 +65,7 @@ ask_fail(struct ask *a, uint8_t status, const char *fmt, ...)
 static bool
 slice_is_over(struct ask *a, const struct buf *rows)
 {
-	return rows->len >= SLICE_BYTES || (++a->steps % 16 == 0 && clock_mono() > a->until);
+	return rows->len >= SLICE_BYTES || (++a->steps % 64 == 0 && clock_mono() > a->until);
 }
 
 struct entry *
@@ -168,6 +168,7 @@ ask_run(struct role_queue *rq, struct ask *a)
 {
 	struct buf rows = BUF_INIT(0);
 
+	(void)buf_room(&rows, SLICE_BYTES + 8192);
 	a->until = clock_mono() + SLICE_TIME;
 	bool done = a->slice(rq, a, &rows);
 	if (done && a->durable && a->acted > 0) {
