@@ -117,15 +117,10 @@ fill_limits(struct conf *c)
 			c->lines[i]->service.maxproc = (int)conf_int(&c->main, P_default_process_limit);
 }
 
-struct conf *
-conf_load(const char *dir, const struct conf_override *overrides, size_t n, struct conf_problems *problems)
+/* What is there once both files are parsed; NULL where there were errors. */
+static struct conf *
+finish(struct conf *c, struct conf_problems *problems)
 {
-	struct conf *c = conf_new(dir);
-
-	parse_file(c, "main.cf", problems, main_cf_parse);
-	apply_overrides(c, overrides, n, problems);
-	if (!parse_file(c, "master.cf", problems, master_cf_parse))
-		master_cf_parse(c, span_str(master_cf_builtin), "the built-in master.cf", problems);
 	host_compute(c);
 	values_evaluate(c, problems);
 	values_check_names(c, problems);
@@ -135,6 +130,32 @@ conf_load(const char *dir, const struct conf_override *overrides, size_t n, stru
 		return c;
 	conf_unref(c);
 	return NULL;
+}
+
+struct conf *
+conf_parse(const char *dir, struct span main_cf, struct span master_cf, struct conf_problems *problems)
+{
+	struct conf *c = conf_new(dir);
+
+	main_cf_parse(c, main_cf, "main.cf", problems);
+	master_cf_parse(c, master_cf, "master.cf", problems);
+	return finish(c, problems);
+}
+
+struct conf *
+conf_load(const char *dir, const struct conf_override *overrides, size_t n, struct conf_problems *problems)
+{
+	/* $config_directory should mean the same from everywhere. */
+	char *whole = dir[0] == '/' ? NULL : realpath(dir, NULL);
+	struct conf *c = conf_new(whole != NULL ? whole : dir);
+
+	free(whole);
+
+	parse_file(c, "main.cf", problems, main_cf_parse);
+	apply_overrides(c, overrides, n, problems);
+	if (!parse_file(c, "master.cf", problems, master_cf_parse))
+		master_cf_parse(c, span_str(master_cf_builtin), "the built-in master.cf", problems);
+	return finish(c, problems);
 }
 
 const char *

@@ -49,6 +49,9 @@ void	conf_problems_print(const struct conf_problems *, struct buf *);
  */
 struct conf *conf_load(const char *dir, const struct conf_override *, size_t n, struct conf_problems *);
 
+/* The same from bytes that the caller has, as if they stood in DIR/main.cf and DIR/master.cf (the linter's way in). */
+struct conf *conf_parse(const char *dir, struct span main_cf, struct span master_cf, struct conf_problems *);
+
 /* The generation as bytes for other roles, and back. conf_thaw trusts nothing: false bytes give NULL and the err. */
 void	conf_freeze(const struct conf *, struct buf *);
 struct conf *conf_thaw(struct span, struct err *);

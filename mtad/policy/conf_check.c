@@ -20,20 +20,34 @@ report(const struct conf *conf, const struct view *v, const struct err *err, str
 	buf_clear(&file);
 }
 
-/* A transport that master.cf has not: mail would wait for it. */
+/* Programs that a master.cf line can deliver with in this version. */
+static bool
+is_agent(const char *command)
+{
+	static const char *const agents[] = { "smtp", "relay", "lmtp", "local", "error", "retry", "discard" };
+
+	for (size_t i = 0; i < sizeof agents / sizeof *agents; i++)
+		if (strcmp(command, agents[i]) == 0)
+			return true;
+	return false;
+}
+
+/* A transport that master.cf has not, or that nothing here delivers for: mail would wait for it. */
 static void
 check_transport(const struct conf *conf, enum param p, struct conf_problems *problems)
 {
 	struct span all = span_trim(span_str(conf_str(conf_program(conf, "trivial-rewrite"), p)));
 	struct span name = span_head(all, span_find(all, ':'));
 	struct buf file = BUF_INIT(8192);
+	const struct service *s = conf_transport(conf, name);
 
-	if (conf_transport(conf, name) != NULL)
+	if (s != NULL && is_agent(s->command))
 		return;
 	buf_printf(&file, "%s/main.cf", conf_dir(conf));
 	conf_problem_add(problems, PROBLEM_WARNING, file.over ? NULL : file.ptr,
 	    conf_line(conf, span_str(param_row(p)->name)),
-	    "%s: master.cf has no service \"%.*s\"; mail for it will wait", param_row(p)->name, SPAN_ARG(name));
+	    s == NULL ? "%s: master.cf has no service \"%.*s\"; mail for it will wait" :
+	    "%s: this version cannot deliver by \"%.*s\"; mail for it will wait", param_row(p)->name, SPAN_ARG(name));
 	buf_clear(&file);
 }
 
@@ -64,7 +78,8 @@ policy_check_conf(struct conf *conf, struct conf_problems *problems)
 	}
 	check_transport(conf, P_local_transport, problems);
 	check_transport(conf, P_relay_transport, problems);
-	check_transport(conf, P_virtual_transport, problems);
+	if (conf_str(conf_main(conf), P_virtual_mailbox_domains)[0] != '\0')
+		check_transport(conf, P_virtual_transport, problems);
 	check_transport(conf, P_default_transport, problems);
 	check_aliases(conf, problems);
 	for (size_t i = 0; i < conf_service_count(conf); i++) {

@@ -129,8 +129,7 @@ open_recipient_tables(struct policy *p, struct err *err)
 {
 	return open_local(p, &p->local_recipients, err) &&
 	    open_tables(p, P_relay_recipient_maps, &p->relay_recipients, err) &&
-	    open_tables(p, P_virtual_mailbox_maps, &p->mailboxes, err) &&
-	    open_tables(p, P_virtual_alias_maps, &p->aliases, err);
+	    open_tables(p, P_virtual_mailbox_maps, &p->mailboxes, err);
 }
 
 static enum result
@@ -204,16 +203,10 @@ static enum result
 check_tables(struct check *c, bool sender)
 {
 	struct route *route;
-	bool found = false;
 
 	enum result r = sender ? resolve_sender(c, &route) : resolve_recipient(c, &route);
 	if (r != DUNNO || route->failed)
 		return r;
-	if (c->policy->aliases.count > 0) {
-		r = lookup(c, &c->policy->aliases, route, &found);
-		if (r != DUNNO || found)
-			return r;
-	}
 	if (span_eqs(route->transport, "error"))
 		return refuse_error(c, route, sender);
 	return ask_class(c, route, sender);

@@ -91,7 +91,6 @@ policy_free(struct policy *p)
 	tables_clear(&p->local_recipients);
 	tables_clear(&p->relay_recipients);
 	tables_clear(&p->mailboxes);
-	tables_clear(&p->aliases);
 	route_clear(&p->recipient);
 	route_clear(&p->sender);
 	facts_free(p->no_facts);

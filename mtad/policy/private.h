@@ -38,7 +38,7 @@ struct policy {
 	struct rules	 lists[LIST_COUNT];
 	struct match_list *mynetworks, *rate_exempt, *newline_exempt;
 	struct rules	 rewrite_clients;
-	struct tables	 local_recipients, relay_recipients, mailboxes, aliases;
+	struct tables	 local_recipients, relay_recipients, mailboxes;
 	struct route	 recipient, sender;
 	struct facts	*no_facts;	/* for lists that are asked outside a decision */
 	bool		 delay_reject, relay_first, untrusted_routing;
