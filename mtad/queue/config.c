@@ -155,6 +155,8 @@ config_transport(void *arg, struct span name, struct transport_limits *out)
 	out->cohorts = number(rq->conf, s->name, "_destination_concurrency_failed_cohort_limit", 1);
 	out->positive = feedback(rq->conf, s->name, "_destination_concurrency_positive_feedback");
 	out->negative = feedback(rq->conf, s->name, "_destination_concurrency_negative_feedback");
+	if (!conf_transport_time(rq->conf, s->name, "_destination_rate_delay", &out->rate_delay))
+		out->rate_delay = 0;
 	if (out->initial < 1)
 		out->initial = 1;
 	if (out->limit > 0 && out->initial > out->limit)

@@ -44,6 +44,7 @@ struct transport_limits {
 	double		 positive, negative;	/* feedback: 0 stands for 1/concurrency */
 	double		 cohorts;	/* failed cohorts until a destination counts as dead; 0: never */
 	uint32_t	 recipients;	/* a delivery; 0: no limit */
+	int64_t		 rate_delay;	/* pause between two deliveries to a destination, which then go one at a time; 0: none */
 };
 
 struct transport {
@@ -76,6 +77,7 @@ struct dest {
 	bool		 is_ready;
 	double		 window, success, failed_cohorts;
 	bool		 suspended;
+	int64_t		 pause;		/* rate delay: not before */
 	struct job	*probe;		/* the one job that may go to a suspended destination */
 	int64_t		 since, until;	/* suspended since; not before */
 	int64_t		 failed_at;	/* last failure that was the destination's; 0: none */

@@ -142,12 +142,14 @@ dests_clear(struct queue *q)
 /* -- the queue of a destination ---------------------------------------------------------- */
 
 static bool
-may_send(const struct dest *d)
+may_send(const struct queue *q, const struct dest *d)
 {
 	if (d->queued == 0)
 		return false;
 	if (d->suspended)
 		return d->probe != NULL && d->probe->queued;
+	if (d->transport->limits.rate_delay > 0)
+		return d->busy == 0 && queue_now(q) >= d->pause;
 	return d->busy < (uint32_t)(d->window < 1 ? 1 : d->window);
 }
 
@@ -165,7 +167,7 @@ dest_ready(struct queue *q, struct dest *d)
 			q->release_last->next_release = d;
 		q->release_last = d;
 	}
-	if (d->is_ready || !may_send(d))
+	if (d->is_ready || !may_send(q, d))
 		return;
 	d->is_ready = true;
 	d->next_ready = NULL;
@@ -229,8 +231,7 @@ dest_dequeue(struct queue *q, struct job *j)
 struct job *
 dest_next(struct queue *q, struct dest *d)
 {
-	(void)q;
-	if (!may_send(d))
+	if (!may_send(q, d))
 		return NULL;
 	if (d->suspended)
 		return d->probe;
@@ -310,6 +311,12 @@ next_blocked(struct queue *q, struct dest *d)
 void
 dest_probe(struct queue *q, struct dest *d)
 {
+	if (!d->suspended && d->pause != 0) {		/* the rate delay is over */
+		d->pause = 0;
+		heap_set(&q->dest_timers, &d->timer, queue_now(q) + IDLE_KEEP);
+		dest_ready(q, d);
+		return;
+	}
 	if (!d->suspended || d->probe != NULL || d->blocked_rcpts == 0) {
 		if (d->suspended && d->until + q->conf.maximal_backoff > queue_now(q))
 			heap_set(&q->dest_timers, &d->timer, queue_now(q) + IDLE_KEEP);
@@ -414,7 +421,12 @@ dest_drain(struct queue *q, int budget)
 void
 dest_touch(struct queue *q, struct dest *d)
 {
-	if (!d->suspended)
+	int64_t delay = d->transport->limits.rate_delay;
+
+	if (delay > 0 && !d->suspended) {
+		d->pause = queue_now(q) + delay;
+		heap_set(&q->dest_timers, &d->timer, d->pause);
+	} else if (!d->suspended)
 		heap_set(&q->dest_timers, &d->timer, queue_now(q) + IDLE_KEEP);
 }
 

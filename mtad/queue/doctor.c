@@ -193,7 +193,7 @@ check_dest(struct doctor *doc, const struct queue *q, const struct dest *d)
 		count_fault(doc, d, "queued", d->queued, jobs);
 	if (doc->blocked[d->number] != d->blocked_rcpts)
 		count_fault(doc, d, "blocked recipients", d->blocked_rcpts, doc->blocked[d->number]);
-	if (d->queued > 0 && !d->suspended && d->busy == 0 && !in_ready(d))
+	if (d->queued > 0 && !d->suspended && d->busy == 0 && d->pause == 0 && !in_ready(d))
 		count_fault(doc, d, "queued, and not in turn", d->queued, 0);
 	if (d->timer.index == 0)
 		count_fault(doc, d, "has no timer", 0, 0);

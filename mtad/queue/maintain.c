@@ -99,8 +99,8 @@ checkpoint_slice(struct role_queue *rq, int64_t until)
 }
 
 /* By time, and by how much would be read again: at least half of what reading the checkpoint itself costs. */
-static bool
-checkpoint_is_due(const struct role_queue *rq)
+bool
+maintain_checkpoint_is_due(const struct role_queue *rq)
 {
 	if (rq->journal_bytes == 0)
 		return false;
@@ -190,7 +190,7 @@ synced(void *arg, bool ok, struct loc unused)
 	free(b);
 }
 
-/* Only mail and copies: journals are history's. */
+/* Journals are pinned until history gives them up. */
 static uint32_t
 pick_dead(struct role_queue *rq, uint32_t *out)
 {
@@ -198,7 +198,7 @@ pick_dead(struct role_queue *rq, uint32_t *out)
 
 	for (uint32_t i = 0; i < n && kept < DEAD_A_ROUND; i++) {
 		const struct store_segment *s = store_get(rq->store, all[i]);
-		if (s != NULL && s->grant.use != SEGMENT_JOURNAL && s->number != rq->copying)
+		if (s != NULL && s->number != rq->copying)
 			out[kept++] = all[i];
 	}
 	return kept;
@@ -280,7 +280,7 @@ upkeep(void *arg)
 		return;
 	watch_space(rq);
 	purge_for_space(rq);
-	if (rq->checkpoint == NULL && checkpoint_is_due(rq))
+	if (rq->checkpoint == NULL && maintain_checkpoint_is_due(rq))
 		(void)checkpoint_start(rq);
 	more = checkpoint_slice(rq, clock_mono() + SLICE);
 	more = compact_slice(rq) || more;

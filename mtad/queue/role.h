@@ -96,6 +96,7 @@ struct role_queue {
 	size_t		 spills_done_count, spills_done_cap;
 	uint64_t	 free_bytes;
 	bool		 full;
+	int64_t		 history_looked;
 	uint32_t	 dropping;		/* journal segment whose entries are recorded anew; 0: none */
 	struct qid	 drop_at;
 	bool		 stopping;
@@ -170,9 +171,13 @@ void	reader_clear(struct role_queue *);
 
 /* -- maintain.c, compact.c */
 void	maintain_start(struct role_queue *);
-void	maintain_segment_released(struct role_queue *, uint32_t segment);
+bool	maintain_checkpoint_is_due(const struct role_queue *);
 void	maintain_checkpoint_now(struct role_queue *);
 bool	compact_slice(struct role_queue *);	/* true: more at once */
+/* Begins to empty that segment; false: not now. */
+bool	compact_begin(struct role_queue *, uint32_t segment);
+
+/* -- history.c */
 bool	history_slice(struct role_queue *);
 
 /* -- queries.c */

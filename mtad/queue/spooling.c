@@ -214,8 +214,11 @@ grant_own(struct role_queue *rq, struct spool_writer *w, enum segment_use use, u
 	struct store_segment s;
 	int fd;
 
-	while (spool_writer_segments(w) < want && store_grant(rq->store, &grant, &s, &fd))
+	while (spool_writer_segments(w) < want && store_grant(rq->store, &grant, &s, &fd)) {
+		if (use == SEGMENT_JOURNAL)	/* history decides when it may go, not how many messages it holds */
+			store_pin(rq->store, s.number, true);
 		spool_writer_grant(w, s.number, s.nonce, s.size, fd);
+	}
 }
 
 static void
@@ -441,6 +444,16 @@ sweep_spills(struct role_queue *rq)
 }
 
 static bool
+pin_journal(void *arg, const struct store_segment *s)
+{
+	struct role_queue *rq = arg;
+
+	if (s->grant.use == SEGMENT_JOURNAL)
+		store_pin(rq->store, s->number, true);
+	return true;
+}
+
+static bool
 seal_orphan(void *arg, const struct store_segment *s)
 {
 	struct role_queue *rq = arg;
@@ -473,6 +486,7 @@ spooling_start(struct role_queue *rq, struct err *err)
 		store_each(rq->store, seal_orphan, rq);
 		rq->position_count = 0;
 	}
+	store_each(rq->store, pin_journal, rq);
 	queue_recovered(&rq->q);
 	store_start(rq->store, &store_ops, rq);
 	if (role_epoch() <= 1)

@@ -422,6 +422,28 @@ test_delay_warning_dead(void **state)
 	assert_int_equal(w.notice_count, 30);
 }
 
+static void
+test_rate_delay(void **state)
+{
+	(void)state;
+	w.rate_delay = 10 * SECOND;
+	w.q.conf.generation++;
+	for (int i = 0; i < 5; i++)
+		world_mail(&w, "a@b.test", "x@c.test", 1);
+	world_settle(&w);
+	assert_int_equal(w.lease_count, 1);
+	for (int i = 0; i < 4; i++) {
+		world_answer(&w, 0, OUTCOME_SENT, SCOPE_RECIPIENT, "ok");
+		world_settle(&w);
+		world_check(&w);
+		world_pass(&w, 10 * SECOND - 1000);
+		assert_int_equal(w.lease_count, 0);
+		world_pass(&w, 2000);
+		assert_int_equal(w.lease_count, 1);
+	}
+	world_answer(&w, 0, OUTCOME_SENT, SCOPE_RECIPIENT, "ok");
+}
+
 #define T(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -431,7 +453,7 @@ main(void)
 		T(test_delivered), T(test_backoff), T(test_expiry), T(test_bounce), T(test_here), T(test_concurrency),
 		T(test_fair_senders), T(test_fair_messages), T(test_dead), T(test_dead_expires), T(test_flush_dead),
 		T(test_admin), T(test_worker_gone), T(test_clock), T(test_routing_waits), T(test_reload),
-		T(test_delay_warning), T(test_delay_warning_dead),
+		T(test_delay_warning), T(test_delay_warning_dead), T(test_rate_delay),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,6 +43,7 @@ struct world {
 	size_t		 notice_count;		/* asked, not made */
 	bool		 notice_refused;
 	bool		 routing_slow;
+	int64_t		 rate_delay;
 	uint64_t	 acks;
 	uint64_t	 next_id;
 	uint64_t	 delivered[65536];	/* by serial number of the mail: how often a recipient of it was SENT */
