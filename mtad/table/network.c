@@ -5,10 +5,10 @@
 
 #include "base/num.h"
 
-bool
-ip_parse(struct span s, struct ip *ip)
+/* The address as it is written. */
+static bool
+parse(struct span s, struct ip *ip)
 {
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 	char text[INET6_ADDRSTRLEN];
 
 	if (s.len == 0 || s.len >= sizeof text || span_has(s, '\0'))
@@ -21,13 +21,29 @@ ip_parse(struct span s, struct ip *ip)
 		return inet_pton(AF_INET, text, ip->bytes) == 1;
 	}
 	ip->len = 16;
-	if (inet_pton(AF_INET6, text, ip->bytes) != 1)
+	return inet_pton(AF_INET6, text, ip->bytes) == 1;
+}
+
+/* ::ffff:192.0.2.1 as 192.0.2.1; true where it was one. */
+static bool
+unmap(struct ip *ip)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	if (ip->len != 16 || memcmp(ip->bytes, mapped, sizeof mapped) != 0)
 		return false;
-	if (memcmp(ip->bytes, mapped, sizeof mapped) == 0) {
-		memcpy(ip->bytes, ip->bytes + 12, 4);
-		memset(ip->bytes + 4, 0, 12);
-		ip->len = 4;
-	}
+	memcpy(ip->bytes, ip->bytes + 12, 4);
+	memset(ip->bytes + 4, 0, 12);
+	ip->len = 4;
+	return true;
+}
+
+bool
+ip_parse(struct span s, struct ip *ip)
+{
+	if (!parse(s, ip))
+		return false;
+	unmap(ip);
 	return true;
 }
 
@@ -65,7 +81,7 @@ network_parse(struct span s, struct network *n, struct err *err)
 	struct span rest = s, address;
 	uint32_t bits;
 
-	if (!take_address(&rest, &address) || !ip_parse(address, &n->ip)) {
+	if (!take_address(&rest, &address) || !parse(address, &n->ip)) {
 		err_set(err, ERR_SYS,
 		    "\"%.*s\" is no network; write 192.0.2.0/24 or [2001:db8::]/32",
 		    SPAN_ARG(span_head(s, 60)));
@@ -80,6 +96,10 @@ network_parse(struct span s, struct network *n, struct err *err)
 	}
 	struct ip as_written = n->ip;
 	ip_mask(&n->ip, bits);
+	if (bits >= 96 && unmap(&n->ip)) {	/* [::ffff:127.0.0.0]/104 is 127.0.0.0/8 */
+		unmap(&as_written);
+		bits -= 96;
+	}
 	n->bits = (uint8_t)bits;
 	if (memcmp(&as_written, &n->ip, sizeof as_written) != 0) {
 		char text[INET6_ADDRSTRLEN] = "";

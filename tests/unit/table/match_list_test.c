@@ -67,6 +67,9 @@ clients(void **state)
 		{ "127.0.0.0/8 [::1]/128", "unknown", "::2", false },
 		{ "127.0.0.0/8 [::1]/128", "unknown", "128.0.0.1", false },
 		{ "127.0.0.0/8", "unknown", "::ffff:127.0.0.1", true },
+		{ "[::ffff:127.0.0.0]/104", "unknown", "127.9.9.9", true },
+		{ "[::ffff:127.0.0.0]/104", "unknown", "128.0.0.1", false },
+		{ "[::ffff:192.0.2.1]", "unknown", "192.0.2.1", true },
 		{ "0.0.0.0/0", "unknown", "::1", false },
 		{ "[::]/0", "unknown", "::1", true },
 		{ "[::]/0", "unknown", "1.2.3.4", false },
@@ -113,6 +116,7 @@ wrong(void **state)
 	static const struct { const char *patterns; enum match_kind kind; const char *says; } cases[] = {
 		{ "10.0.0.1/8", MATCH_CLIENT, "write 10.0.0.0/8" },
 		{ "10.0.0.0/40", MATCH_CLIENT, "from 0 to 32" },
+		{ "[::ffff:127.0.0.1]/104", MATCH_CLIENT, "write 127.0.0.0/8" },
 		{ "10.0.0.0/", MATCH_CLIENT, "from 0 to 32" },
 		{ "10.0.0", MATCH_CLIENT, "is no network" },
 		{ "[::1/128", MATCH_CLIENT, "is no network" },
