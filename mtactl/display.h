@@ -31,7 +31,7 @@ struct display {
 	uint64_t	 messages, bytes;
 	struct tally	 tallies[TALLIES];
 	unsigned	 bad;		/* violations */
-	bool		 past_header;	/* cat */
+	bool		 short_ids;	/* mailq: columns as Postfix has them without enable_long_queue_ids */
 	char		 first_id[32];
 };
 

@@ -143,11 +143,22 @@ begin_display(struct session *s, const struct request *req, const struct present
 	d->now = clock_wall() / SECOND;
 	d->rows = d->messages = d->bytes = 0;
 	d->bad = 0;
-	d->past_header = false;
+	d->short_ids = s->conf == NULL || !conf_bool(conf_main(s->conf), P_enable_long_queue_ids);
 	d->first_id[0] = '\0';
 	memset(d->tallies, 0, sizeof d->tallies);
 	if (!d->json && p->begin != NULL)
 		p->begin(d);
+}
+
+static bool
+may_select(const struct request *req)
+{
+	struct grammar g = { .left = span_str(command_row(req->command)->grammar) };
+
+	while (grammar_next(&g))
+		if (g.place == PLACE_SELECTOR)
+			return true;
+	return false;
 }
 
 static int
@@ -158,12 +169,13 @@ end_display(struct session *s, const struct presenter *p, int status)
 
 	if (!d->json && p->end != NULL)
 		p->end(d, &note, &status);
-	/* A selector that picks nothing is an answer too, and scripts ask for it. */
+	/* A selector that picks nothing is an answer too, and scripts ask for it. An empty queue without one is no failure. */
 	struct span selector;
-	if (status == 0 && d->rows == 0 && request_get(d->request, "selector", &selector)) {
-		if (note.len == 0)
+	if (status <= 1 && d->rows == 0 && may_select(d->request)) {
+		bool selected = request_get(d->request, "selector", &selector);
+		if (selected && note.len == 0)
 			buf_str(&note, "nothing matches");
-		status = 1;
+		status = selected ? 1 : 0;
 	}
 	display_flush(d);
 	if (note.len > 0 && !s->quiet)

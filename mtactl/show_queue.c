@@ -197,21 +197,28 @@ ls_row(struct display *d, struct span row)
 		row_for_programs(d, &q);
 }
 
-static void
-ls_end(struct display *d, struct buf *note, int *status)
+/* An empty queue is good news, and no failure; a selector that picks nothing is an answer that scripts ask for. */
+static bool
+is_empty(struct display *d, int *status)
 {
 	struct span selector;
 
-	if (*status != 0)
-		return;
-	if (d->messages == 0) {
-		buf_str(note, request_get(d->request, "selector", &selector) ? "nothing matches"
-		    : "Mail queue is empty");
+	if (d->messages > 0 || *status > 1)
+		return false;
+	*status = request_get(d->request, "selector", &selector) ? 1 : 0;
+	return true;
+}
+
+static void
+ls_end(struct display *d, struct buf *note, int *status)
+{
+	if (is_empty(d, status)) {
+		buf_str(note, *status == 1 ? "nothing matches" : "Mail queue is empty");
 		if (d->tty)
 			buf_reset(&d->out);	/* no heading over nothing */
 		return;
 	}
-	if (!d->tty)
+	if (!d->tty || *status != 0)
 		return;
 	buf_printf(note, "-- %llu message%s, ", (unsigned long long)d->messages, d->messages == 1 ? "" : "s");
 	size_text(note, (int64_t)d->bytes);
@@ -228,7 +235,7 @@ mailq_sender_line(struct display *d, const struct queue_row *q)
 	time_t t = (time_t)q->arrival;
 	struct tm tm;
 	char mark = mark_of(q->queue);
-	size_t before = d->out.len;
+	size_t before = d->out.len, width = d->short_ids ? 11 : 17;
 
 	if (localtime_r(&t, &tm) != NULL)
 		strftime(when, sizeof when, "%a %b %e %H:%M:%S", &tm);
@@ -236,12 +243,24 @@ mailq_sender_line(struct display *d, const struct queue_row *q)
 	if (mark == '*' || mark == '!')
 		put(d, "%c", mark);
 	size_t used = d->out.len - before;
-	put(d, "%*s %8lld %19.19s ", used < 17 ? (int)(17 - used) : 0, "", (long long)q->size, when);
+	put(d, "%*s", used < width ? (int)(width - used) : 0, "");
+	put(d, d->short_ids ? " %7lld %-20.20s " : " %8lld %-19.19s ", (long long)q->size, when);
 	if (q->sender.len == 0 || span_eqs(q->sender, "\"\""))
 		put(d, "MAILER-DAEMON");
 	else
 		put_value(d, q->sender);
 	put(d, "\n");
+}
+
+static void
+mailq_heading(struct display *d)
+{
+	if (d->short_ids)
+		put(d, "%-11s %7s %-20s %s\n", "-Queue ID-", "--Size--", "----Arrival Time----",
+		    "-Sender/Recipient-------");
+	else
+		put(d, "%-17s %8s %-19s %s\n", "----Queue ID-----", "--Size--", "---Arrival Time----",
+		    "--Sender/Recipient------");
 }
 
 /* Postfix puts a reason before the recipients that share it, indented so that it ends at the column of addresses. */
@@ -271,8 +290,7 @@ mailq_row(struct display *d, struct span row)
 	if (span_eqs(q.queue, "\"trash\""))
 		return;
 	if (d->messages == 0)
-		put(d, "%-17s %8s %-19s %s\n", "----Queue ID-----", "--Size--", "---Arrival Time----",
-		    "--Sender/Recipient------");
+		mailq_heading(d);
 	count_message(d, &q);
 	mailq_sender_line(d, &q);
 	if (jsonl_walk_array(&w, q.recipients)) {
@@ -280,7 +298,7 @@ mailq_row(struct display *d, struct span row)
 			if (r.reason.len > 0 && !span_eq(r.reason, reason))
 				mailq_reason(d, r.reason);
 			reason = r.reason;
-			put(d, "%-17s %8s %-19s ", "", "", "");
+			put(d, "%*s", d->short_ids ? 41 : 47, "");
 			put_value(d, r.address);
 			put(d, "\n");
 		}
@@ -292,11 +310,9 @@ static void
 mailq_end(struct display *d, struct buf *note, int *status)
 {
 	(void)note;
-	if (*status != 0)
-		return;
-	if (d->messages == 0)
+	if (is_empty(d, status))
 		put(d, "Mail queue is empty\n");
-	else
+	else if (*status == 0)
 		put(d, "-- %llu Kbytes in %llu Request%s.\n", (unsigned long long)(d->bytes / 1024),
 		    (unsigned long long)d->messages, d->messages == 1 ? "" : "s");
 }
@@ -453,7 +469,8 @@ dest_row(struct display *d, struct span row)
 static void
 dest_end(struct display *d, struct buf *note, int *status)
 {
-	if (*status == 0 && d->rows == 0) {
+	if (*status <= 1 && d->rows == 0) {
+		*status = 0;
 		buf_reset(&d->out);
 		buf_str(note, "no mail waits for any destination");
 	}

@@ -71,8 +71,8 @@ def test_mailq(mta, tmp_path):
     qid = mta.send("a@client.test", "b@dead.test")
     wait_for(lambda: [x for x in mta.queue() if x["queue_name"] == "deferred"])
     r = subprocess.run([str(tmp_path / "mailq")], capture_output=True, text=True, env=env)
-    assert re.match(r"-Queue ID-\s+--Size-- ----Arrival Time---- -Sender/Recipient-------\n", r.stdout), r.stdout
-    assert re.search(rf"^{qid}\s+\d+ \w{{3}} \w{{3}} [ \d]\d \d\d:\d\d:\d\d  a@client\.test\n", r.stdout, re.M), r.stdout
+    assert re.match(r"----Queue ID----- --Size-- ---Arrival Time---- --Sender/Recipient------\n", r.stdout), r.stdout
+    assert re.search(rf"^{qid}\s+\d+ \w{{3}} \w{{3}} [ \d]\d \d\d:\d\d:\d\d a@client\.test\n", r.stdout, re.M), r.stdout
     assert re.search(r"^\s*\(.*Connection refused\)\n\s+b@dead\.test$", r.stdout, re.M), r.stdout
     assert re.search(r"^-- \d+ Kbytes in 1 Request\.$", r.stdout, re.M), r.stdout
 

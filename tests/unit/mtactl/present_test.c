@@ -112,7 +112,7 @@ shows(void **state)
 		  "said: 421 \\x1b[31m\"later\"\n"
 		  "4SVLCh0001z3m\thold\t1970-01-01T00:26:40Z\t500\t<>\t-\t-\t-\n", 0 },
 		{ CMD_queue_ls, true, NULL, { NULL }, "NOTE Mail queue is empty", 0 },
-		{ CMD_queue_ls, true, "hold", { NULL }, "NOTE nothing matches", 0 },
+		{ CMD_queue_ls, true, "hold", { NULL }, "NOTE nothing matches", 1 },
 		{ CMD_delete, false, "hold", { "{\"queue_id\":\"A\",\"result\":\"deleted\"}" },
 		  "A\tdeleted\nNOTE deleted: 1 message; \"mtactl undelete A\" takes it back while it is in the trash "
 		  "(mtad_trash_time, 24h)", 0 },
