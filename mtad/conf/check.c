@@ -79,7 +79,7 @@ is_restriction_class(const struct conf *c, struct span name)
 }
 
 static void
-check_setting(struct check *k, const struct setting *s, const struct map *others)
+check_setting(struct check *k, const struct setting *s)
 {
 	struct span name = span_str(s->name);
 	const struct transport_param *row;
@@ -91,9 +91,8 @@ check_setting(struct check *k, const struct setting *s, const struct map *others
 		    is_restriction_class(k->conf, name) || belongs_to_table(k->conf, name))
 			return;
 		const char *near = param_nearest(name);
-		bool taken = near != NULL && map_get(others, span_str(near)) != NULL;
 		conf_problem_add(k->problems, PROBLEM_WARNING, k->file, k->line,
-		    near != NULL && !taken ? "%s is no known parameter and is not used; did you mean %s?" :
+		    near != NULL ? "%s is no known parameter and is not used; did you mean %s?" :
 		    "%s is no known parameter and is not used%.0s", s->name, near == NULL ? "" : near);
 		return;
 	}
@@ -136,7 +135,7 @@ check_map(struct check *k, const struct map *settings, const char *file)
 	for (size_t i = 0; i < n; i++) {
 		k->file = order[i]->line == 0 ? NULL : file;
 		k->line = order[i]->line;
-		check_setting(k, order[i], settings);
+		check_setting(k, order[i]);
 		if (!param_find(span_str(order[i]->name), &p) || !value_is_raw(p))
 			expand_names(span_str(order[i]->value), warn_undefined, k);
 	}

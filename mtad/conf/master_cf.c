@@ -155,6 +155,28 @@ check_name(struct place *at, const struct service *s)
 		wrong(at, "\"%s\": the name of a service has no slash", s->name);
 }
 
+/* Postfix's programs. What each does here is a matter of the roles; a name that is none is a slip. */
+static const char *const programs[] = {
+	"anvil", "bounce", "cleanup", "discard", "dnsblog", "error", "flush", "lmtp", "local", "nbdb_reindexd", "nqmgr", "oqmgr",
+	"pickup", "pipe", "postlogd", "postscreen", "proxymap", "qmgr", "qmqpd", "scache", "showq", "smtp", "smtpd", "spawn",
+	"tlsmgr", "tlsproxy", "trivial-rewrite", "verify", "virtual",
+};
+
+static void
+check_command(struct place *at, struct span command)
+{
+	struct buf known = BUF_INIT(1024);
+
+	for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
+		if (span_eqs(command, programs[i]))
+			return;
+		buf_printf(&known, "%s%s", i == 0 ? "" : " ", programs[i]);
+	}
+	wrong(at, "command column: \"%.*s\" is no program that is known; there are: %s", SPAN_ARG(span_head(command, 60)),
+	    known.ptr);
+	buf_clear(&known);
+}
+
 /* The wakeup column: seconds, perhaps with a ? behind it. */
 static int64_t
 take_wakeup(struct place *at, struct span word)
@@ -178,8 +200,10 @@ take_columns(struct place *at, struct line *l, const struct span word[8])
 	s->chroot = yes_no(at, word[4], "chroot", false);
 	s->wakeup = take_wakeup(at, word[5]);
 	s->maxproc = (int)number(at, word[6], "maxproc", -1);
-	if (command.len == 0 || span_has(command, '/'))
+	if (span_has(command, '/'))
 		wrong(at, "command column: write the name of a program, without a path");
+	else
+		check_command(at, command);
 	if (!at->failed)
 		check_name(at, s);
 }

@@ -77,7 +77,8 @@ policy_check_conf(struct conf *conf, struct conf_problems *problems)
 		return;
 	}
 	check_transport(conf, P_local_transport, problems);
-	check_transport(conf, P_relay_transport, problems);
+	if (conf_str(conf_main(conf), P_relay_domains)[0] != '\0')
+		check_transport(conf, P_relay_transport, problems);
 	if (conf_str(conf_main(conf), P_virtual_mailbox_domains)[0] != '\0')
 		check_transport(conf, P_virtual_transport, problems);
 	check_transport(conf, P_default_transport, problems);
