@@ -26,6 +26,7 @@ struct display {
 	bool		 tty, colored, json;
 	bool		 failed;	/* stdout takes no more */
 	int64_t		 now;		/* seconds */
+	int64_t		 trash_time;	/* seconds that deleted mail stays; 0: not known */
 	const struct request *request;
 	uint64_t	 rows;		/* of the command that is being shown */
 	uint64_t	 messages, bytes;

@@ -184,6 +184,13 @@ rcpt_state(const struct entry *e, const struct entry_rcpt *r)
 	}
 }
 
+/* For a next attempt, and not for somebody to release it. */
+static bool
+is_waiting(const struct entry *e)
+{
+	return e->state == ENTRY_DEFERRED || e->state == ENTRY_INCOMING || e->state == ENTRY_ACTIVE;
+}
+
 static void
 put_text(struct jsonl *j, const char *key, struct span text)
 {
@@ -204,7 +211,7 @@ put_recipient(struct jsonl *j, struct queue_files *q, const struct entry *e, uin
 	jsonl_str(j, "address", entry_address(e, i));
 	put_text(j, "delay_reason", l.text);
 	jsonl_str(j, "state", span_str(rcpt_state(e, r)));
-	if (r->next > 0)
+	if (r->next > 0 && is_waiting(e))
 		jsonl_i64(j, "next_time", r->next / SECOND);
 	jsonl_i64(j, "attempts", r->attempts);
 	put_text(j, "transport", l.transport);
@@ -308,9 +315,9 @@ put_why(struct jsonl *j, struct queue_files *q, const struct entry *e, uint32_t 
 	jsonl_i64(j, "attempts", r->attempts);
 	if (l.time > 0)
 		jsonl_i64(j, "last_time", l.time / SECOND);
-	if (r->next > 0)
+	if (r->next > 0 && is_waiting(e))
 		jsonl_i64(j, "next_time", r->next / SECOND);
-	if (e->state == ENTRY_DEFERRED || e->state == ENTRY_INCOMING) {
+	if (is_waiting(e)) {
 		jsonl_str(j, "next_event", SPAN("the next attempt, once mtad runs"));
 		jsonl_str(j, "blocker", SPAN("mtad is not running"));
 		jsonl_str(j, "help", SPAN("start mtad"));

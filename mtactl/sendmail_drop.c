@@ -49,21 +49,23 @@ write_all(int fd, struct span left)
 	return true;
 }
 
-/* Beside this program first: an instance that was built and not installed has it there. */
+/* Beside this program first: an instance that was built and not installed has it there. Then where `make install` puts it. */
 static void
 find_program(const char *command_directory, struct buf *out)
 {
+	static const char *const places[] = { "mtadrop", "../libexec/mtad/mtadrop" };
 	char self[4096];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
 
-	if (n > 0) {
+	for (size_t i = 0; n > 0 && i < sizeof places / sizeof places[0]; i++) {
 		struct span path = span_of(self, (size_t)n);
+		buf_reset(out);
 		buf_span(out, span_head(path, span_rfind(path, '/')));
-		buf_str(out, "/mtadrop");
+		buf_printf(out, "/%s", places[i]);
 		if (access(out->ptr, X_OK) == 0)
 			return;
-		buf_reset(out);
 	}
+	buf_reset(out);
 	buf_printf(out, "%s/mtadrop", command_directory);
 }
 

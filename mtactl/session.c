@@ -143,6 +143,7 @@ begin_display(struct session *s, const struct request *req, const struct present
 	d->now = clock_wall() / SECOND;
 	d->rows = d->messages = d->bytes = 0;
 	d->bad = 0;
+	d->trash_time = s->conf == NULL ? 0 : conf_time(conf_main(s->conf), P_mtad_trash_time) / SECOND;
 	d->short_ids = s->conf == NULL || !conf_bool(conf_main(s->conf), P_enable_long_queue_ids);
 	d->first_id[0] = '\0';
 	memset(d->tallies, 0, sizeof d->tallies);

@@ -65,18 +65,17 @@ tallied(const struct display *d, const char *name)
 static void
 delete_end(struct display *d, struct buf *note, int *status)
 {
-	struct span selector = SPAN_NONE;
-
 	action_end(d, note, status);
 	if (!tallied(d, "deleted"))
 		return;
-	request_get(d->request, "selector", &selector);
-	if (d->rows == 1) {
-		buf_printf(note, "; \"mtactl undelete %s\" takes it back while it is in the trash (mtad_trash_time, 24h)",
-		    d->first_id);
-		return;
+	if (d->rows == 1)
+		buf_printf(note, "; \"mtactl undelete %s\" takes it back", d->first_id);
+	else
+		buf_str(note, "; \"mtactl undelete SELECTOR\" takes them back");
+	if (d->trash_time > 0) {
+		buf_str(note, ", within ");
+		age_text(note, d->trash_time);
 	}
-	buf_str(note, "; \"mtactl undelete SELECTOR\" takes them back while they are in the trash (mtad_trash_time, 24h)");
 }
 
 static void

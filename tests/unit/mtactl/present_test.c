@@ -71,7 +71,7 @@ static void
 run(enum command command, bool tty, const char *selector, const char *const *rows, struct buf *out, int *status)
 {
 	struct request req = { .command = command, .count = 0 };
-	struct display d = { .tty = tty, .now = 1630, .request = &req };
+	struct display d = { .tty = tty, .now = 1630, .trash_time = 86400, .request = &req };
 	const struct presenter *p = presenter_of(command);
 	struct buf note = BUF_INIT(0);
 
@@ -114,8 +114,7 @@ shows(void **state)
 		{ CMD_queue_ls, true, NULL, { NULL }, "NOTE Mail queue is empty", 0 },
 		{ CMD_queue_ls, true, "hold", { NULL }, "NOTE nothing matches", 1 },
 		{ CMD_delete, false, "hold", { "{\"queue_id\":\"A\",\"result\":\"deleted\"}" },
-		  "A\tdeleted\nNOTE deleted: 1 message; \"mtactl undelete A\" takes it back while it is in the trash "
-		  "(mtad_trash_time, 24h)", 0 },
+		  "A\tdeleted\nNOTE deleted: 1 message; \"mtactl undelete A\" takes it back, within 24h", 0 },
 		{ CMD_hold, true, "*", { "{\"queue_id\":\"A\",\"result\":\"held\"}", "{\"queue_id\":\"B\",\"result\":\"skipped\","
 		  "\"detail\":\"it is gone\"}", "{\"queue_id\":\"C\",\"result\":\"held\"}" },
 		  "A: held\nB: skipped (it is gone)\nC: held\nNOTE held: 2 messages, skipped: 1 message; \"mtactl release\" lets them go", 0 },
