@@ -39,12 +39,15 @@ check_config_file(void *arg, const char *name)
 	buf_clear(&to);
 	if (!look(l, path, &st) || (st.type != 'f' && st.type != 'd'))
 		return;
+	if (span_starts(span_str(name), "dynamicmaps.cf")) {
+		if (!is_trusted(l, st.uid) || (st.mode & 022) != 0)
+			lint_find(l, LINT_F114, at_path(path), "Postfix skips it because of its owner or mode");
+		return;
+	}
 	if (!is_trusted(l, st.uid))
 		lint_find(l, LINT_F101, at_path(path), "it belongs to user %u; it has to be root's", st.uid);
 	if ((st.mode & 022) != 0)
 		lint_find(l, LINT_F102, at_path(path), "%s may write to it (mode %04o)", (st.mode & 02) != 0 ? "everybody" : "its group", st.mode);
-	if (span_starts(span_str(name), "dynamicmaps.cf") && (!is_trusted(l, st.uid) || (st.mode & 022) != 0))
-		lint_find(l, LINT_F114, at_path(path), "Postfix skips it because of its owner or mode");
 }
 
 static void

@@ -79,6 +79,20 @@ list_of_tables(struct lint *l, const struct lint_service *s, enum param p, const
 		call(l, s, p, value, word, fn, arg);
 }
 
+/* "2001:db8::/32", whose first part looks like a type. */
+static bool
+is_ipv6(struct span s)
+{
+	unsigned colons = 0;
+
+	for (size_t i = 0; i < s.len; i++) {
+		if (!span_has(SPAN("0123456789abcdefABCDEF:./!"), s.ptr[i]))
+			return false;
+		colons += s.ptr[i] == ':';
+	}
+	return colons >= 2;
+}
+
 /* Lists in which a table may stand among other things: words with a type, or behind check_*_access. */
 static void
 tables_among(struct lint *l, const struct lint_service *s, enum param p, const char *value, use_fn *fn, void *arg)
@@ -89,7 +103,7 @@ tables_among(struct lint *l, const struct lint_service *s, enum param p, const c
 	while (table_part(&rest, &word)) {
 		size_t colon = span_find(word, ':');
 		bool access = span_starts(word, "check_") && span_ends(word, "_access");
-		bool type = colon > 0 && colon < word.len && !span_has(span_head(word, colon), '/') &&
+		bool type = colon > 0 && colon < word.len && !is_ipv6(word) && !span_has(span_head(word, colon), '/') &&
 		    !span_has(span_head(word, colon), '[') && !span_has(span_head(word, colon), '.') &&
 		    !span_starts(span_skip(word, colon + 1), ":") && span_find(word, '{') >= colon;
 		if (!access && (argument || (type && !span_starts(word, "unix:") && !span_starts(word, "inet:"))))

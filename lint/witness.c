@@ -20,28 +20,35 @@ static const struct {
 };
 
 /* What the decision code of this version knows: words that it does not, and refusals by what cannot be known here, are left out. */
-static void
+static bool
 put_known(const char *list, struct buf *out)
 {
 	static const char *const known[] = { "permit", "permit_mynetworks", "permit_sasl_authenticated", "permit_auth_destination",
 	    "permit_inet_interfaces", "reject", "defer", "reject_unauth_destination", "defer_unauth_destination", "defer_if_permit",
 	    "reject_unlisted_recipient", "reject_non_fqdn_recipient", "reject_non_fqdn_sender" };
 	struct span rest = span_str(list), word;
+	bool permits = false;
 
-	while (span_word(&rest, LINT_SEPS, &word))
+	while (span_word(&rest, LINT_SEPS, &word)) {
 		for (size_t i = 0; i < sizeof known / sizeof *known; i++)
 			if (span_eqs(word, known[i]))
 				buf_printf(out, "%s ", known[i]);
+		permits = permits || span_eqs(word, "permit");
+	}
+	return permits;
 }
 
-static void
+/* True where one of the lists has a permit of its own. */
+static bool
 put_settings(const struct view *v, const char *relay, const char *recipient, const char *mynetworks, struct buf *out)
 {
+	bool permits = false;
+
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
 		const char *value = lists[i] == P_smtpd_relay_restrictions && relay != NULL ? relay :
 		    lists[i] == P_smtpd_recipient_restrictions && recipient != NULL ? recipient : conf_str(v, lists[i]);
 		buf_printf(out, "%s = ", param_row(lists[i])->name);
-		put_known(value, out);
+		permits = put_known(value, out) || permits;
 		/* A list ends in a silent permit; said aloud, the check for lists without any refusal is content too. */
 		buf_str(out, lists[i] == P_smtpd_recipient_restrictions ? "permit reject\n" : "\n");
 	}
@@ -51,11 +58,12 @@ put_settings(const struct view *v, const char *relay, const char *recipient, con
 	buf_printf(out, "mynetworks = %s\n", mynetworks != NULL ? mynetworks : conf_str(v, P_mynetworks));
 	buf_printf(out, "relay_domains = %s\n", conf_str(v, P_relay_domains));
 	buf_str(out, "smtpd_reject_unlisted_recipient = no\n");
+	return permits;
 }
 
 /* Facts are canned: there is nothing but the configuration. */
 static bool
-says_yes(struct policy *p, size_t i, struct facts *facts, struct policy_verdict *v)
+says_yes(struct policy *p, size_t i, struct facts *facts, struct policy_verdict *v, struct buf *trace)
 {
 	struct policy_session s = { .client_name = SPAN("unknown"), .client_addr = span_str(strangers[i].client),
 	    .server_addr = SPAN("192.0.2.254"), .helo = SPAN("stranger.example.org"), .protocol = SPAN("ESMTP"),
@@ -66,30 +74,50 @@ says_yes(struct policy *p, size_t i, struct facts *facts, struct policy_verdict 
 
 	facts_reset(facts, 0);
 	for (int step = 0; step < STEPS_MAX && status == POLICY_PENDING; step++) {
-		status = policy_check(p, POLICY_RECIPIENT, &s, facts, v, NULL);
+		buf_reset(trace);
+		status = policy_check(p, POLICY_RECIPIENT, &s, facts, v, trace);
 		while (status == POLICY_PENDING && facts_wanted(facts, &want))
 			facts_answer(facts, want.id, FACT_ABSENT, SPAN_NONE);
 	}
 	return status == POLICY_DONE && v->action == POLICY_OK;
 }
 
+/* Who said yes first: "permit_mynetworks: permit" in the trace. */
+static void
+put_reason(const struct buf *trace, bool permits, struct buf *text)
+{
+	struct span rest = buf_view(trace), line;
+
+	while (rest.ptr != NULL && span_cut(&rest, '\n', &line)) {
+		if (!span_ends(line, ": permit"))
+			continue;
+		struct span name = span_head(line, line.len - strlen(": permit"));
+		if (permits || !span_eqs(name, "permit"))
+			buf_printf(text, " by %.*s", SPAN_ARG(name));
+		return;
+	}
+}
+
 static bool
-try_strangers(struct conf *c, struct buf *text)
+try_strangers(struct conf *c, bool permits, struct buf *text)
 {
 	struct err err = { ERR_NONE, "" };
 	struct router *router = router_new(c, &err);
 	struct policy *p = router == NULL ? NULL : policy_new(conf_main(c), router, &err);
 	struct facts *facts = facts_new();
 	struct policy_verdict v = { .text = BUF_INIT(0) };
+	struct buf trace = BUF_INIT(65536);
 	bool found = false;
 
 	for (size_t i = 0; p != NULL && !found && i < sizeof strangers / sizeof *strangers; i++) {
-		found = says_yes(p, i, facts, &v);
-		if (found)
-			buf_printf(text, "client %s may send to <%s>: 250%s%s", strangers[i].client, strangers[i].recipient,
-			    v.restriction != NULL && v.restriction[0] != '\0' ? " by " : "", v.restriction != NULL ? v.restriction : "");
+		found = says_yes(p, i, facts, &v, &trace);
+		if (!found)
+			continue;
+		buf_printf(text, "client %s may send to <%s>: 250", strangers[i].client, strangers[i].recipient);
+		put_reason(&trace, permits, text);
 	}
 	policy_verdict_clear(&v);
+	buf_clear(&trace);
 	facts_free(facts);
 	policy_free(p);
 	router_free(router);
@@ -103,10 +131,10 @@ witness_relay(struct lint *l, const struct lint_service *s, const char *relay, c
 	struct buf more = BUF_INIT(0);
 	bool found = false;
 
-	put_settings(view_of(l, s), relay, recipient, mynetworks, &more);
+	bool permits = put_settings(view_of(l, s), relay, recipient, mynetworks, &more);
 	struct conf *c = model_conf_with(l, buf_view(&more));
 	if (c != NULL)
-		found = try_strangers(c, text);
+		found = try_strangers(c, permits, text);
 	conf_unref(c);
 	buf_clear(&more);
 	return found;
