@@ -247,6 +247,32 @@ default_sender(struct call *c)
 	return mail_set_sender(&c->mail, name);
 }
 
+/* -F, else the environment's NAME, else the user's name in the passwd file, in which "&" is the login. */
+static const char *
+full_name(struct call *c)
+{
+	struct passwd *pw = getpwuid(getuid());
+	const char *name = getenv("NAME");
+	struct buf text = BUF_INIT(200);
+
+	if (c->mail.full_name != NULL)
+		return c->mail.full_name;
+	if (name == NULL && pw != NULL && pw->pw_gecos != NULL) {
+		struct span gecos = span_str(pw->pw_gecos);
+		gecos = span_head(gecos, span_find(gecos, ','));
+		for (size_t i = 0; i < gecos.len; i++) {
+			if (gecos.ptr[i] == '&')
+				buf_str(&text, pw->pw_name);
+			else
+				buf_char(&text, gecos.ptr[i]);
+		}
+	}
+	if (name == NULL && text.len > 0 && !text.over)
+		name = arena_str(&c->mail.arena, buf_view(&text));
+	buf_clear(&text);
+	return name;
+}
+
 static size_t
 size_limit(const struct conf *conf)
 {
@@ -279,6 +305,7 @@ send_mail(struct call *c)
 	const struct conf *conf = c->session.conf;
 	int status;
 
+	c->mail.full_name = full_name(c);
 	if (!default_sender(c))
 		return EX_BAD_DATA;
 	status = mail_read(&c->mail, stdin, size_limit(conf));

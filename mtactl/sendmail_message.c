@@ -192,11 +192,8 @@ static void
 put_from(const struct mail *m, const char *domain, struct buf *out)
 {
 	buf_str(out, "From: ");
-	if (m->full_name != NULL && *m->full_name != '\0') {
-		put_quoted_name(out, m->full_name);
-		buf_char(out, ' ');
-	}
-	buf_char(out, '<');
+	put_quoted_name(out, m->full_name);
+	buf_str(out, " <");
 	address_quote(out, m->sender.len > 0 ? m->sender : SPAN("MAILER-DAEMON"));
 	if (address_domain(m->sender).len == 0)
 		buf_printf(out, "@%s", domain);
@@ -212,7 +209,7 @@ rewrite(struct mail *m, const char *domain, struct span block)
 	struct header h, from;
 
 	/* Without a name to give, the daemon does this as well. */
-	if (m->full_name != NULL && !header_find(block, "From", &from))
+	if (m->full_name != NULL && *m->full_name != '\0' && !header_find(block, "From", &from))
 		put_from(m, domain, &out);
 	while (header_next(&left, &h))
 		if (!is_bcc(h.name))

@@ -2,6 +2,7 @@
  * queue ls, queue show, queue count, dest ls; and the queue as Postfix's mailq shows it.
  */
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "ctl/jsonl.h"
@@ -228,17 +229,33 @@ const struct presenter present_queue_ls = { ls_begin, ls_row, ls_end };
 
 /* -- mailq ---------------------------------------------------------------- */
 
+/* Local time, "Sun Nov 22 01:23:11". Messages come in bursts: most differ from the one before in the seconds alone. */
+static const char *
+arrival_text(int64_t arrival)
+{
+	static struct { int64_t minute; char text[40]; } last = { INT64_MIN, "" };
+	time_t t = (time_t)arrival;
+	struct tm tm;
+
+	if (arrival / 60 != last.minute || strlen(last.text) < 19) {
+		last.text[0] = '\0';
+		last.minute = arrival / 60;
+		if (localtime_r(&t, &tm) != NULL)
+			strftime(last.text, sizeof last.text, "%a %b %e %H:%M:%S", &tm);
+	} else {
+		last.text[17] = (char)('0' + arrival % 60 / 10);
+		last.text[18] = (char)('0' + arrival % 60 % 10);
+	}
+	return last.text;
+}
+
 static void
 mailq_sender_line(struct display *d, const struct queue_row *q)
 {
-	char when[40] = "";
-	time_t t = (time_t)q->arrival;
-	struct tm tm;
+	const char *when = arrival_text(q->arrival);
 	char mark = mark_of(q->queue);
 	size_t before = d->out.len, width = d->short_ids ? 11 : 17;
 
-	if (localtime_r(&t, &tm) != NULL)
-		strftime(when, sizeof when, "%a %b %e %H:%M:%S", &tm);
 	put_value(d, q->id);
 	if (mark == '*' || mark == '!')
 		put(d, "%c", mark);
