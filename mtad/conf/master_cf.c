@@ -168,8 +168,10 @@ check_command(struct place *at, struct span command)
 	struct buf known = BUF_INIT(1024);
 
 	for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
-		if (span_eqs(command, programs[i]))
+		if (span_eqs(command, programs[i])) {
+			buf_clear(&known);
 			return;
+		}
 		buf_printf(&known, "%s%s", i == 0 ? "" : " ", programs[i]);
 	}
 	wrong(at, "command column: \"%.*s\" is no program that is known; there are: %s", SPAN_ARG(span_head(command, 60)),
