@@ -4,7 +4,7 @@
 
 static const char *const types[] = { "inet", "unix", "unix-dgram", "fifo", "pass" };
 static const char *const daemons[] = {
-	"anvil", "bounce", "cleanup", "discard", "dnsblog", "error", "flush", "lmtp", "local", "nqmgr", "oqmgr", "pickup", "pipe",
+	"anvil", "bounce", "cleanup", "discard", "dnsblog", "error", "flush", "lmtp", "local", "nbdb_reindexd", "nqmgr", "oqmgr", "pickup", "pipe",
 	"postlogd", "postscreen", "proxymap", "qmgr", "qmqpd", "scache", "showq", "smtp", "smtpd", "spawn", "tlsmgr", "tlsproxy",
 	"trivial-rewrite", "verify", "virtual",
 };
