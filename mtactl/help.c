@@ -20,7 +20,7 @@ put_commands(struct display *d)
 void
 help_short(struct display *d)
 {
-	put(d, "mtactl [-c DIR] [-o NAME=VALUE] [--json] [--color=auto|always|never] [--readonly] COMMAND ...\n\n");
+	put(d, "mtactl [-c DIR] [-o NAME=VALUE] [--json|--table] [--color=auto|always|never] [--readonly] COMMAND ...\n\n");
 	put_commands(d);
 	put(d, "\nCommands may be shortened (\"mtactl q l\"). A SELECTOR picks messages: a queue ID, user@domain, @domain,\n"
 	    "a state, * or an expression, as 'rcpt.domain = example.com and age > 2h and reason ~ \"421\"'.\n"

@@ -64,6 +64,8 @@ take_option(struct session *s, struct options *o, char **argv, int *taken)
 	*taken = 1;
 	if (strcmp(arg, "--json") == 0) {
 		s->display.json = true;
+	} else if (strcmp(arg, "--table") == 0) {
+		s->display.tty = true;
 	} else if (strcmp(arg, "--readonly") == 0) {
 		s->readonly = true;
 	} else if (strncmp(arg, "--color=", 8) == 0) {
@@ -109,8 +111,9 @@ set_up_display(struct session *s, enum color_mode mode)
 	struct display *d = &s->display;
 	const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
 
-	d->tty = isatty(STDOUT_FILENO) != 0;
-	d->colored = d->tty && (no_color == NULL || *no_color == '\0') && term != NULL && strcmp(term, "dumb") != 0;
+	bool terminal = isatty(STDOUT_FILENO) != 0;
+	d->tty = d->tty || terminal;
+	d->colored = terminal && (no_color == NULL || *no_color == '\0') && term != NULL && strcmp(term, "dumb") != 0;
 	if (mode != COLOR_AUTO)
 		d->colored = mode == COLOR_ALWAYS;
 }

@@ -8,7 +8,8 @@ run=$PWD/run
 mta="" peer=""
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*" | if [ -t 1 ]; then cat; else sed 's/\x1b\[[0-9]*m//g'; fi; }
-show() { say "\$ $(echo "$*" | sed "s#$B/##g; s# -c $run##")"; "$@"; }
+# Each step as the command that shows it.
+show() { say "\$ mtactl $*"; "$B/mtactl" -c "$run" --table "$@"; }
 ctl() { "$B/mtactl" -c "$run" "$@"; }
 finish() {
 	trap '' INT TERM EXIT
@@ -52,7 +53,7 @@ send ann@demo.test "$me@demo.test" "A note for this machine"
 send news@demo.test carol@greylist.test "Newsletter 42"
 send "$me@demo.test" dave@refuse.test "To somebody who left"
 send ann@demo.test erin@dead.test "To a server that is down"
-send shop@demo.test frank@nowhere.test "To a domain that is not there"
+send "$me@demo.test" frank@nowhere.test "To a domain that is not there"
 
 # Until each has met its fate: two stay deferred, all else is gone or bounced to us.
 tries=0
@@ -65,30 +66,30 @@ while [ $tries -lt 100 ]; do
 done
 
 id_of() { ctl --json queue ls "$1" | sed -n 's/.*"queue_id":"\([^"]*\)".*/\1/p' | head -1; }
-show "$B/mtactl" -c "$run" status
+show status
 say "Delivered, by the log:"
 grep -E 'status=sent' "$run/log" | cut -c1-160
 say "Bounced, and the notice that its sender got:"
 grep -E 'status=bounced' "$run/log" | cut -c1-200
 grep -h -m3 -E '^(Subject|Final-Recipient|Diagnostic-Code):' "$run/mail/$me"/new/* 2>/dev/null | sort -u | head -6
-show "$B/mtactl" -c "$run" queue ls
+show queue ls
 dead=$(id_of @dead.test)
 [ -n "$dead" ] || die "the message for dead.test is not in the queue"
-show "$B/mtactl" -c "$run" why "$dead"
-show "$B/mtactl" -c "$run" cat "$dead"
-show "$B/mtactl" -c "$run" hold "$dead"
-show "$B/mtactl" -c "$run" release "$dead"
-show "$B/mtactl" -c "$run" flush @greylist.test
+show why "$dead"
+show cat "$dead"
+show hold "$dead"
+show release "$dead"
+show flush @greylist.test
 sleep 1
-show "$B/mtactl" -c "$run" queue ls
-show "$B/mtactl" -c "$run" doctor || die "doctor found something"
+show queue ls
+show doctor || die "doctor found something"
 
 if [ -t 0 ] && [ -t 1 ]; then
 	say "The demo stays up. In another window: $B/mtactl -c $run help"
 	printf 'Press Enter to end it. '
 	read -r _
 fi
-show "$B/mtactl" -c "$run" stop || die "mtad did not stop"
+show stop || die "mtad did not stop"
 wait "$mta"
 status=$?
 mta=""
