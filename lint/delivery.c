@@ -84,6 +84,18 @@ speaks_smtp(const struct lint_service *t)
 	return t != NULL && t->fields == 8 && (span_eqs(t->field[7], "smtp") || span_eqs(t->field[7], "lmtp"));
 }
 
+/* Defaults count where there is mail for them. */
+static bool
+in_use(const struct lint *l, const struct use *u)
+{
+	if (is_set(l, u->param) || u->service != NULL)
+		return true;
+	return u->param == P_default_transport ||
+	    (u->param == P_local_transport && conf_str(l->main, P_mydestination)[0] != '\0') ||
+	    (u->param == P_relay_transport && conf_str(l->main, P_relay_domains)[0] != '\0') ||
+	    (u->param == P_virtual_transport && conf_str(l->main, P_virtual_mailbox_domains)[0] != '\0');
+}
+
 static void
 check_transport(struct lint *l, const struct use *u, void *arg)
 {
@@ -93,7 +105,7 @@ check_transport(struct lint *l, const struct use *u, void *arg)
 	const char *guess = t == NULL ? guess_transport(l, name) : NULL;
 
 	(void)arg;
-	if (name.len > 0 && t == NULL && (is_set(l, u->param) || u->service != NULL || l->master_cf.readable))
+	if (name.len > 0 && t == NULL && in_use(l, u))
 		lint_find(l, LINT_M145, u->place, "%s uses transport \"%.*s\", which master.cf has not%s%s%s", param_row(u->param)->name,
 		    SPAN_ARG(name), guess ? "; did you mean " : "", guess ? guess : "", guess ? "?" : "");
 	if (!speaks_smtp(t) || hop.len == 0)
