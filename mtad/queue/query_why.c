@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "ctl/commands.h"
+#include "mail/explain.h"
 
 /* -- why ------------------------------------------------------------------------------------------------ */
 
@@ -25,7 +26,7 @@ put_verdict(struct jsonl *j, const struct entry *e, uint32_t i, const struct why
 	else if (r->place == PLACE_QUEUED || r->place == PLACE_LEASED || r->place == PLACE_BLOCKED)
 		buf_printf(&text, "%s", w->blocker);
 	else if (last != NULL)
-		buf_printf(&text, "the last attempt failed: %.*s", SPAN_ARG(span_head(last->outcome.text, 300)));
+		buf_str(&text, explain(&last->outcome)->cause);
 	else
 		buf_printf(&text, "%s", w->blocker[0] != '\0' ? w->blocker : "it has not been tried yet");
 	jsonl_str(j, "verdict", buf_view(&text));
@@ -45,6 +46,18 @@ put_destination(struct role_queue *rq, struct jsonl *j, const struct entry *e, u
 	if (text.len > 0)
 		jsonl_str(j, "destination", buf_view(&text));
 	buf_clear(&text);
+}
+
+/* What would help: for a failure what mends its cause, else what the scheduler's state asks for. */
+static const char *
+help_of(const struct entry *e, uint32_t i, const struct why *w, const struct last_outcome *last)
+{
+	bool stopped = (e->flags & (ENTRY_HELD | ENTRY_BAD | ENTRY_TRASHED)) != 0;
+	enum place place = e->rcpts[i].place;
+
+	if (last == NULL || stopped || place == PLACE_QUEUED || place == PLACE_LEASED)
+		return w->help;
+	return explain(&last->outcome)->help;
 }
 
 static const char *
@@ -81,6 +94,7 @@ put_why(struct role_queue *rq, struct buf *out, const struct entry *e, uint32_t 
 	put_verdict(&j, e, i, &w, last);
 	if (last != NULL) {
 		jsonl_str(&j, "reason", last->outcome.text);
+		jsonl_str(&j, "code", span_str(explain(&last->outcome)->code));
 		if (last->outcome.relay.len > 0)
 			jsonl_str(&j, "relay", last->outcome.relay);
 		if (last->outcome.dsn.len > 0)
@@ -94,8 +108,9 @@ put_why(struct role_queue *rq, struct buf *out, const struct entry *e, uint32_t 
 		jsonl_str(&j, "next_event", span_str(w.next));
 	if (w.blocker[0] != '\0')
 		jsonl_str(&j, "blocker", span_str(w.blocker));
-	if (w.help[0] != '\0')
-		jsonl_str(&j, "help", span_str(w.help));
+	const char *help = help_of(e, i, &w, last);
+	if (help[0] != '\0')
+		jsonl_str(&j, "help", span_str(help));
 	put_destination(rq, &j, e, i, last);
 	const char *stage = stage_of(rq, e, i);
 	if (stage != NULL)
