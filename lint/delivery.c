@@ -25,15 +25,13 @@ guess_transport(struct lint *l, struct span name)
 static int
 listening(struct lint *l, struct span host, struct span port, unsigned *number)
 {
-	struct buf who = BUF_INIT(256);
 	bool here = is_loopback(host) || (span_starts(host, "::") && l->host->own_address(l->host->arg, host));
 	struct ip ip;
 
 	if (!here && ip_parse(host, &ip))
 		here = l->host->own_address(l->host->arg, host);
 	*number = port_of(l, port);
-	int answer = here && *number != 0 ? l->host->listens(l->host->arg, *number, &who) : -1;
-	buf_clear(&who);
+	int answer = here && *number != 0 ? l->host->listens(l->host->arg, *number, NULL) : -1;
 	return answer;
 }
 

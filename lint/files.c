@@ -301,7 +301,7 @@ check_rest(struct lint *l)
 			continue;
 		split_endpoint(s->field[0], &host, &port);
 		unsigned n = port_of(l, port);
-		if (n != 0 && l->host->listens(l->host->arg, n, &who) == 1 && who.len > 0 && !span_eqs(buf_view(&who), "mtad") &&
+		if (n != 0 && l->host->listens(l->host->arg, n, &who) == 1 && who.len > 0 && !span_starts(buf_view(&who), "mtad") &&
 		    !span_eqs(buf_view(&who), "master"))
 			lint_find(l, LINT_F119, at_span(s->logical, s->field[0]), "%s listens on port %u already", who.ptr, n);
 		buf_clear(&who);

@@ -184,35 +184,100 @@ host_resolves(void *arg, const char *name)
 	return found;
 }
 
-/* The kernel's list of sockets: "sl local_address rem_address st ...", state 0A is listening. 1, 0, or -1 where it cannot be read. */
-static int
-listens_in(const char *path, unsigned port)
+/* The kernel's list of sockets: "sl local_address rem_address st queues timer retransmits uid timeout inode"; state 0A is listening. */
+static bool
+is_listener(struct span line, unsigned port, uint64_t *inode)
 {
-	struct buf text = BUF_INIT((size_t)16 << 20);
-	struct span rest, line, word, local, state;
-	int found = host_read(NULL, path, &text, NULL) ? 0 : -1;
+	struct span word, local = SPAN_NONE, state = SPAN_NONE;
 	uint64_t n = 0;
 
-	rest = found < 0 ? SPAN_NONE : buf_view(&text);
-	while (found == 0 && span_cut(&rest, '\n', &line)) {
-		if (!span_word(&line, " ", &word) || !span_word(&line, " ", &local) || !span_word(&line, " ", &word) ||
-		    !span_word(&line, " ", &state) || !span_eqs(state, "0A"))
-			continue;
-		if (num_hex(span_skip(local, span_rfind(local, ':') + 1), &n) && n == port)
-			found = 1;
+	for (int i = 0; i < 10 && span_word(&line, " ", &word); i++) {
+		if (i == 1)
+			local = word;
+		else if (i == 3)
+			state = word;
+		else if (i == 9 && !num_u64(word, inode))
+			*inode = 0;
 	}
+	return span_eqs(state, "0A") && num_hex(span_skip(local, span_rfind(local, ':') + 1), &n) && n == port;
+}
+
+/* 1, 0, or -1 where it cannot be read. */
+static int
+listens_in(const char *path, unsigned port, uint64_t *inode)
+{
+	struct buf text = BUF_INIT((size_t)16 << 20);
+	struct span rest, line;
+	int found = host_read(NULL, path, &text, NULL) ? 0 : -1;
+
+	rest = found < 0 ? SPAN_NONE : buf_view(&text);
+	while (found == 0 && rest.ptr != NULL && span_cut(&rest, '\n', &line))
+		if (is_listener(line, port, inode))
+			found = 1;
 	buf_clear(&text);
 	return found;
 }
 
+struct socket_search {
+	const char	*dir;		/* "/proc/123/fd" */
+	char		 link[64];	/* "socket:[456]" */
+	bool		 found;
+};
+
+static void
+is_socket(void *arg, const char *name)
+{
+	struct socket_search *s = arg;
+	char path[600], to[64];
+
+	if (s->found)
+		return;
+	snprintf(path, sizeof path, "%s/%s", s->dir, name);
+	ssize_t n = readlink(path, to, sizeof to);
+	s->found = n > 0 && span_eqs(span_of(to, (size_t)n), s->link);
+}
+
+struct process_search {
+	struct socket_search socket;
+	struct buf	*who;
+};
+
+static void
+is_holder(void *arg, const char *pid)
+{
+	struct process_search *p = arg;
+	char path[300];
+
+	if (p->socket.found || pid[0] < '0' || pid[0] > '9')
+		return;
+	snprintf(path, sizeof path, "/proc/%s/fd", pid);
+	p->socket.dir = path;
+	host_list(NULL, path, is_socket, &p->socket);
+	if (!p->socket.found)
+		return;
+	struct buf name = BUF_INIT(256);
+	snprintf(path, sizeof path, "/proc/%s/comm", pid);
+	if (host_read(NULL, path, &name, NULL))
+		buf_span(p->who, span_trim(buf_view(&name)));
+	buf_clear(&name);
+}
+
+/* Whose socket it is can be seen by root, and by its owner. */
 static int
 host_listens(void *arg, unsigned port, struct buf *who)
 {
-	int v4 = listens_in("/proc/net/tcp", port), v6 = v4 == 1 ? 1 : listens_in("/proc/net/tcp6", port);
+	uint64_t inode = 0;
+	int v4 = listens_in("/proc/net/tcp", port, &inode), v6 = v4 == 1 ? 1 : listens_in("/proc/net/tcp6", port, &inode);
+	struct process_search p = { .who = who };
 
 	(void)arg;
-	(void)who;
-	return v4 == 1 || v6 == 1 ? 1 : v4 < 0 && v6 < 0 ? -1 : 0;
+	if (v4 != 1 && v6 != 1)
+		return v4 < 0 && v6 < 0 ? -1 : 0;
+	if (who != NULL && inode != 0) {
+		snprintf(p.socket.link, sizeof p.socket.link, "socket:[%llu]", (unsigned long long)inode);
+		host_list(NULL, "/proc", is_holder, &p);
+	}
+	return 1;
 }
 
 static bool

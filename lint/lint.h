@@ -84,7 +84,7 @@ struct lint_host {
 	bool		(*port)(void *arg, const char *name, unsigned *port);	/* of a name in /etc/services */
 	bool		(*own_address)(void *arg, struct span address);
 	bool		(*resolves)(void *arg, const char *name);		/* from /etc/hosts only: nothing is sent */
-	/* 1: something listens there, 0: nothing does, -1: cannot be told. *who is the program, where known. */
+	/* 1: something listens there, 0: nothing does, -1: cannot be told. *who (may be NULL) gets the program's name, where known. */
 	int		(*listens)(void *arg, unsigned port, struct buf *who);
 	bool		(*container)(void *arg);
 };

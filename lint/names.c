@@ -99,9 +99,6 @@ check_name(struct lint *l, const struct lint_setting *s, const struct name_set *
 	const char *near = param_nearest(s->name);
 	if (near == NULL)
 		near = guess_form(s->name);
-	/* What is set already is not what was meant. */
-	if (near != NULL && (s->service != NULL ? option_of(s->service, near) : setting_of(l, near)) != NULL)
-		near = NULL;
 	struct place p = at_span(s->logical, s->name);
 	if (s->service != NULL)
 		lint_find(l, LINT_M110, p, "%.*s: -o %.*s is no known parameter%s%s%s", SPAN_ARG(svc), SPAN_ARG(s->name),

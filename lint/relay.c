@@ -220,7 +220,8 @@ check_list(struct lint *l, const struct lint_service *s, enum param p, enum lint
 		bool mild = v.addresses && span_starts(word, "check_client_access");
 		lint_find_as(l, code, mild ? LINT_WARNING : LINT_ERROR, v.place,
 		    "%.*s stands before reject_unauth_destination and %s%.*s%s lets mail to everywhere pass%s", SPAN_ARG(word),
-		    service ? "whatever it answers OK to" : "\"", SPAN_ARG(v.key), service ? "," : " OK\"", shown(l, &w));
+		    service ? "what it answers OK to" : "\"", SPAN_ARG(v.key), service ? "," : " OK\"",
+		    w.len == 0 ? "" : arena_printf(&l->arena, "; where it says OK, %s", w.ptr));
 		buf_clear(&w);
 		break;
 	}

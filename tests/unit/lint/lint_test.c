@@ -225,6 +225,45 @@ test_witnesses(void **state)
 	}
 }
 
+/* -- names: the linter and the daemon's own warnings agree ------------------------------------------ */
+
+static const char *const names[] = {
+	"relayhost", "relayhst", "frobnicate", "relay_destination_concurrency_limit", "nosuch_destination_concurrency_limit",
+	"my_macro", "my_class", "people_server_host", "smtpd_banner", "Relayhost", "smtp_banner", "policy_time_limit",
+};
+
+static void
+test_names_agree(void **state)
+{
+	static const char rest[] = "smtpd_restriction_classes = my_class\nsmtp_helo_name = ${my_macro}.example.com\n"
+	    "virtual_alias_maps = ldap:people\n";
+	static const char master[] = "relay unix - - n - - smtp\n";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		struct conf_problems problems = { NULL, 0, 0 };
+		struct buf text = BUF_INIT(0);
+		struct world w;
+		struct lint_report r;
+		bool conf_says = false, lint_says = false;
+		buf_printf(&text, "%s%s = x\n", rest, names[i]);
+		conf_unref(conf_parse(WORLD_DIR, buf_view(&text), SPAN("relay unix - - n - - smtp\n"), &problems));
+		for (size_t k = 0; k < problems.count; k++)
+			conf_says = conf_says || strstr(problems.items[k].text, "no known parameter") != NULL;
+		world_texts(&w, buf_view(&text), span_str(master));
+		world_lint(&w, &r);
+		for (size_t k = 0; k < r.count; k++)
+			lint_says = lint_says || r.items[k].code == LINT_P110 || r.items[k].code == LINT_P111;
+		if (conf_says != lint_says)
+			fail_msg("%s: the daemon %s, the linter %s", names[i], conf_says ? "warns" : "is content",
+			    lint_says ? "warns" : "is content");
+		conf_problems_clear(&problems);
+		lint_report_clear(&r);
+		world_clear(&w);
+		buf_clear(&text);
+	}
+}
+
 /* -- whole files -------------------------------------------------------------------------------- */
 
 static bool
@@ -322,7 +361,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows_are_whole), cmocka_unit_test(test_examples), cmocka_unit_test(test_places),
-		cmocka_unit_test(test_disabled), cmocka_unit_test(test_witnesses), cmocka_unit_test(test_debian),
+		cmocka_unit_test(test_disabled), cmocka_unit_test(test_names_agree), cmocka_unit_test(test_witnesses), cmocka_unit_test(test_debian),
 		cmocka_unit_test(test_formats), cmocka_unit_test(test_many_errors), cmocka_unit_test(test_manual),
 	};
 	return cmocka_run_group_tests_name("lint", tests, NULL, NULL);

@@ -285,7 +285,8 @@ world_listens(void *arg, unsigned port, struct buf *who)
 		return 0;
 	if (!answer(arg, "listens", text, &rest))
 		return -1;
-	buf_span(who, span_trim(rest));
+	if (who != NULL)
+		buf_span(who, span_trim(rest));
 	return 1;
 }
 
