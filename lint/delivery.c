@@ -103,7 +103,9 @@ check_transport(struct lint *l, const struct use *u, void *arg)
 	const char *guess = t == NULL ? guess_transport(l, name) : NULL;
 
 	(void)arg;
-	if (name.len > 0 && t == NULL && in_use(l, u))
+	if (!in_use(l, u))
+		return;
+	if (name.len > 0 && t == NULL)
 		lint_find(l, LINT_M145, u->place, "%s uses transport \"%.*s\", which master.cf has not%s%s%s", param_row(u->param)->name,
 		    SPAN_ARG(name), guess ? "; did you mean " : "", guess ? guess : "", guess ? "?" : "");
 	if (!speaks_smtp(t) || hop.len == 0)
