@@ -257,6 +257,8 @@ bool	journal_add(struct queue *, struct entry *, struct spool_event *);
 /* fn is called when all that was added for the entry is written (at once where nothing is pending). Before the journal_add of an end. */
 void	journal_wait(struct queue *, struct entry *, waiter_fn *, uint64_t a, uint64_t b);
 void	journal_flush(struct queue *);
+/* Events of the entry that are not written yet: n = 0 is the newest batch. Empty where there is none. Until the next call of anything. */
+struct span journal_unwritten(const struct entry *, unsigned n);
 void	queue_appended(struct queue *, struct pending *, bool ok, struct loc);
 void	journal_entry_gone(struct queue *, struct entry *);
 void	journal_clear(struct queue *);

@@ -112,7 +112,7 @@ snapshot(struct role_queue *rq, struct entry *e)
 	struct last_outcome last;
 
 	for (uint32_t i = 0; i < e->rcpt_count; i++)
-		if (e->rcpts[i].reply.segment != 0 && reader_outcome(rq, e, i, &last))
+		if (reader_outcome(rq, e, i, &last))
 			outcome_pack(&outcomes, &last.outcome);
 	index_encode_state(&rq->q.index, e, &state);
 	struct spool_event ev = { .kind = EVENT_SNAPSHOT, .state = buf_view(&state), .outcomes = buf_view(&outcomes) };

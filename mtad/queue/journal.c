@@ -118,6 +118,19 @@ journal_add(struct queue *q, struct entry *e, struct spool_event *ev)
 	return true;
 }
 
+struct span
+journal_unwritten(const struct entry *e, unsigned n)
+{
+	const struct run *run = e->run;
+	const struct pending *p = run == NULL ? NULL : run->pending;
+
+	if (p == NULL || n > 1)
+		return SPAN_NONE;
+	if (p->after != NULL && n == 0)
+		return buf_view(&p->after->events);
+	return p->after == NULL && n == 1 ? SPAN_NONE : buf_view(&p->events);
+}
+
 void
 journal_wait(struct queue *q, struct entry *e, waiter_fn *fn, uint64_t a, uint64_t b)
 {

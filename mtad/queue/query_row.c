@@ -277,7 +277,7 @@ put_last(struct role_queue *rq, struct buf *b, const struct entry *e, uint32_t i
 	struct last_outcome last;
 	const struct dest *d = dest_numbered(&rq->q, e->rcpts[i].dest);
 
-	if (e->rcpts[i].reply.segment != 0 && reader_outcome(rq, e, i, &last)) {
+	if (reader_outcome(rq, e, i, &last)) {
 		if (last.outcome.status == OUTCOME_DEFERRED || last.outcome.status == OUTCOME_BOUNCED) {
 			LIT(b, ",\"delay_reason\":");
 			jsonl_quote(b, last.outcome.text);

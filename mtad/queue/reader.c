@@ -81,15 +81,12 @@ reader_record(struct role_queue *rq, struct loc loc, struct span *payload)
 }
 
 static bool
-find_outcome(struct span payload, struct qid id, uint32_t rcpt, struct last_outcome *out)
+find_in_events(struct event_reader *r, uint32_t rcpt, struct last_outcome *out)
 {
-	struct event_reader r;
 	struct spool_event ev;
 	bool found = false;
 
-	if (!event_reader_init(&r, payload, NULL) || !qid_eq(r.id, id))
-		return false;
-	while (event_next(&r, &ev)) {
+	while (event_next(r, &ev)) {
 		struct unpack u = { .left = ev.outcomes };
 		struct outcome o;
 		while (ev.outcomes.len > 0 && outcome_next(&u, &o)) {
@@ -103,12 +100,36 @@ find_outcome(struct span payload, struct qid id, uint32_t rcpt, struct last_outc
 	return found;
 }
 
+static bool
+find_outcome(struct span payload, struct qid id, uint32_t rcpt, struct last_outcome *out)
+{
+	struct event_reader r;
+
+	return event_reader_init(&r, payload, NULL) && qid_eq(r.id, id) && find_in_events(&r, rcpt, out);
+}
+
+/* What happened within this very round is not in the file yet. */
+static bool
+find_unwritten(const struct entry *e, uint32_t rcpt, struct last_outcome *out)
+{
+	for (unsigned n = 0; n < 2; n++) {
+		struct event_reader r = { .left = { .left = journal_unwritten(e, n) } };
+		if (r.left.left.len > 0 && find_in_events(&r, rcpt, out))
+			return true;
+	}
+	return false;
+}
+
 bool
 reader_outcome(struct role_queue *rq, const struct entry *e, uint32_t rcpt, struct last_outcome *out)
 {
 	struct loc at = e->rcpts[rcpt].reply;
 	struct span payload;
 
+	if (e->run != NULL && find_unwritten(e, rcpt, out))
+		return true;
+	if (at.segment == 0)
+		return false;
 	/* The window may be of before this record was written. */
 	if (reader_record(rq, at, &payload) && find_outcome(payload, e->id, rcpt, out))
 		return true;
