@@ -236,6 +236,22 @@ take_options(struct ask *a, struct span args, struct err *err)
 		a->field = (int)f;
 	}
 	a->reverse = args_get(args, "reverse", &v);
+	a->total = args_get(args, "total", &v);
+	a->window = a->total;
+	if (args_get(args, "offset", &v)) {
+		a->window = true;
+		if (!num_u64(v, &a->offset)) {
+			err_set(err, ERR_PERM, "offset is not a number");
+			return false;
+		}
+	}
+	if (args_get(args, "around", &v)) {
+		a->window = true;
+		if (!qid_parse(v, &a->around)) {
+			err_set(err, ERR_PERM, "around is not a queue ID");
+			return false;
+		}
+	}
 	return true;
 }
 

@@ -43,6 +43,9 @@ struct ask {
 	uint64_t	 limit;		/* 0: none */
 	uint64_t	 matched, acted;
 	bool		 reverse, detail;
+	bool		 window, total;	/* a part of the list only: from `offset` on, or around a message; and where it stands */
+	uint64_t	 offset;
+	struct qid	 around;
 	int		 field;		/* enum selector_field, -1: none */
 	char		*who, *reason;
 	uint8_t		 status;	/* exit status at the end */
@@ -53,7 +56,7 @@ struct ask {
 	int64_t		 until;		/* of this slice, monotonic */
 	unsigned	 steps;
 	struct sort_item *items;	/* a sorted list */
-	size_t		 item_count, item_cap, item_at;
+	size_t		 item_count, item_cap, item_at, item_end;
 	bool		 collected;
 	struct map	 groups;
 	size_t		 group_at;

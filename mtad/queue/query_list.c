@@ -45,6 +45,8 @@ key_of(struct role_queue *rq, const struct ask *a, const struct entry *e, struct
 	bool have = false;
 
 	*item = (struct sort_item){ .id = e->id };
+	if (f == SEL_ID)	/* that is the order by which they are compared in the end */
+		return;
 	for (uint32_t i = 0; !have && i < (e->rcpt_count == 0 ? 1 : e->rcpt_count); i++) {
 		if (type == SELECTOR_TEXT || type == SELECTOR_DOMAIN) {
 			if (!row_text(&row, f, i, &text))
@@ -94,19 +96,56 @@ collect(struct role_queue *rq, struct ask *a, const struct buf *rows)
 	return !pause;
 }
 
+/* The index of the n-th to be shown. */
+static size_t
+place_of(const struct ask *a, size_t n)
+{
+	return a->reverse ? a->item_count - 1 - n : n;
+}
+
+/* Where the window begins: half of it before the message that it is around, where that is there. */
+static void
+place_window(struct ask *a, struct buf *rows)
+{
+	size_t limit = a->limit > 0 && a->limit < a->item_count ? a->limit : a->item_count;
+	size_t last = a->item_count - limit, at = a->offset < last ? a->offset : last;
+	struct jsonl j = { .out = rows };
+
+	if (!a->total && a->offset > last)	/* who pages through it wants nothing twice */
+		at = a->offset < a->item_count ? a->offset : a->item_count;
+	for (size_t i = 0; a->around.usec != 0 && i < a->item_count; i++) {
+		if (!qid_eq(a->items[place_of(a, i)].id, a->around))
+			continue;
+		at = i > limit / 2 ? i - limit / 2 : 0;
+		at = at < last ? at : last;
+		break;
+	}
+	a->item_at = at;
+	if (!a->total)
+		return;
+	jsonl_object(&j, NULL);
+	jsonl_i64(&j, "total", (int64_t)a->item_count);
+	jsonl_i64(&j, "offset", (int64_t)at);
+	jsonl_end_object(&j);
+	buf_char(rows, '\n');
+}
+
 bool
 sorted_slice(struct role_queue *rq, struct ask *a, struct buf *rows)
 {
 	if (!a->collected) {
 		if (!collect(rq, a, rows))
 			return false;
-		if (a->item_count > 0)
+		if (a->item_count > 0 && (a->field != SEL_ID || a->by_id))
 			qsort(a->items, a->item_count, sizeof *a->items, compare_items);
 		a->collected = true;
+		if (a->window)
+			place_window(a, rows);
+		a->item_end = a->limit > 0 && a->limit < a->item_count - a->item_at ? a->item_at + a->limit : a->item_count;
 	}
-	size_t end = a->limit > 0 && a->limit < a->item_count ? a->limit : a->item_count;
+	size_t end = a->item_end;
 	while (a->item_at < end) {
-		size_t i = a->reverse ? a->item_count - 1 - a->item_at : a->item_at;
+		size_t i = place_of(a, a->item_at);
 		const struct entry *e = index_find(&rq->q.index, a->items[i].id);
 		a->item_at++;
 		if (e != NULL)
@@ -218,7 +257,7 @@ list_begin(struct role_queue *rq, struct ask *a, struct span command, struct spa
 	(void)args;
 	a->groups = MAP_INIT(group_key);
 	if (span_eqs(command, "queue ls")) {
-		if (a->reverse && a->field < 0)
+		if ((a->reverse || a->window) && a->field < 0)
 			a->field = SEL_ID;
 		a->slice = a->field >= 0 ? sorted_slice : list_slice;
 	} else if (span_eqs(command, "queue show")) {

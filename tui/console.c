@@ -1,0 +1,514 @@
+#include "tui/console.h"
+#include "tui/nc.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "ctl/jsonl.h"
+#include "tui/term.h"
+
+#define STATS_TIME	(2 * SECOND)
+
+static struct span
+tag_key(const void *item)
+{
+	return span_str(item);
+}
+
+int64_t
+console_now(void)
+{
+	return clock_wall() / SECOND;
+}
+
+void
+console_say(struct console *con, enum style style, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(con->status, sizeof con->status, fmt, ap);
+	va_end(ap);
+	con->status_style = style;
+	con->redraw = true;
+}
+
+void
+console_echo(struct console *con, const char *fmt, ...)
+{
+	char text[sizeof con->status - 16];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	console_say(con, STYLE_DIM, "$ mtactl %s", text);
+}
+
+bool
+console_may(struct console *con, uint8_t right)
+{
+	if (!link_up(con->link))
+		console_say(con, STYLE_BAD, "%s", link_trouble(con->link));
+	else if (con->readonly)
+		console_say(con, STYLE_WARN, "this console is read-only (--readonly)");
+	else if (!(link_rights(con->link) & right))
+		console_say(con, STYLE_WARN, "not allowed: this takes the right to %s",
+		    right == CTL_FLUSH ? "flush (authorized_flush_users)" : "administer (mtad_admin_users)");
+	else
+		return true;
+	return false;
+}
+
+/* -- the stack ------------------------------------------------------------ */
+
+static void
+view_free(struct view *v)
+{
+	link_forget(v->con->link, v);
+	if (v->con->prompt.view == v)
+		v->con->prompt.open = false;
+	if (v->ops->clear != NULL)
+		v->ops->clear(v);
+	free(v->wanted);
+	free(v);
+}
+
+void
+console_push(struct console *con, struct view *v)
+{
+	v->below = con->top;
+	con->top = v;
+	con->redraw = true;
+}
+
+static void
+show_main(struct console *con, size_t n)
+{
+	while (con->top != NULL && con->top->below != NULL) {
+		struct view *v = con->top;
+		con->top = v->below;
+		view_free(v);
+	}
+	con->main = n;
+	con->top = con->mains[n];
+	if (con->top->due > 0)
+		view_refresh(con->top);
+	con->redraw = true;
+}
+
+void
+console_back(struct console *con)
+{
+	struct view *v = con->top;
+
+	con->status[0] = '\0';
+	if (v->below != NULL) {
+		con->top = v->below;
+		view_free(v);
+		view_refresh(con->top);
+	} else if (con->main != 0) {
+		show_main(con, 0);
+	} else {
+		con->quit = true;
+	}
+	con->redraw = true;
+}
+
+void
+console_queue(struct console *con, const char *selector)
+{
+	if (!queue_is(con->top))
+		show_main(con, MAIN_QUEUE);
+	queue_filter(con->top, selector);
+}
+
+void
+console_init(struct console *con, struct link *link)
+{
+	struct request doctor = { .command = CMD_doctor };
+
+	con->link = link;
+	con->tags = MAP_INIT(tag_key);
+	con->mains[0] = overview_new(con);
+	con->mains[MAIN_QUEUE] = queue_new(con, NULL);
+	con->mains[2] = dest_new(con);
+	con->mains[3] = command_new(con, &doctor, false);
+	con->status[0] = '\0';
+	show_main(con, 0);
+}
+
+void
+console_clear(struct console *con)
+{
+	show_main(con, 0);
+	for (size_t i = 0; i < CONSOLE_MAINS; i++)
+		view_free(con->mains[i]);
+	plan_free(con);
+	prompt_clear(&con->prompt);
+	tag_none(con);
+}
+
+/* -- keys of every view --------------------------------------------------- */
+
+static void
+key_back(struct view *v)
+{
+	console_back(v->con);
+}
+
+static void
+key_quit(struct view *v)
+{
+	v->con->quit = true;
+}
+
+static void
+key_help(struct view *v)
+{
+	console_push(v->con, help_new(v->con, v));
+}
+
+static void
+key_tab(struct view *v)
+{
+	show_main(v->con, (v->con->main + 1) % CONSOLE_MAINS);
+}
+
+static void
+key_back_tab(struct view *v)
+{
+	show_main(v->con, (v->con->main + CONSOLE_MAINS - 1) % CONSOLE_MAINS);
+}
+
+static void
+key_refresh(struct view *v)
+{
+	v->con->stats_due = 0;
+	view_refresh(v);
+	clearok(curscr, TRUE);
+}
+
+static void
+key_enter(struct view *v)
+{
+	if (v->ops->enter != NULL)
+		v->ops->enter(v);
+}
+
+static void
+run_command(struct view *v, struct span text)
+{
+	if (span_trim(text).len > 0)
+		command_line(v->con, text);
+}
+
+static void
+key_command(struct view *v)
+{
+	prompt_open(&v->con->prompt, v, ":", NULL, run_command);
+}
+
+static void
+search_again(struct view *v, bool backwards)
+{
+	if (v->ops->search != NULL && v->wanted != NULL)
+		v->ops->search(v, span_str(v->wanted), backwards);
+	else if (v->ops->move != NULL)		/* all rows of a filter are found ones */
+		v->ops->move(v, backwards ? MOVE_UP : MOVE_DOWN);
+}
+
+static void
+search_for(struct view *v, struct span text)
+{
+	if (text.len > 0) {
+		free(v->wanted);
+		v->wanted = span_dup(text);
+	}
+	search_again(v, false);
+}
+
+static void
+key_search(struct view *v)
+{
+	if (v->ops->search != NULL)
+		prompt_open(&v->con->prompt, v, "search: ", NULL, search_for);
+}
+
+static void
+key_next(struct view *v)
+{
+	search_again(v, false);
+}
+
+static void
+key_previous(struct view *v)
+{
+	search_again(v, true);
+}
+
+static void
+key_undo(struct view *v)
+{
+	act_undo(v->con);
+}
+
+static void
+key_suspend(struct view *v)
+{
+	term_suspend();
+	v->con->redraw = true;
+}
+
+#define QUEUE_KEY(name, selector) \
+	static void name(struct view *v) { console_queue(v->con, selector); }
+QUEUE_KEY(key_all, NULL)
+QUEUE_KEY(key_deferred, "state = deferred")
+QUEUE_KEY(key_active, "state = active")
+QUEUE_KEY(key_incoming, "state = incoming")
+QUEUE_KEY(key_hold, "state = hold")
+QUEUE_KEY(key_corrupt, "state = corrupt")
+QUEUE_KEY(key_trash, "state = trash")
+
+#define MOVE_KEY(name, how) \
+	static void name(struct view *v) { if (v->ops->move != NULL) v->ops->move(v, how); }
+MOVE_KEY(key_up, MOVE_UP)
+MOVE_KEY(key_down, MOVE_DOWN)
+MOVE_KEY(key_page_up, MOVE_PAGE_UP)
+MOVE_KEY(key_page_down, MOVE_PAGE_DOWN)
+MOVE_KEY(key_first, MOVE_FIRST)
+MOVE_KEY(key_last, MOVE_LAST)
+
+const struct key console_keys[] = {
+	{ FN(KEY_DOWN), "down", key_down }, { 'j', NULL, key_down },
+	{ FN(KEY_UP), "up", key_up }, { 'k', NULL, key_up },
+	{ FN(KEY_NPAGE), "a page down", key_page_down }, { CTRL('f'), NULL, key_page_down },
+	{ FN(KEY_PPAGE), "a page up", key_page_up }, { CTRL('b'), NULL, key_page_up },
+	{ FN(KEY_HOME), "to the first", key_first }, { 'g', NULL, key_first },
+	{ FN(KEY_END), "to the last", key_last }, { 'G', NULL, key_last },
+	{ KEY_RETURN, "open what is under the cursor", key_enter }, { FN(KEY_ENTER), NULL, key_enter },
+	{ 'q', "back; at the overview: leave", key_back }, { KEY_ESCAPE, NULL, key_back },
+	{ '\t', "the next of overview, queue, destinations, doctor", key_tab },
+	{ FN(KEY_BTAB), "the one before", key_back_tab },
+	{ '/', "search for a text (in the queue: filter)", key_search }, { FN(KEY_F(3)), NULL, key_search },
+	{ 'n', "the next one found", key_next }, { 'N', "the one before", key_previous },
+	{ ':', "run any mtactl command", key_command }, { FN(KEY_F(2)), NULL, key_command },
+	{ '1', "the deferred queue", key_deferred }, { '2', "the active queue", key_active },
+	{ '3', "the incoming queue", key_incoming }, { '4', "the hold queue", key_hold },
+	{ '5', "the corrupt queue", key_corrupt }, { '6', "the trash", key_trash }, { '0', "all queues", key_all },
+	{ 'z', "take the last action back", key_undo },
+	{ FN(KEY_F(5)), "ask again now (it is done every 2 seconds)", key_refresh }, { CTRL('l'), NULL, key_refresh },
+	{ '?', "help", key_help }, { FN(KEY_F(1)), NULL, key_help },
+	{ CTRL('z'), "to the shell (fg comes back)", key_suspend },
+	{ FN(KEY_F(10)), "leave", key_quit }, { 'Q', NULL, key_quit }, { CTRL('c'), NULL, key_quit },
+	{ 0, NULL, NULL },
+};
+
+static bool
+use_key(const struct key *keys, struct view *v, int key)
+{
+	for (; keys != NULL && keys->code != 0; keys++) {
+		if (keys->code != key)
+			continue;
+		keys->fn(v);
+		return true;
+	}
+	return false;
+}
+
+void
+console_key(struct console *con, int key)
+{
+	con->redraw = true;
+	if (key == '\n')
+		key = KEY_RETURN;
+	if (con->plan != NULL) {
+		plan_key(con, key);
+	} else if (con->prompt.open) {
+		prompt_key(&con->prompt, key);
+	} else {
+		con->status[0] = '\0';
+		if (!use_key(con->top->ops->keys, con->top, key))
+			use_key(console_keys, con->top, key);
+	}
+}
+
+/* -- drawing -------------------------------------------------------------- */
+
+static void
+title_count(struct line *l, const char *name, int64_t n, enum style style)
+{
+	if (n > 0)
+		line_printf(l, style, "  %lld %s", (long long)n, name);
+}
+
+static void
+draw_title(struct console *con)
+{
+	const struct stats *s = &con->stats;
+	struct buf right = BUF_INIT(1024);
+	struct line l;
+
+	line_begin(&l, 0, STYLE_BAR, false);
+	line_printf(&l, STYLE_PLAIN, " mtad %s", con->instance);
+	if (!link_up(con->link)) {
+		line_text(&l, STYLE_PLAIN, SPAN("  "));
+		line_printf(&l, STYLE_ALARM, " %s ", link_trouble(con->link)[0] != '\0' ? link_trouble(con->link) : "connecting");
+	} else if (s->known) {
+		if (s->incoming + s->active + s->deferred + s->hold + s->corrupt == 0)
+			line_text(&l, STYLE_PLAIN, SPAN("  queue empty"));
+		title_count(&l, "active", s->incoming + s->active, STYLE_PLAIN);
+		title_count(&l, "deferred", s->deferred, STYLE_PLAIN);
+		title_count(&l, "hold", s->hold, STYLE_PLAIN);
+		title_count(&l, "corrupt", s->corrupt, STYLE_ALARM);
+	}
+	if (tag_count(con) > 0)
+		line_printf(&l, STYLE_PLAIN, "  [%zu tagged]", tag_count(con));
+	if (con->readonly || (link_up(con->link) && !(link_rights(con->link) & CTL_ADMINISTER)))
+		line_text(&l, STYLE_PLAIN, SPAN("  [read-only]"));
+	buf_printf(&right, " %s", con->top->ops->name);
+	if (con->top->ops->label != NULL)
+		con->top->ops->label(con->top, &right);
+	buf_char(&right, ' ');
+	int room = l.end - l.x - 1;
+	if (paint_width(buf_view(&right)) <= room)
+		line_right(&l, STYLE_PLAIN, buf_view(&right));
+	buf_clear(&right);
+}
+
+static void
+draw_keys(int y)
+{
+	static const struct { const char *key, *does; } bar[] = {
+		{ "F1", "Help" }, { "F2", "Command" }, { "F3", "Search" }, { "F5", "Refresh" }, { "F6", "Sort" }, { "F9", "Delete" },
+		{ "Tab", "Next view" }, { "F10", "Quit" },
+	};
+	struct line l;
+
+	line_begin(&l, y, STYLE_PLAIN, false);
+	for (size_t i = 0; i < sizeof bar / sizeof bar[0]; i++) {
+		line_text(&l, STYLE_BOLD, span_str(bar[i].key));
+		line_printf(&l, STYLE_KEY, "%-8s", bar[i].does);
+		line_text(&l, STYLE_PLAIN, SPAN(" "));
+	}
+}
+
+static void
+draw_bottom(struct console *con, int rows)
+{
+	struct line l;
+
+	draw_keys(rows - 1);
+	if (con->prompt.open) {
+		prompt_draw(&con->prompt, rows - 2);
+		return;
+	}
+	line_begin(&l, rows - 2, STYLE_PLAIN, false);
+	line_text(&l, con->status_style, span_str(con->status));
+}
+
+void
+console_draw(struct console *con)
+{
+	con->redraw = false;
+	paint_cursor(0, -1);
+	if (LINES < 4 || COLS < 20) {
+		erase();
+		refresh();
+		return;
+	}
+	draw_title(con);
+	con->top->ops->draw(con->top, 1, LINES - 3);
+	draw_bottom(con, LINES);
+	if (con->plan != NULL)
+		plan_draw(con, LINES);
+	refresh();
+}
+
+/* -- time ----------------------------------------------------------------- */
+
+static void
+stats_member(struct stats *s, struct span key, struct span value)
+{
+	const struct { const char *key; int64_t *to; } numbers[] = {
+		{ "incoming", &s->incoming }, { "active", &s->active }, { "deferred", &s->deferred }, { "hold", &s->hold },
+		{ "corrupt", &s->corrupt }, { "trash", &s->trash }, { "recipients", &s->recipients }, { "bytes", &s->bytes },
+		{ "free", &s->free }, { "submitted", &s->submitted }, { "sent", &s->sent }, { "deferrals", &s->deferrals },
+		{ "bounced", &s->bounced }, { "expired", &s->expired }, { "removed", &s->removed }, { "deliveries", &s->deliveries },
+	};
+
+	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+		if (span_eqs(key, numbers[i].key))
+			jsonl_int(value, numbers[i].to);
+	if (span_eqs(key, "full"))
+		s->full = jsonl_true(value);
+}
+
+static void
+stats_row(void *arg, struct span row)
+{
+	struct console *con = arg;
+	struct span value, key;
+	struct jsonl_walk w;
+
+	if (!jsonl_find(row, "role", &value) || !span_eqs(value, "\"queue\"") || !jsonl_find(row, "stats", &value))
+		return;
+	struct stats s = { .known = true };
+	if (!jsonl_walk_object(&w, value))
+		return;
+	while (jsonl_member(&w, &key, &value))
+		stats_member(&s, key, value);
+	con->stats = s;
+	con->samples[con->sample_at++ % RATE_SAMPLES] = (struct rate_sample){ clock_mono(), s };
+}
+
+static void
+stats_done(void *arg, int status, struct span error)
+{
+	struct console *con = arg;
+
+	(void)status;
+	(void)error;
+	con->stats_pending = false;
+	con->stats_due = clock_mono() + STATS_TIME;
+	con->redraw = true;
+}
+
+static void
+tick_view(struct view *v, int64_t now)
+{
+	uint64_t count = link_count(v->con->link);
+
+	if (v->ops->fetch == NULL || v->pending > 0 || !link_up(v->con->link))
+		return;
+	if (now < v->due && v->link_count == count)
+		return;
+	v->link_count = count;
+	v->asked = now;
+	v->due = INT64_MAX;
+	v->error[0] = '\0';
+	v->ops->fetch(v);
+}
+
+int64_t
+console_tick(struct console *con, int64_t now)
+{
+	bool was_up = link_up(con->link);
+
+	link_tick(con->link, now);
+	if (!was_up)
+		con->redraw = con->redraw || link_up(con->link) || link_due(con->link) > now;
+	if (!link_up(con->link)) {
+		memset(con->samples, 0, sizeof con->samples);
+		return link_due(con->link);
+	}
+	if (!con->stats_pending && now >= con->stats_due) {
+		con->stats_pending = true;
+		link_call(con->link, CMD_status, NULL, (struct link_handler){ stats_row, stats_done, con });
+	}
+	tick_view(con->top, now);
+	int64_t next = con->top->ops->fetch != NULL && con->top->pending == 0 ? con->top->due : now + STATS_TIME;
+	return !con->stats_pending && con->stats_due < next ? con->stats_due : next;
+}

@@ -1,0 +1,266 @@
+/*
+ * One message: why it is here on top, then envelope and recipients, then the content, decoded or raw.
+ */
+#include "tui/nc.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "ctl/base64.h"
+#include "mtactl/present.h"
+#include "tui/console.h"
+#include "tui/mime.h"
+
+#define CONTENT_MAX	((size_t)2 << 20)	/* more is not shown */
+#define FETCH_MAX	((int64_t)16 << 20)	/* of a larger message only the header is asked for */
+
+struct message_view {
+	struct view	 view;
+	struct text	 text;
+	char		*id;
+	struct display	 why;		/* being made */
+	struct buf	 envelope;
+	struct buf	 content, refused;
+	bool		 raw, have_content, big;
+	struct request	 request;	/* what presenters look at */
+};
+
+static struct message_view *
+of(struct view *v)
+{
+	return (struct message_view *)v;
+}
+
+static void
+heading(struct buf *out, const char *text)
+{
+	buf_printf(out, "\033[32m%s\033[0m\n", text);
+}
+
+/* Text safe for the terminal, from the three answers. */
+static void
+compose(struct message_view *m)
+{
+	struct buf all = BUF_INIT(0);
+
+	heading(&all, "Why");
+	buf_span(&all, buf_view(&m->why.out));
+	buf_char(&all, '\n');
+	heading(&all, "Envelope");
+	buf_span(&all, buf_view(&m->envelope));
+	buf_char(&all, '\n');
+	heading(&all, m->raw ? "Content, raw (v: decoded)" : "Content (v: raw)");
+	if (m->refused.len > 0)
+		safe_text(&all, buf_view(&m->refused), true);
+	else if (!m->have_content)
+		buf_str(&all, "...");
+	else if (m->raw)
+		safe_text(&all, buf_view(&m->content), true);
+	else
+		mime_show(&all, buf_view(&m->content));
+	if (m->big)
+		buf_str(&all, "\n... (a large message: its body is not shown)\n");
+	text_take(&m->text, &all);
+}
+
+/* -- the answers ---------------------------------------------------------- */
+
+static void
+why_row(void *arg, struct span row)
+{
+	struct message_view *m = arg;
+
+	if (m->why.out.len < CONTENT_MAX)
+		presenter_of(CMD_why)->row(&m->why, row);
+}
+
+static void
+why_done(void *arg, int status, struct span error)
+{
+	struct message_view *m = arg;
+
+	if (status != 0)
+		safe_text(&m->why.out, error, false);
+	if (status == 0 || m->why.out.len > 0)
+		compose(m);
+	view_done(arg, 0, SPAN_NONE);
+}
+
+static void
+show_row(void *arg, struct span row)
+{
+	struct message_view *m = arg;
+	struct display d = { .tty = true, .colored = true, .now = console_now(), .request = &m->request };
+	struct queue_row q;
+
+	queue_row_read(row, &q);
+	m->big = q.size > FETCH_MAX;
+	presenter_of(CMD_queue_show)->row(&d, row);
+	buf_clear(&m->envelope);
+	if (d.out.len < CONTENT_MAX * 2)
+		m->envelope = d.out;
+	else
+		buf_clear(&d.out);
+	d.out = BUF_INIT(0);
+	display_clear(&d);
+}
+
+static void
+cat_row(void *arg, struct span row)
+{
+	struct message_view *m = arg;
+	struct buf text = BUF_INIT(0);
+	struct span value;
+
+	if (m->content.len >= CONTENT_MAX)
+		return;
+	if (jsonl_find(row, "header", &value) || jsonl_find(row, "body", &value)) {
+		jsonl_text(value, &m->content);
+	} else if (jsonl_find(row, "header64", &value) || jsonl_find(row, "body64", &value)) {
+		if (jsonl_text(value, &text))
+			base64_decode(&m->content, buf_view(&text));
+	}
+	buf_clear(&text);
+}
+
+static void
+cat_done(void *arg, int status, struct span error)
+{
+	struct message_view *m = arg;
+
+	buf_reset(&m->refused);
+	if (status != 0)
+		buf_printf(&m->refused, "(%.*s)", SPAN_ARG(span_head(error.len > 0 ? error : SPAN("not there"), 500)));
+	m->have_content = true;
+	compose(m);
+	view_done(arg, 0, SPAN_NONE);
+}
+
+static void
+show_done(void *arg, int status, struct span error)
+{
+	struct message_view *m = arg;
+
+	if (status == 0 && !m->have_content) {
+		buf_reset(&m->content);
+		view_ask(&m->view, CMD_cat, (const struct link_arg[]){ { "id", span_str(m->id) },
+		    { "headers", m->big ? SPAN("1") : SPAN_NONE }, { NULL, SPAN_NONE } }, cat_row, cat_done);
+	} else if (status != 0) {
+		buf_clear(&m->envelope);
+		buf_str(&m->envelope, "the message is no longer in the queue\n");
+	}
+	(void)error;
+	compose(m);
+	view_done(arg, 0, SPAN_NONE);
+}
+
+/* The content is fetched once; why and envelope again and again. */
+static void
+fetch(struct view *v)
+{
+	struct message_view *m = of(v);
+
+	display_clear(&m->why);
+	m->why = (struct display){ .tty = true, .colored = true, .now = console_now(), .request = &m->request };
+	view_ask(v, CMD_why, (const struct link_arg[]){ { "selector", span_str(m->id) }, { NULL, SPAN_NONE } }, why_row, why_done);
+	view_ask(v, CMD_queue_show, (const struct link_arg[]){ { "id", span_str(m->id) }, { NULL, SPAN_NONE } }, show_row, show_done);
+}
+
+/* -- on the screen -------------------------------------------------------- */
+
+static void
+draw(struct view *v, int y, int height)
+{
+	if (!v->known)
+		view_draw_empty(v, y, height, "");
+	else
+		text_draw(&of(v)->text, y, height, paint_columns());
+}
+
+static void
+move_to(struct view *v, enum list_move how)
+{
+	text_move(&of(v)->text, how);
+}
+
+static void
+search(struct view *v, struct span wanted, bool backwards)
+{
+	if (!text_search(&of(v)->text, wanted, backwards))
+		console_say(v->con, STYLE_WARN, "not found: %.*s", SPAN_ARG(span_head(wanted, 80)));
+}
+
+static void
+label(struct view *v, struct buf *out)
+{
+	buf_printf(out, " %s%s", of(v)->id, of(v)->raw ? " raw" : "");
+}
+
+static void
+key_raw(struct view *v)
+{
+	of(v)->raw = !of(v)->raw;
+	compose(of(v));
+	console_echo(v->con, "cat %s", of(v)->id);
+}
+
+static void
+key_why(struct view *v)
+{
+	command_why(v->con, of(v)->id);
+}
+
+#define ACT_KEY(name, command) \
+	static void name(struct view *v) { act_on(v->con, command, of(v)->id); }
+ACT_KEY(key_delete, CMD_delete)
+ACT_KEY(key_hold, CMD_hold)
+ACT_KEY(key_release, CMD_release)
+ACT_KEY(key_requeue, CMD_requeue)
+ACT_KEY(key_flush, CMD_flush)
+ACT_KEY(key_undelete, CMD_undelete)
+
+static const struct key keys[] = {
+	{ 'v', "content: decoded, or raw", key_raw },
+	{ 'w', "why is it still here?", key_why },
+	{ 'd', "delete (to the trash)", key_delete }, { FN(KEY_F(9)), NULL, key_delete },
+	{ 'h', "hold", key_hold }, { 'l', "release from hold", key_release },
+	{ 'r', "requeue: forget back-off, route anew", key_requeue }, { 'f', "try now", key_flush },
+	{ 'U', "undelete: back from the trash", key_undelete },
+	{ 0, NULL, NULL },
+};
+
+static void
+clear_view(struct view *v)
+{
+	struct message_view *m = of(v);
+
+	text_clear(&m->text);
+	display_clear(&m->why);
+	buf_clear(&m->envelope);
+	buf_clear(&m->content);
+	buf_clear(&m->refused);
+	free(m->id);
+}
+
+static const struct view_ops ops = {
+	.name = "message",
+	.size = sizeof(struct message_view),
+	.keys = keys,
+	.clear = clear_view,
+	.fetch = fetch,
+	.draw = draw,
+	.move = move_to,
+	.search = search,
+	.label = label,
+};
+
+struct view *
+message_new(struct console *con, const char *id)
+{
+	struct view *v = view_new(&ops, con);
+
+	of(v)->id = mem_str(id);
+	of(v)->request.command = CMD_why;
+	console_echo(con, "why %s; mtactl cat %s", id, id);
+	return v;
+}

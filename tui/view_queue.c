@@ -1,0 +1,586 @@
+/*
+ * The queue: a window of `queue ls`, sorted and filtered by the daemon. Only what the screen shows (and a margin) is fetched.
+ */
+#include "tui/nc.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "ctl/selector.h"
+#include "mtactl/display.h"
+#include "mtactl/present.h"
+#include "tui/console.h"
+
+struct queue_view {
+	struct view	 view;
+	struct list	 list;
+	struct list_rows coming;
+	size_t		 coming_first, coming_total;
+	char		*selector;	/* NULL: everything */
+	size_t		 sort;
+	bool		 reverse;
+	bool		 to_tagged;	/* ; was typed: the next action is for the tagged */
+	size_t		 tagging;	/* tagged by the expression so far */
+};
+
+static const struct {
+	const char	*field, *label;
+} sorts[] = {
+	{ NULL, "arrival" }, { "size", "size" }, { "sender", "sender" }, { "rcpt", "recipient" }, { "rcpt.domain", "domain" },
+	{ "next", "next try" }, { "attempts", "attempts" }, { "nrcpt", "recipients" }, { "state", "state" },
+};
+#define SORTS	(sizeof sorts / sizeof sorts[0])
+
+static struct queue_view *
+of(struct view *v)
+{
+	return (struct queue_view *)v;
+}
+
+/* -- fetching ------------------------------------------------------------- */
+
+static void
+take_row(void *arg, struct span row)
+{
+	struct queue_view *q = arg;
+	struct span value;
+	struct buf id = BUF_INIT(64);
+	int64_t n;
+
+	if (jsonl_find(row, "queue_id", &value) && jsonl_text(value, &id)) {
+		list_rows_add(&q->coming, buf_view(&id), row);
+	} else {
+		if (jsonl_find(row, "total", &value) && jsonl_int(value, &n) && n >= 0)
+			q->coming_total = (size_t)n;
+		if (jsonl_find(row, "offset", &value) && jsonl_int(value, &n) && n >= 0)
+			q->coming_first = (size_t)n;
+	}
+	buf_clear(&id);
+}
+
+static void
+rows_done(void *arg, int status, struct span error)
+{
+	struct queue_view *q = arg;
+
+	if (status <= 1)
+		list_take(&q->list, &q->coming, q->coming_first, q->coming_total);
+	else
+		list_rows_clear(&q->coming);
+	if (!list_covered(&q->list) && status <= 1 && q->list.rows.count > 0)
+		view_refresh(&q->view);
+	view_done(arg, status, error);
+}
+
+static void
+fetch(struct view *v)
+{
+	struct queue_view *q = of(v);
+	size_t height = q->list.height == 0 ? (size_t)LINES : q->list.height;
+	char offset[24], limit[24];
+
+	snprintf(offset, sizeof offset, "%zu", q->list.top > height ? q->list.top - height : 0);
+	snprintf(limit, sizeof limit, "%zu", height * 3);
+	list_rows_clear(&q->coming);
+	q->coming_first = q->coming_total = 0;
+	view_ask(v, CMD_queue_ls, (const struct link_arg[]){
+	    { "selector", span_str(q->selector) }, { "sort", span_str(sorts[q->sort].field) },
+	    { "reverse", q->reverse ? SPAN("1") : SPAN_NONE }, { "limit", span_str(limit) }, { "offset", span_str(offset) },
+	    { "around", span_str(q->list.key) }, { "total", SPAN("1") }, { NULL, SPAN_NONE } }, take_row, rows_done);
+}
+
+static void
+echo_command(struct queue_view *q)
+{
+	struct buf text = BUF_INIT(400);
+
+	buf_str(&text, "queue ls");
+	if (q->selector != NULL)
+		buf_printf(&text, " '%s'", q->selector);
+	if (sorts[q->sort].field != NULL)
+		buf_printf(&text, " --sort %s", sorts[q->sort].field);
+	if (q->reverse)
+		buf_str(&text, " --reverse");
+	console_echo(q->view.con, "%s", text.ptr);
+	buf_clear(&text);
+}
+
+/* Other rows, or in another order: what is there is no longer theirs. */
+static void
+start_anew(struct queue_view *q, bool keep_row)
+{
+	link_forget(q->view.con->link, q);
+	q->view.pending = 0;
+	if (!keep_row) {
+		list_clear(&q->list);
+		q->view.known = false;
+	}
+	view_refresh(&q->view);
+	echo_command(q);
+}
+
+void
+queue_filter(struct view *v, const char *selector)
+{
+	struct queue_view *q = of(v);
+
+	free(q->selector);
+	q->selector = selector == NULL || *selector == '\0' ? NULL : mem_str(selector);
+	start_anew(q, false);
+}
+
+/* -- drawing -------------------------------------------------------------- */
+
+struct columns {
+	int	sender, recipient, reason;
+};
+
+static struct columns
+layout(int cols)
+{
+	int left = cols - (1 + 1 + 15 + 9 + 6 + 5 + 4 + 6);	/* tag, mark, ID, state, size, age, tries, next */
+
+	if (left >= 100)
+		return (struct columns){ left / 4, left / 4, 0 };
+	if (left >= 70)
+		return (struct columns){ left / 3, left / 3, 0 };
+	return (struct columns){ left / 2, 0, -1 };
+}
+
+static void
+draw_heading(const struct queue_view *q, int y)
+{
+	struct columns c = layout(COLS);
+	struct line l;
+
+	(void)q;
+	line_begin(&l, y, STYLE_BOLD, false);
+	l.x = 2;
+	line_cell(&l, 14, STYLE_PLAIN, SPAN("QUEUE ID"));
+	line_cell(&l, 8, STYLE_PLAIN, SPAN("STATE"));
+	line_cell(&l, -5, STYLE_PLAIN, SPAN("SIZE"));
+	line_cell(&l, -4, STYLE_PLAIN, SPAN("AGE"));
+	line_cell(&l, -3, STYLE_PLAIN, SPAN("TRY"));
+	line_cell(&l, -5, STYLE_PLAIN, SPAN("NEXT"));
+	line_cell(&l, c.sender, STYLE_PLAIN, SPAN("SENDER"));
+	line_cell(&l, c.recipient, STYLE_PLAIN, SPAN("RECIPIENT"));
+	if (c.reason >= 0)
+		line_cell(&l, 0, STYLE_PLAIN, SPAN("REASON"));
+}
+
+static enum style
+state_style(struct span raw)
+{
+	if (span_eqs(raw, "\"active\"") || span_eqs(raw, "\"incoming\""))
+		return STYLE_GOOD;
+	if (span_eqs(raw, "\"hold\""))
+		return STYLE_WARN;
+	return span_eqs(raw, "\"corrupt\"") ? STYLE_BAD : STYLE_PLAIN;
+}
+
+/* Of a row's recipients: the first, how many, and the one whose reason stands for all. */
+struct about {
+	struct rcpt_row	 first, told;
+	int64_t		 attempts, next;
+	size_t		 count;
+};
+
+static struct about
+about_recipients(struct span recipients)
+{
+	struct about a = { .count = 0 };
+	struct jsonl_walk w;
+	struct rcpt_row r;
+
+	if (!jsonl_walk_array(&w, recipients))
+		return a;
+	for (; rcpt_row_next(&w, &r); a.count++) {
+		if (a.count == 0)
+			a.first = a.told = r;
+		if (a.told.reason.len == 0 && r.reason.len > 0)
+			a.told = r;
+		if (r.attempts > a.attempts)
+			a.attempts = r.attempts;
+		if (r.next > 0 && (a.next == 0 || r.next < a.next))
+			a.next = r.next;
+	}
+	return a;
+}
+
+static void
+cell_json(struct line *l, int width, enum style style, struct span raw, const char *empty)
+{
+	struct buf text = BUF_INIT(0);
+
+	jsonl_text(raw, &text);
+	line_cell(l, width, style, text.len > 0 ? buf_view(&text) : span_str(empty));
+	buf_clear(&text);
+}
+
+static void
+cell_recipient(struct line *l, int width, const struct about *a)
+{
+	struct buf text = BUF_INIT(0);
+
+	jsonl_text(a->first.address, &text);
+	if (a->count > 1)
+		buf_printf(&text, " +%zu", a->count - 1);
+	line_cell(l, width, STYLE_PLAIN, buf_view(&text));
+	buf_clear(&text);
+}
+
+static void
+cell_number(struct line *l, int width, int64_t n, void (*format)(struct buf *, int64_t))
+{
+	struct buf text = BUF_INIT(64);
+
+	format(&text, n);
+	line_cell(l, width, STYLE_PLAIN, buf_view(&text));
+	buf_clear(&text);
+}
+
+static void
+plain_number(struct buf *out, int64_t n)
+{
+	if (n > 0)
+		buf_printf(out, "%lld", (long long)n);
+}
+
+static void
+until_text(struct buf *out, int64_t seconds)
+{
+	if (seconds <= 0)
+		buf_str(out, "now");
+	else
+		age_text(out, seconds);
+}
+
+static void
+nothing(struct buf *out, int64_t n)
+{
+	(void)n;
+	buf_char(out, '-');
+}
+
+static void
+draw_row(struct queue_view *q, const struct list_row *row, int y, bool cursor)
+{
+	struct columns c = layout(COLS);
+	int64_t now = console_now();
+	struct queue_row r;
+	struct line l;
+
+	queue_row_read(span_of(row->text, row->len), &r);
+	struct about a = about_recipients(r.recipients);
+	bool tagged = tag_has(q->view.con, row->key);
+	line_begin(&l, y, STYLE_PLAIN, cursor);
+	line_cell(&l, 1, STYLE_WARN, tagged ? SPAN("+") : SPAN(" "));
+	line_cell(&l, 14, tagged ? STYLE_WARN : STYLE_BOLD, span_str(row->key));
+	cell_json(&l, 8, state_style(r.queue), r.queue, "");
+	cell_number(&l, -5, r.size, size_text);
+	cell_number(&l, -4, now - r.arrival, age_text);
+	cell_number(&l, -3, a.attempts, plain_number);
+	cell_number(&l, -5, a.next - now, a.next > 0 ? until_text : nothing);
+	cell_json(&l, c.sender, STYLE_PLAIN, r.sender, "<>");
+	cell_recipient(&l, c.recipient, &a);
+	if (c.reason >= 0)
+		cell_json(&l, 0, STYLE_DIM, r.hold_reason.len > 0 ? r.hold_reason : a.told.reason, "");
+}
+
+/* Below the list: who to whom, and the reason in full, of the row under the cursor. */
+static void
+draw_detail(struct queue_view *q, int y)
+{
+	const struct list_row *row = list_current(&q->list);
+	struct buf text = BUF_INIT(0);
+	struct queue_row r;
+	struct line l;
+
+	line_begin(&l, y, STYLE_BAR, false);
+	line_begin(&l, y + 1, STYLE_PLAIN, false);
+	if (row == NULL)
+		return;
+	queue_row_read(span_of(row->text, row->len), &r);
+	struct about a = about_recipients(r.recipients);
+	line_begin(&l, y, STYLE_BAR, false);
+	jsonl_text(r.sender, &text);
+	line_printf(&l, STYLE_PLAIN, " %s  %s", row->key, text.len > 0 ? text.ptr : "<>");
+	buf_reset(&text);
+	jsonl_text(a.told.address, &text);
+	line_printf(&l, STYLE_PLAIN, " to %s", text.len > 0 ? text.ptr : "-");
+	if (a.count > 1)
+		line_printf(&l, STYLE_PLAIN, " and %zu more", a.count - 1);
+	buf_reset(&text);
+	jsonl_text(r.hold_reason.len > 0 ? r.hold_reason : a.told.reason, &text);
+	if (text.len == 0)
+		jsonl_text(a.first.blocker, &text);
+	line_begin(&l, y + 1, STYLE_PLAIN, false);
+	l.x = 1;
+	line_text(&l, STYLE_PLAIN, buf_view(&text));
+	buf_clear(&text);
+}
+
+static void
+draw(struct view *v, int y, int height)
+{
+	struct queue_view *q = of(v);
+	int rows = height - 3;
+	struct line l;
+
+	list_set_height(&q->list, rows > 0 ? (size_t)rows : 1);
+	if (q->list.total == 0) {
+		view_draw_empty(v, y, height, q->selector != NULL ? "nothing matches" : "the queue is empty");
+		return;
+	}
+	draw_heading(q, y);
+	for (int i = 0; i < rows; i++) {
+		size_t place = q->list.top + (size_t)i;
+		const struct list_row *row = list_at(&q->list, place);
+		if (row != NULL)
+			draw_row(q, row, y + 1 + i, place == q->list.cursor);
+		else
+			line_begin(&l, y + 1 + i, STYLE_PLAIN, place == q->list.cursor && place < q->list.total);
+	}
+	draw_detail(q, y + height - 2);
+	if (v->error[0] != '\0') {
+		line_begin(&l, y + height - 1, STYLE_PLAIN, false);
+		line_text(&l, STYLE_BAD, span_str(v->error));
+	}
+}
+
+static void
+label(struct view *v, struct buf *out)
+{
+	struct queue_view *q = of(v);
+
+	if (q->selector != NULL)
+		buf_printf(out, " %.60s", q->selector);
+	if (sorts[q->sort].field != NULL || q->reverse)
+		buf_printf(out, " by %s%s", sorts[q->sort].label, q->reverse ? " down" : "");
+	if (q->list.total > 0)
+		buf_printf(out, "  %zu/%zu", q->list.cursor + 1, q->list.total);
+}
+
+/* -- keys ----------------------------------------------------------------- */
+
+static void
+move_to(struct view *v, enum list_move how)
+{
+	struct queue_view *q = of(v);
+
+	q->to_tagged = false;
+	list_move(&q->list, how);
+	if (!list_covered(&q->list))
+		view_refresh(v);
+}
+
+static const char *
+current_id(struct view *v)
+{
+	const struct list_row *row = list_current(&of(v)->list);
+
+	return row == NULL ? NULL : row->key;
+}
+
+static void
+enter(struct view *v)
+{
+	if (current_id(v) != NULL)
+		console_push(v->con, message_new(v->con, current_id(v)));
+}
+
+static void
+set_filter(struct view *v, struct span text)
+{
+	struct err err = { .kind = ERR_NONE };
+	struct selector *s = selector_new(text, &err);
+	char *copy = span_dup(text);
+
+	if (s == NULL)
+		console_say(v->con, STYLE_BAD, "%s", err.text);
+	else
+		queue_filter(v, copy);
+	selector_free(s);
+	free(copy);
+}
+
+static void
+key_filter(struct view *v)
+{
+	prompt_open(&v->con->prompt, v, "/", of(v)->selector, set_filter);
+}
+
+static void
+key_sort(struct view *v)
+{
+	of(v)->sort = (of(v)->sort + 1) % SORTS;
+	start_anew(of(v), true);
+}
+
+static void
+key_reverse(struct view *v)
+{
+	of(v)->reverse = !of(v)->reverse;
+	start_anew(of(v), true);
+}
+
+static void
+key_tag(struct view *v)
+{
+	const char *id = current_id(v);
+
+	if (id == NULL)
+		return;
+	tag_set(v->con, id, !tag_has(v->con, id));
+	move_to(v, MOVE_DOWN);
+}
+
+static void
+tag_row(void *arg, struct span row)
+{
+	struct queue_view *q = arg;
+	struct span value;
+	struct buf id = BUF_INIT(64);
+
+	if (jsonl_find(row, "queue_id", &value) && jsonl_text(value, &id)) {
+		tag_set(q->view.con, id.ptr, true);
+		q->tagging++;
+	}
+	buf_clear(&id);
+}
+
+static void
+tag_done(void *arg, int status, struct span error)
+{
+	struct queue_view *q = arg;
+
+	if (status > 1)
+		console_say(q->view.con, STYLE_BAD, "%.*s", SPAN_ARG(span_head(error, 200)));
+	else
+		console_say(q->view.con, STYLE_GOOD, "%zu message%s match and are tagged; ; then d h l r f acts on them", q->tagging,
+		    q->tagging == 1 ? "" : "s");
+	view_done(arg, 0, SPAN_NONE);
+}
+
+static void
+tag_matching(struct view *v, struct span text)
+{
+	struct err err = { .kind = ERR_NONE };
+	struct selector *s = selector_new(text, &err);
+
+	if (s == NULL) {
+		console_say(v->con, STYLE_BAD, "%s", err.text);
+		return;
+	}
+	selector_free(s);
+	of(v)->tagging = 0;
+	view_ask(v, CMD_queue_ls, (const struct link_arg[]){ { "selector", text }, { "limit", SPAN("10000") }, { NULL, SPAN_NONE } },
+	    tag_row, tag_done);
+}
+
+static void
+key_tag_by(struct view *v)
+{
+	prompt_open(&v->con->prompt, v, "tag: ", of(v)->selector, tag_matching);
+}
+
+static void
+key_untag(struct view *v)
+{
+	tag_none(v->con);
+}
+
+static void
+key_tagged(struct view *v)
+{
+	if (tag_count(v->con) == 0) {
+		console_say(v->con, STYLE_WARN, "nothing is tagged (t tags)");
+		return;
+	}
+	of(v)->to_tagged = true;
+	console_say(v->con, STYLE_WARN, "%zu tagged: d delete, h hold, l release, r requeue, f try now, U undelete", tag_count(v->con));
+}
+
+static void
+act(struct view *v, enum command c)
+{
+	if (of(v)->to_tagged)
+		act_on_tagged(v->con, c);
+	else if (current_id(v) != NULL)
+		act_on(v->con, c, current_id(v));
+	of(v)->to_tagged = false;
+}
+
+#define ACT_KEY(name, command) \
+	static void name(struct view *v) { act(v, command); }
+ACT_KEY(key_delete, CMD_delete)
+ACT_KEY(key_hold, CMD_hold)
+ACT_KEY(key_release, CMD_release)
+ACT_KEY(key_requeue, CMD_requeue)
+ACT_KEY(key_flush, CMD_flush)
+ACT_KEY(key_undelete, CMD_undelete)
+
+static void
+key_why(struct view *v)
+{
+	if (current_id(v) != NULL)
+		command_why(v->con, current_id(v));
+}
+
+static void
+search(struct view *v, struct span wanted, bool backwards)
+{
+	list_search(v, &of(v)->list, wanted, backwards);
+}
+
+static const struct key keys[] = {
+	{ '/', "filter by a selector; an empty one shows all", key_filter }, { FN(KEY_F(4)), NULL, key_filter },
+	{ 's', "sort by the next field", key_sort }, { FN(KEY_F(6)), NULL, key_sort },
+	{ 'S', "the other way round", key_reverse },
+	{ 'w', "why is it still here?", key_why },
+	{ 'd', "delete (to the trash)", key_delete }, { FN(KEY_F(9)), NULL, key_delete },
+	{ 'h', "hold", key_hold }, { 'l', "release from hold", key_release },
+	{ 'r', "requeue: forget back-off, route anew", key_requeue }, { 'f', "try now", key_flush },
+	{ 'U', "undelete: back from the trash", key_undelete },
+	{ 't', "tag, or untag", key_tag }, { ' ', NULL, key_tag },
+	{ 'T', "tag all that a selector picks", key_tag_by }, { 'u', "untag all", key_untag },
+	{ ';', "the next action is for the tagged", key_tagged },
+	{ 0, NULL, NULL },
+};
+
+static void
+clear_view(struct view *v)
+{
+	list_clear(&of(v)->list);
+	list_rows_clear(&of(v)->coming);
+	free(of(v)->selector);
+}
+
+static const struct view_ops ops = {
+	.name = "queue",
+	.size = sizeof(struct queue_view),
+	.keys = keys,
+	.clear = clear_view,
+	.fetch = fetch,
+	.draw = draw,
+	.move = move_to,
+	.enter = enter,
+	.search = search,
+	.label = label,
+};
+
+bool
+queue_is(const struct view *v)
+{
+	return v->ops == &ops;
+}
+
+struct view *
+queue_new(struct console *con, const char *selector)
+{
+	struct view *v = view_new(&ops, con);
+
+	of(v)->selector = selector == NULL ? NULL : mem_str(selector);
+	return v;
+}
