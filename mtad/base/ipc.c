@@ -531,3 +531,14 @@ io_ready(void *arg, short what)
 	read_frames(c);
 	(void)leave(c);
 }
+
+void
+ipc_drain(struct ipc *c)
+{
+	while (!c->over && !c->dead && read_some(c)) {
+		c->busy = true;
+		read_frames(c);
+		if (!leave(c))
+			return;
+	}
+}

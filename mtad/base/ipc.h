@@ -60,6 +60,8 @@ struct ipc *ipc_new(int fd, enum role self, enum role peer, uint32_t slot, uint3
     const struct ipc_handlers *, void *arg);
 void	ipc_free(struct ipc *);			/* what was not written yet is lost; NULL is fine */
 void	ipc_flush(struct ipc *);		/* now, as far as the socket takes it */
+/* Reads and dispatches what the peer has written up to now: before the channel of a process that ended is freed. */
+void	ipc_drain(struct ipc *);
 bool	ipc_blocked(const struct ipc *);	/* out of credits */
 size_t	ipc_unsent(const struct ipc *);		/* bytes */
 enum role ipc_peer(const struct ipc *);

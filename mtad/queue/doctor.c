@@ -41,35 +41,35 @@ stopped(const struct entry *e)
 	return (e->flags & (ENTRY_HELD | ENTRY_BAD | ENTRY_TRASHED)) != 0;
 }
 
-/* How often the jobs of the entry name the recipient: as waiting (from `taken` on), or as taken. */
-static void
-in_jobs(const struct entry *e, uint32_t rcpt, unsigned *waiting, unsigned *taken)
+/* How often the jobs of the entry name each recipient: in the low half as waiting (from `taken` on), in the high half as taken. */
+static uint8_t *
+marks_of(const struct entry *e)
 {
 	const struct run *run = e->run;
 
-	*waiting = *taken = 0;
-	for (const struct job *j = run == NULL ? NULL : run->jobs; j != NULL; j = j->next_of_entry)
-		for (uint32_t i = 0; i < j->count; i++)
-			if (j->rcpts[i] == rcpt) {
-				if (i < j->taken)
-					++*taken;
-				else if (j->queued)
-					++*waiting;
-			}
+	if (run == NULL || run->jobs == NULL)
+		return NULL;
+	uint8_t *marks = mem_array(e->rcpt_count, 1);
+	for (const struct job *j = run->jobs; j != NULL; j = j->next_of_entry)
+		for (uint32_t i = 0; i < j->count; i++) {
+			uint8_t *m = &marks[j->rcpts[i]];
+			if (i < j->taken && *m < 0xf0)
+				*m = (uint8_t)(*m + 0x10);
+			else if (i >= j->taken && j->queued && (*m & 15) < 15)
+				*m = (uint8_t)(*m + 1);
+		}
+	return marks;
 }
 
 static void
 check_timer(struct doctor *doc, const struct entry *e, uint32_t i)
 {
-	const struct run *run = e->run;
-
 	if (stopped(e))
 		return;		/* the operator is the blocker */
 	if (e->timer.index == 0)
 		fault(doc, e, i, "waits for a time, and no timer is set");
 	else if (e->timer.at > e->rcpts[i].next)
 		fault(doc, e, i, "waits for a time, and the timer is later");
-	(void)run;
 }
 
 static void
@@ -89,12 +89,11 @@ check_blocked(struct doctor *doc, const struct queue *q, const struct entry *e, 
 }
 
 static void
-check_active(struct doctor *doc, const struct queue *q, const struct entry *e, uint32_t i)
+check_active(struct doctor *doc, const struct entry *e, uint32_t i, const uint8_t *marks)
 {
 	const struct entry_rcpt *r = &e->rcpts[i];
-	unsigned waiting, taken;
+	unsigned waiting = marks == NULL ? 0 : marks[i] & 15u, taken = marks == NULL ? 0 : marks[i] >> 4;
 
-	in_jobs(e, i, &waiting, &taken);
 	if (!(e->flags & ENTRY_RUNNING))
 		fault(doc, e, i, "is in the active queue, and its message is not");
 	if (r->place == PLACE_QUEUED) {
@@ -108,7 +107,6 @@ check_active(struct doctor *doc, const struct queue *q, const struct entry *e, u
 	} else if (((const struct run *)e->run) == NULL || ((const struct run *)e->run)->routing == 0) {
 		fault(doc, e, i, "waits for routing, and nothing was asked");
 	}
-	(void)q;
 }
 
 static void
@@ -131,6 +129,7 @@ void
 doctor_entry(struct doctor *doc, const struct queue *q, const struct entry *e)
 {
 	uint32_t open = 0;
+	uint8_t *marks = marks_of(e);
 
 	for (uint32_t i = 0; i < e->rcpt_count; i++) {
 		const struct entry_rcpt *r = &e->rcpts[i];
@@ -152,10 +151,11 @@ doctor_entry(struct doctor *doc, const struct queue *q, const struct entry *e)
 			fault(doc, e, i, "is not final, and waits for nothing");
 			break;
 		default:
-			check_active(doc, q, e, i);
+			check_active(doc, e, i, marks);
 			break;
 		}
 	}
+	free(marks);
 	if (open != e->open)
 		fault(doc, e, 0, "its count of open recipients is wrong");
 	check_final(doc, q, e);

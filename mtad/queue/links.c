@@ -110,8 +110,10 @@ link_up(struct role_queue *rq, struct ipc *ipc)
 {
 	struct link *old = link_get(rq, ipc_peer(ipc), ipc_slot(ipc)), *l;
 
-	if (old != NULL)
+	if (old != NULL) {
+		ipc_drain(old->ipc);
 		link_free(rq, old);
+	}
 	MEM_NEW(l);
 	l->ipc = ipc;
 	l->role = ipc_peer(ipc);
@@ -171,8 +173,10 @@ link_gone(struct role_queue *rq, enum role role, uint32_t slot, uint32_t epoch)
 {
 	struct link *l = link_get(rq, role, slot);
 
-	if (l != NULL && l->epoch == epoch)
+	if (l != NULL && l->epoch == epoch) {
+		ipc_drain(l->ipc);	/* results that it could still send count: they are not repeated */
 		link_closed(rq, l->ipc);
+	}
 	if (role == ROLE_RECEIVE) {
 		spooling_writer_ended(rq, slot, epoch, false);
 		notices_worker_gone(&rq->q, slot);
