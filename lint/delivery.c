@@ -1,4 +1,5 @@
 /* Where mail goes: transports that are there, next hops that can be reached and understood. */
+#include "base/near.h"
 #include "base/num.h"
 #include "lint/private.h"
 #include "table/network.h"
@@ -13,7 +14,7 @@ guess_transport(struct lint *l, struct span name)
 		const struct lint_service *s = &l->services[i];
 		if (s->fields < 2 || span_eqs(s->field[1], "inet"))
 			continue;
-		size_t d = param_distance(name, s->field[0], least);
+		size_t d = near_distance(name, s->field[0], least);
 		if (d < least && d < s->field[0].len) {
 			least = d;
 			best = s->field[0];

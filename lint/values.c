@@ -1,5 +1,6 @@
 /* Values by the type of their parameter: yes and no, numbers, times, choices. */
 #include "base/clock.h"
+#include "base/near.h"
 #include "base/num.h"
 #include "conf/private.h"
 #include "lint/private.h"
@@ -130,7 +131,7 @@ nearest(struct lint *l, const char *list, struct span word)
 	size_t least = 3;
 
 	while (span_word(&rest, " ", &one)) {
-		size_t d = param_distance(word, one, least);
+		size_t d = near_distance(word, one, least);
 		if (d < least && d < one.len) {
 			least = d;
 			best = one;

@@ -37,7 +37,5 @@ const struct param_row *param_row(enum param);
 bool	param_find(struct span name, enum param *);
 /* The known name nearest to a misspelt one, or NULL where none is near. */
 const char *param_nearest(struct span name);
-/* Edit steps between two names (a swap of neighbours is one), limit + 1 where there are more. */
-size_t	param_distance(struct span, struct span, size_t limit);
 
 #endif

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@
 struct ctl_client {
 	int		 fd;
 	uint8_t		 rights;
+	char		 host[256];
 	int64_t		 last_id;
 	struct buf	 in;
 	size_t		 taken;		/* of in */
@@ -46,6 +48,12 @@ uint8_t
 ctl_client_rights(const struct ctl_client *c)
 {
 	return c->rights;
+}
+
+const char *
+ctl_client_host(const struct ctl_client *c)
+{
+	return c->host;
 }
 
 /* -- lines ---------------------------------------------------------------- */
@@ -108,8 +116,17 @@ read_line(struct ctl_client *c, int timeout, struct span *line, struct err *err)
 
 /* -- opening -------------------------------------------------------------- */
 
+/* A listener whose queue is full keeps connect() waiting, as long as the socket's time for sending. */
+static void
+limit_waiting(int fd, int ms)
+{
+	struct timeval time = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time);
+}
+
 static int
-connect_to(const char *path, bool *down, struct err *err)
+connect_to(const char *path, int timeout, bool *down, struct err *err)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	size_t len = strlen(path);
@@ -126,8 +143,11 @@ connect_to(const char *path, bool *down, struct err *err)
 		err_sys(err, "socket");
 		return -1;
 	}
-	if (connect(fd, (const struct sockaddr *)&addr, sizeof addr) == 0)
+	limit_waiting(fd, timeout);
+	if (connect(fd, (const struct sockaddr *)&addr, sizeof addr) == 0) {
+		limit_waiting(fd, 0);
 		return fd;
+	}
 	*down = errno == ENOENT || errno == ECONNREFUSED || errno == ENOTDIR;
 	err_sys(err, "%s", path);
 	close(fd);
@@ -152,13 +172,27 @@ read_rights(struct ctl_client *c, struct span list)
 	}
 }
 
+/* Only what a host's name is made of: it is shown on terminals. */
+static void
+read_host(struct ctl_client *c, struct span value)
+{
+	buf_reset(&c->text);
+	if (!jsonl_text(value, &c->text) || c->text.len >= sizeof c->host)
+		return;
+	for (size_t i = 0; i < c->text.len; i++)
+		if (!isalnum((unsigned char)c->text.ptr[i]) && strchr("-._", c->text.ptr[i]) == NULL)
+			return;
+	if (c->text.len > 0)
+		memcpy(c->host, c->text.ptr, c->text.len + 1);
+}
+
 static bool
-read_hello(struct ctl_client *c, struct err *err)
+read_hello(struct ctl_client *c, int timeout, struct err *err)
 {
 	struct span line, value;
 	int64_t version;
 
-	switch (read_line(c, HELLO_TIME, &line, err)) {
+	switch (read_line(c, timeout, &line, err)) {
 	case REPLY_LOST:
 		return false;
 	case REPLY_WAIT:
@@ -178,14 +212,22 @@ read_hello(struct ctl_client *c, struct err *err)
 	}
 	if (jsonl_find(line, "rights", &value))
 		read_rights(c, value);
+	if (jsonl_find(line, "hostname", &value))
+		read_host(c, value);
 	return true;
 }
 
 struct ctl_client *
 ctl_client_open(const char *path, bool *down, struct err *err)
 {
+	return ctl_client_open_within(path, HELLO_TIME, down, err);
+}
+
+struct ctl_client *
+ctl_client_open_within(const char *path, int timeout, bool *down, struct err *err)
+{
 	struct ctl_client *c;
-	int fd = connect_to(path, down, err);
+	int fd = connect_to(path, timeout, down, err);
 
 	if (fd < 0)
 		return NULL;
@@ -193,7 +235,7 @@ ctl_client_open(const char *path, bool *down, struct err *err)
 	c->fd = fd;
 	c->in = BUF_INIT(LINE_MAX_BYTES);
 	c->text = BUF_INIT(65536);
-	if (read_hello(c, err))
+	if (read_hello(c, timeout, err))
 		return c;
 	ctl_client_close(c);
 	return NULL;

@@ -18,9 +18,12 @@ struct ctl_client;
  * it is something else (no permission, another protocol).
  */
 struct ctl_client *ctl_client_open(const char *path, bool *down, struct err *);
+/* As ctl_client_open, waiting at most this long (ms), for who has something else to do. */
+struct ctl_client *ctl_client_open_within(const char *path, int timeout, bool *down, struct err *);
 void	ctl_client_close(struct ctl_client *);		/* NULL is fine */
 int	ctl_client_fd(const struct ctl_client *);
 uint8_t	ctl_client_rights(const struct ctl_client *);	/* as the hello line says */
+const char *ctl_client_host(const struct ctl_client *);	/* as the hello line says; "" where it does not */
 
 /* Sends a request; *id is in its replies. readonly: the daemon refuses changes on this connection from now on. */
 bool	ctl_client_send(struct ctl_client *, const struct request *, bool readonly, int64_t *id, struct err *);

@@ -3,8 +3,8 @@
 #include <ctype.h>
 #include <stdio.h>
 
+#include "base/near.h"
 #include "base/num.h"
-#include "ctl/near.h"
 #include "ctl/selector.h"
 #include "mail/queue_id.h"
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "ctl/near.h"
+#include "base/near.h"
 #include "ctl/selector_code.h"
 
 /* What one expression may cost on one text: ordinary ones take a few dozen steps. */

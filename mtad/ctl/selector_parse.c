@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "ctl/near.h"
+#include "base/near.h"
 #include "ctl/selector_words.h"
 
 #define REGEX_MAX	1000

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/near.h"
 #include "base/num.h"
 #include "policy/private.h"
 
@@ -28,17 +29,11 @@ restriction_find(struct span name)
 const char *
 restriction_nearest(struct span name)
 {
-	const char *nearest = NULL;
-	size_t limit = name.len < 8 ? 1 : 4;
+	struct near near = { .word = name };
 
-	for (size_t i = 0; i < COUNT && limit > 0; i++) {
-		size_t d = param_distance(name, span_str(all[i].name), limit);
-		if (d <= limit) {
-			nearest = all[i].name;
-			limit = d - (d > 0);
-		}
-	}
-	return nearest;
+	for (size_t i = 0; i < COUNT; i++)
+		near_try(&near, all[i].name);
+	return near.best;
 }
 
 static bool
