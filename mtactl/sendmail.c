@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/version.h"
 #include "mail/address.h"
+#include "mtactl/present.h"
 #include "mtactl/session.h"
 
 enum mode { MODE_MAIL, MODE_SMTP, MODE_QUEUE, MODE_FLUSH, MODE_NONE };
@@ -354,7 +355,7 @@ run(struct call *c)
 	case MODE_SMTP:
 		return relay_smtp(c);
 	case MODE_QUEUE:
-		c->session.mailq = true;
+		c->session.present = &present_mailq;
 		return run_command(c, "queue ls", NULL);
 	case MODE_FLUSH: {
 		c->session.quiet = true;

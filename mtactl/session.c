@@ -51,7 +51,7 @@ session_clear(struct session *s)
 static const struct presenter *
 presenter(const struct session *s, const struct request *req)
 {
-	return s->mailq ? &present_mailq : presenter_of(req->command);
+	return s->present != NULL ? s->present : presenter_of(req->command);
 }
 
 void

@@ -15,13 +15,14 @@
 
 #define OVERRIDES_MAX	64
 
+struct presenter;
 struct session {
 	const char	*name;		/* in messages: "mtactl", "mailq" */
 	const char	*conf_dir;
 	struct conf_override overrides[OVERRIDES_MAX];
 	size_t		 override_count;
 	bool		 readonly;
-	bool		 mailq;		/* present a queue as Postfix's mailq does */
+	const struct presenter *present;	/* instead of the command's own; NULL: that */
 	bool		 quiet;		/* show nothing but errors */
 	bool		 hush;		/* say nothing of a wrong configuration: the daemon will */
 	struct conf	*conf;		/* session_configure */

@@ -1,0 +1,311 @@
+/*
+ * postconf: parameters as main.cf and the catalogue have them.
+ */
+#include "mtactl/postfix_conf.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "conf/expand.h"
+#include "table/table.h"
+
+#define USAGE	"usage: postconf [-c config_dir] [-d (parameter defaults)] [-F (master.cf fields)] [-h (no names)] [-H (no values)] " \
+	"[-m (map types)] [-M (master.cf)] [-n (non-default parameters)] [-o name=value (override parameter value)] " \
+	"[-p (main.cf, default)] [-P (master.cf parameters)] [-v (verbose)] [-x (expand parameter values)] [name...]"
+
+void
+postconf_words(struct buf *out, struct span value)
+{
+	struct span word;
+
+	for (bool first = true; span_word(&value, " \t\r\n\f\v", &word); first = false) {
+		if (!first)
+			buf_char(out, ' ');
+		buf_span(out, word);
+	}
+}
+
+void
+postconf_put(const struct postconf *c, struct span name, struct span value)
+{
+	struct display *d = &c->postfix->session.display;
+	struct buf line = BUF_INIT(0);
+
+	if (!c->no_name)
+		buf_span(&line, name);
+	if (!c->no_name && !c->no_value)
+		buf_str(&line, " =");
+	if (!c->no_value) {
+		struct buf words = BUF_INIT(0);
+		postconf_words(&words, value);
+		if (!c->no_name && words.len > 0)
+			buf_char(&line, ' ');
+		buf_span(&line, buf_view(&words));
+		buf_clear(&words);
+	}
+	if (d->tty)
+		safe_text(&d->out, buf_view(&line), false);
+	else
+		buf_span(&d->out, buf_view(&line));
+	buf_char(&d->out, '\n');
+	buf_clear(&line);
+}
+
+/* -- values ---------------------------------------------------------------- */
+
+/* What holds where nothing is set; false where the name is not known. */
+static bool
+default_of(const struct postconf *c, struct span name, struct buf *value)
+{
+	enum param known;
+
+	if (postconf_transport(c, name, value))
+		return true;
+	if (!param_find(name, &known))
+		return false;
+	if (c->defaults != NULL)
+		buf_str(value, conf_raw(conf_main(c->defaults), name));
+	else
+		buf_str(value, param_row(known)->def);
+	return true;
+}
+
+static bool
+raw_of(const struct postconf *c, struct span name, struct buf *value)
+{
+	const struct setting_text *s = c->only_defaults ? NULL : postconf_find(c, name);
+	enum param known;
+
+	if (s == NULL)
+		return !c->only_set && default_of(c, name, value);
+	if (!s->used && !param_find(name, &known))
+		return false;
+	buf_str(value, s->value);
+	return true;
+}
+
+struct expansion {
+	struct postconf	 of;		/* with all values, whatever is shown */
+	struct buf	*texts;		/* keeps what lookups gave until the end */
+	size_t		 count;
+};
+
+static const char *
+look_up(void *arg, struct span name)
+{
+	struct expansion *e = arg;
+	const struct setting_text *s = e->of.only_defaults ? NULL : postconf_find(&e->of, name);
+	struct buf value = BUF_INIT(0);
+
+	if (s != NULL)
+		return s->value;
+	buf_str(&value, "");
+	if (!default_of(&e->of, name, &value)) {
+		buf_clear(&value);
+		return NULL;
+	}
+	e->texts = mem_grow(e->texts, e->count + 1, sizeof *e->texts);
+	e->texts[e->count++] = value;
+	return value.ptr;
+}
+
+static void
+show(const struct postconf *c, struct span name, struct span raw)
+{
+	struct expansion e = { .of = *c };
+	struct err err = { .kind = ERR_NONE };
+	struct buf text = BUF_INIT((size_t)1 << 20);
+
+	if (c->expand && expand_text(raw, look_up, &e, &text, &err))
+		postconf_put(c, name, buf_view(&text));
+	else
+		postconf_put(c, name, raw);
+	if (err.text[0] != '\0')
+		postfix_warn(c->postfix->name, "%.*s: %s", SPAN_ARG(name), err.text);
+	for (size_t i = 0; i < e.count; i++)
+		buf_clear(&e.texts[i]);
+	free(e.texts);
+	buf_clear(&text);
+}
+
+static void
+show_named(const struct postconf *c, const char *name)
+{
+	struct buf value = BUF_INIT(0);
+	enum param known;
+
+	buf_str(&value, "");
+	if (raw_of(c, span_str(name), &value))
+		show(c, span_str(name), buf_view(&value));
+	else if (!c->only_set || !(param_find(span_str(name), &known) || postconf_find(c, span_str(name)) != NULL))
+		postfix_warn(c->postfix->name, "%s: unknown parameter", name);
+	buf_clear(&value);
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void
+show_all(const struct postconf *c)
+{
+	const char **names = mem_array(PARAM_COUNT + c->count, sizeof(char *));
+	size_t n = 0;
+
+	for (unsigned i = 0; i < PARAM_COUNT; i++)
+		names[n++] = param_row((enum param)i)->name;
+	for (size_t i = 0; i < c->count && !c->only_defaults; i++)
+		names[n++] = c->settings[i].name;
+	qsort(names, n, sizeof *names, by_name);
+	for (size_t i = 0; i < n; i++) {
+		struct buf value = BUF_INIT(0);
+		if (i > 0 && strcmp(names[i], names[i - 1]) == 0)
+			continue;
+		buf_str(&value, "");
+		if (raw_of(c, span_str(names[i]), &value))
+			show(c, span_str(names[i]), buf_view(&value));
+		buf_clear(&value);
+	}
+	free(names);
+}
+
+/* -- warnings -------------------------------------------------------------- */
+
+static void
+warn_unused(const struct postconf *c, bool main_too)
+{
+	const char *dir = c->postfix->session.conf_dir;
+	enum param known;
+
+	for (size_t i = 0; main_too && i < c->count; i++)
+		if (!c->settings[i].used)
+			postfix_warn(c->postfix->name, "%s/main.cf: unused parameter: %s=%s", dir, c->settings[i].name, c->settings[i].value);
+	for (size_t i = 0; i < c->service_count; i++)
+		for (size_t k = 0; k < c->services[i].count; k++) {
+			const struct master_setting *s = &c->services[i].settings[k];
+			struct buf unused = BUF_INIT(0);
+			const struct setting_text *same = postconf_find(c, span_str(s->name));
+			if (!param_find(span_str(s->name), &known) && !postconf_transport(c, span_str(s->name), &unused) &&
+			    (same == NULL || !same->used))
+				postfix_warn(c->postfix->name, "%s/master.cf: unused parameter: %s=%s", dir, s->name, s->value);
+			buf_clear(&unused);
+		}
+}
+
+static void
+show_map_types(const struct postconf *c)
+{
+	static const char *const types[] = { "btree", "cdb", "cidr", "environ", "fail", "hash", "inline", "internal", "ldap", "lmdb",
+		"memcache", "mysql", "nis", "pcre", "pgsql", "pipemap", "proxy", "randmap", "regexp", "sdbm", "socketmap", "sqlite", "static",
+		"tcp", "texthash", "unionmap", "unix" };
+
+	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+		if (table_type_known(span_str(types[i])))
+			put(&c->postfix->session.display, "%s\n", types[i]);
+}
+
+/* -- the command ----------------------------------------------------------- */
+
+static int
+add_override(struct postconf *c, const char *text)
+{
+	struct span all = span_str(text);
+	size_t equals = span_find(all, '=');
+	struct span name = span_trim(span_head(all, equals));
+
+	if (equals == all.len || name.len == 0)
+		return postfix_fatal(c->postfix->name, "-o %s: it takes name=value", text);
+	c->settings = mem_grow(c->settings, c->count + 1, sizeof *c->settings);
+	c->settings[c->count++] = (struct setting_text){ span_dup(name), span_dup(span_trim(span_skip(all, equals + 1))), false };
+	return 0;
+}
+
+/* 0, or the status to end with. *mode: 'p', or M, P, F, m. */
+static int
+take_option(struct postconf *c, int option, int *mode)
+{
+	char text[32] = "-x";
+
+	switch (option) {
+	case 'c':
+		c->postfix->session.conf_dir = optarg;
+		return 0;
+	case 'd':
+		c->only_defaults = true;
+		return 0;
+	case 'h':
+		c->no_name = true;
+		return 0;
+	case 'H':
+		c->no_value = true;
+		return 0;
+	case 'n':
+		c->only_set = true;
+		return 0;
+	case 'o':
+		return add_override(c, optarg);
+	case 'x':
+		c->expand = true;
+		return 0;
+	case 'F':
+	case 'M':
+	case 'm':
+	case 'P':
+		*mode = option;
+		return 0;
+	case 'p':
+	case 'v':
+		return 0;
+	case '?':
+		return postfix_fatal(c->postfix->name, USAGE);
+	default:
+		text[1] = (char)option;
+		return postfix_not_yet(c->postfix->name, text);
+	}
+}
+
+static int
+run(struct postconf *c, int mode, char *const *names, size_t n)
+{
+	if (c->only_set && c->only_defaults)
+		return postfix_fatal(c->postfix->name, "specify one of -d -n");
+	for (size_t i = 0; i < n; i++)
+		if (mode == 'p' && strchr(names[i], '=') != NULL)
+			return postfix_not_yet(c->postfix->name, "editing main.cf");
+	if (mode == 'm') {
+		show_map_types(c);
+		return 0;
+	}
+	int status = postconf_read(c);
+	if (status != 0)
+		return status;
+	if (mode != 'p')
+		status = postconf_master(c, mode, names, n);
+	for (size_t i = 0; mode == 'p' && i < n; i++)
+		show_named(c, names[i]);
+	if (mode == 'p' && n == 0)
+		show_all(c);
+	display_flush(&c->postfix->session.display);
+	if (!c->only_defaults)
+		warn_unused(c, mode == 'p');
+	return status;
+}
+
+int
+postconf_main(struct postfix *p, int argc, char **argv)
+{
+	struct postconf c = { .postfix = p };
+	int option, mode = 'p', status = 0;
+
+	while (status == 0 && (option = getopt(argc, argv, "aAbc:C:deEfFhHlmMno:pPtT:vxX#")) != -1)
+		status = take_option(&c, option, &mode);
+	if (status == 0)
+		status = run(&c, mode, argv + optind, (size_t)(argc - optind));
+	postconf_clear(&c);
+	return status;
+}
