@@ -383,14 +383,14 @@ draw_keys(int y)
 {
 	static const struct { const char *key, *does; } bar[] = {
 		{ "F1", "Help" }, { "F2", "Command" }, { "F3", "Search" }, { "F5", "Refresh" }, { "F6", "Sort" }, { "F9", "Delete" },
-		{ "Tab", "Next view" }, { "F10", "Quit" },
+		{ "Tab", "Next" }, { "F10", "Quit" },
 	};
 	struct line l;
 
 	line_begin(&l, y, STYLE_PLAIN, false);
 	for (size_t i = 0; i < sizeof bar / sizeof bar[0]; i++) {
 		line_text(&l, STYLE_BOLD, span_str(bar[i].key));
-		line_printf(&l, STYLE_KEY, "%-8s", bar[i].does);
+		line_printf(&l, STYLE_KEY, "%s ", bar[i].does);
 		line_text(&l, STYLE_PLAIN, SPAN(" "));
 	}
 }
