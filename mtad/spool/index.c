@@ -192,7 +192,7 @@ index_set_str(char **place, struct span s)
 struct entry *
 index_add(struct index *ix, const struct envelope *env, struct loc loc)
 {
-	if (index_find(ix, env->id) != NULL)
+	if (env->id.usec == 0 || index_find(ix, env->id) != NULL)
 		return NULL;
 	struct entry *e = make(env);
 	if (e == NULL)

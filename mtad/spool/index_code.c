@@ -165,6 +165,9 @@ index_restore(struct index *ix, struct entry *e, const struct spool_event *ev, s
 	e->extra = NULL;
 	(void)get_state(ix, e, &u);
 	e->applied = applied;
+	e->open = 0;		/* counted anew: a state that is cut short was taken as far as it went */
+	for (uint32_t i = 0; i < e->rcpt_count; i++)
+		e->open += !rcpt_final(&e->rcpts[i]);
 	while (outcome_next(&texts, &o))
 		if (o.number < e->rcpt_count)
 			e->rcpts[o.number].reply = at;
