@@ -225,6 +225,7 @@ struct queue {
 	struct map	 notices;
 	struct heap	 notice_timers;
 	struct pending	*dirty, **dirty_last;	/* journal.c */
+	struct pending	*oldest, *newest;	/* not given to the writer yet */
 	uint32_t	 appends;	/* records under way */
 	struct queue_counters counters;
 };
@@ -257,6 +258,8 @@ bool	journal_add(struct queue *, struct entry *, struct spool_event *);
 /* fn is called when all that was added for the entry is written (at once where nothing is pending). Before the journal_add of an end. */
 void	journal_wait(struct queue *, struct entry *, waiter_fn *, uint64_t a, uint64_t b);
 void	journal_flush(struct queue *);
+/* Every event up to this number was given to the writer: a sync of it now makes them durable. */
+bool	journal_given(const struct queue *, uint64_t number);
 /* Events of the entry that are not written yet: n = 0 is the newest batch. Empty where there is none. Until the next call of anything. */
 struct span journal_unwritten(const struct entry *, unsigned n);
 void	queue_appended(struct queue *, struct pending *, bool ok, struct loc);

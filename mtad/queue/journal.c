@@ -25,8 +25,38 @@ struct pending {
 	struct waiter	*waiters, **waiters_last;
 	struct pending	*after;		/* the same message's, not given out while this is under way */
 	struct pending	*next;		/* dirty */
+	struct pending	*older, *newer;	/* all that are not given to the writer yet, by their first event */
+	uint64_t	 first;		/* number of it */
 	bool		 writing;
 };
+
+static void
+unappended_add(struct queue *q, struct pending *p)
+{
+	struct pending *newer = NULL, *older = q->newest;
+
+	while (older != NULL && older->first > p->first) {	/* only one that failed is not the newest */
+		newer = older;
+		older = older->older;
+	}
+	p->older = older;
+	p->newer = newer;
+	*(older == NULL ? &q->oldest : &older->newer) = p;
+	*(newer == NULL ? &q->newest : &newer->older) = p;
+}
+
+static void
+unappended_del(struct queue *q, struct pending *p)
+{
+	*(p->older == NULL ? &q->oldest : &p->older->newer) = p->newer;
+	*(p->newer == NULL ? &q->newest : &p->newer->older) = p->older;
+}
+
+bool
+journal_given(const struct queue *q, uint64_t number)
+{
+	return q->oldest == NULL || q->oldest->first > number;
+}
 
 static void
 make_dirty(struct queue *q, struct pending *p)
@@ -53,6 +83,8 @@ collecting(struct queue *q, struct entry *e)
 	fresh->entry = e;
 	fresh->previous = e->last;
 	fresh->waiters_last = &fresh->waiters;
+	fresh->first = q->index.last_event + 1;
+	unappended_add(q, fresh);
 	if (p == NULL) {
 		run->pending = fresh;
 		make_dirty(q, fresh);
@@ -179,8 +211,10 @@ journal_flush(struct queue *q)
 		if (next == NULL)
 			q->dirty_last = &q->dirty;
 		q->appends++;
-		if (append(q, p))
+		if (append(q, p)) {
+			unappended_del(q, p);
 			continue;
+		}
 		q->appends--;
 		p->next = q->dirty;	/* no room: the rest waits, in order */
 		if (q->dirty == NULL)
@@ -215,6 +249,7 @@ queue_appended(struct queue *q, struct pending *p, bool ok, struct loc at)
 	q->appends--;
 	p->writing = false;
 	if (!ok) {
+		unappended_add(q, p);
 		make_dirty(q, p);
 		q->ops->wake(q->arg);
 		return;
@@ -252,6 +287,6 @@ journal_clear(struct queue *q)
 		pending_free(p);
 		p = next;
 	}
-	q->dirty = NULL;
+	q->dirty = q->oldest = q->newest = NULL;
 	q->dirty_last = &q->dirty;
 }

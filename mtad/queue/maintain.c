@@ -204,13 +204,12 @@ pick_dead(struct role_queue *rq, uint32_t *out)
 	return kept;
 }
 
+/* What is dead now, and the events that made it so: when all of them were given to the writer, a sync follows, then the release. */
 static void
-recycle(struct role_queue *rq)
+gather_dead(struct role_queue *rq)
 {
 	struct barrier *b;
 
-	if (rq->syncing || rq->q.appends > 0 || rq->q.dirty != NULL)
-		return;		/* ends that are not even written: at the next turn */
 	MEM_NEW(b);
 	b->rq = rq;
 	b->count = pick_dead(rq, b->dead);
@@ -222,8 +221,22 @@ recycle(struct role_queue *rq)
 	b->spill_count = rq->spills_done_count;
 	rq->spills_done = NULL;
 	rq->spills_done_count = rq->spills_done_cap = 0;
+	rq->dead = b;
+	rq->dead_by = rq->q.index.last_event;
+}
+
+static void
+recycle(struct role_queue *rq)
+{
+	if (rq->syncing)
+		return;
+	if (rq->dead == NULL)
+		gather_dead(rq);
+	if (rq->dead == NULL || !journal_given(&rq->q, rq->dead_by))
+		return;
 	rq->syncing = true;
-	spool_writer_sync(rq->journal, synced, b);
+	spool_writer_sync(rq->journal, synced, rq->dead);
+	rq->dead = NULL;
 }
 
 /* -- free space ------------------------------------------------------------------------------------------- */

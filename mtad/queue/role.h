@@ -46,6 +46,7 @@ struct expected {
 };
 
 struct ask;
+struct barrier;
 
 struct reader_window {
 	uint32_t	 segment;
@@ -91,6 +92,8 @@ struct role_queue {
 	struct qid	 copy_at;
 	unsigned	 copies_open;		/* copies under way */
 	bool		 copies_full;
+	struct barrier	*dead;			/* what is to be released */
+	uint64_t	 dead_by;		/* behind this event */
 	bool		 syncing;		/* a barrier of the journal is under way */
 	uint64_t	*spills_done;		/* spill files of ended messages, until the next barrier */
 	size_t		 spills_done_count, spills_done_cap;
