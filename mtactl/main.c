@@ -8,14 +8,21 @@
 
 #include "base/mem.h"
 #include "base/version.h"
+#include "mtactl/repl.h"
 #include "mtactl/session.h"
 
 enum color_mode { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
+struct script {
+	bool		 file;
+	const char	*text;
+};
 struct options {
 	enum color_mode	 color;
 	struct span	*words;
 	size_t		 count;
+	struct script	*scripts;	/* -e, -F, in their order */
+	size_t		 script_count;
 	int		 status;	/* where parsing ends it */
 };
 
@@ -70,14 +77,17 @@ take_option(struct session *s, struct options *o, char **argv, int *taken)
 		s->readonly = true;
 	} else if (strncmp(arg, "--color=", 8) == 0) {
 		return set_color(o, arg + 8);
-	} else if (arg[0] == '-' && (arg[1] == 'c' || arg[1] == 'o')) {
+	} else if (arg[0] == '-' && (arg[1] == 'c' || arg[1] == 'o' || (o->count == 0 && (arg[1] == 'e' || arg[1] == 'F')))) {
 		char *value = arg[2] != '\0' ? arg + 2 : argv[1];
 		if (value == NULL)
 			return usage(o, arg, " needs a value");
 		*taken = arg[2] != '\0' ? 1 : 2;
 		if (arg[1] == 'o')
 			return add_override(s, o, value);
-		s->conf_dir = value;
+		if (arg[1] == 'c')
+			s->conf_dir = value;
+		else
+			o->scripts[o->script_count++] = (struct script){ arg[1] == 'F', value };
 	} else {
 		*taken = 0;
 	}
@@ -118,10 +128,29 @@ set_up_display(struct session *s, enum color_mode mode)
 		d->colored = mode == COLOR_ALWAYS;
 }
 
+/* Up to the first that fails. */
 static int
-run(struct session *s, const struct options *o)
+run_scripts(struct session *s, const struct options *o)
 {
-	if (o->count == 0 || span_eqs(o->words[0], "--help")) {
+	int status = 0;
+
+	for (size_t i = 0; i < o->script_count && status == 0; i++)
+		status = o->scripts[i].file ? repl_run_file(s, o->scripts[i].text) : repl_run_text(s, o->scripts[i].text);
+	return status;
+}
+
+static int
+run(struct session *s, struct options *o)
+{
+	if (o->script_count > 0 && o->count > 0) {
+		usage(o, "there is a command beside -e or -F: ", o->words[0].ptr);
+		return o->status;
+	}
+	if (o->script_count > 0)
+		return run_scripts(s, o);
+	if (o->count == 0)
+		return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) ? repl_run(s) : repl_run_file(s, "-");
+	if (span_eqs(o->words[0], "--help")) {
 		help_short(&s->display);
 		display_flush(&s->display);
 		return 0;
@@ -141,6 +170,7 @@ control_main(int argc, char **argv)
 	struct options o = { .words = mem_array((size_t)argc + 1, sizeof *o.words) };
 	int status;
 
+	o.scripts = mem_array((size_t)argc + 1, sizeof *o.scripts);
 	if (take_arguments(&s, &o, argc, argv)) {
 		set_up_display(&s, o.color);
 		status = run(&s, &o);
@@ -149,6 +179,7 @@ control_main(int argc, char **argv)
 	}
 	session_clear(&s);
 	free(o.words);
+	free(o.scripts);
 	return status;
 }
 
@@ -160,7 +191,7 @@ base_name(const char *path)
 	return slash == NULL ? path : slash + 1;
 }
 
-static bool
+bool
 is_other_name(const char *name)
 {
 	static const char *const names[] = { "sendmail", "mailq", "postqueue", "postsuper", "postcat", "postmap", "postalias", "postconf",
@@ -173,6 +204,12 @@ is_other_name(const char *name)
 }
 
 int
+other_name_main(const char *name, int argc, char **argv)
+{
+	return strcmp(name, "sendmail") == 0 ? sendmail_main(name, argc, argv) : postfix_main(name, argc, argv);
+}
+
+int
 main(int argc, char **argv)
 {
 	const char *name = argc > 0 ? base_name(argv[0]) : "mtactl";
@@ -182,9 +219,7 @@ main(int argc, char **argv)
 		argv++;
 		name = argv[0];
 	}
-	if (strcmp(name, "sendmail") == 0)
-		return sendmail_main(name, argc, argv);
 	if (is_other_name(name))
-		return postfix_main(name, argc, argv);
+		return other_name_main(name, argc, argv);
 	return control_main(argc, argv);
 }

@@ -210,6 +210,7 @@ put_hello(struct client *c)
 	jsonl_object(&j, NULL);
 	jsonl_str(&j, "mtad", span_str(MTAD_VERSION));
 	jsonl_i64(&j, "protocol", 1);
+	jsonl_str(&j, "hostname", span_str(conf_str(conf_main(c->control->conf), P_myhostname)));
 	jsonl_array(&j, "rights");
 	for (unsigned bit = CTL_VIEW; bit <= CTL_ADMINISTER; bit <<= 1)
 		if (c->rights & bit)
