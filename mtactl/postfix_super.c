@@ -13,7 +13,8 @@
 #define USAGE	"usage: postsuper [-c config_dir] [-d queue_id (delete)] [-e queue_id (expire)] " \
 	"[-f queue_id (expire and/or un-hold)] [-h queue_id (hold)] [-H queue_id (un-hold)] [-p (purge temporary files)] " \
 	"[-r queue_id (requeue)] [-s (structure fix)] [-S (redundant structure fix)][-v (verbose)] [queue...]"
-#define BATCH		500	/* IDs in a request: well below a selector's bounds */
+#define BATCH		64	/* IDs in a request, and their bytes: well below a selector's bounds */
+#define BATCH_BYTES	2000
 
 /* In the order in which their counts are told. */
 static const struct action {
@@ -146,9 +147,11 @@ act_on_stdin(struct postsuper *s)
 		struct span id = span_of(line, (size_t)n);
 		if (span_ends(id, "\n"))
 			id.len--;
-		count += add_id(s, &ids, id);
-		if (count % BATCH == 0 || ids.len > 20000)
+		bool valid = postfix_is_queue_id(id);
+		/* A warning comes behind what was done of the lines before. */
+		if (!valid || ++count % BATCH == 0 || ids.len > BATCH_BYTES)
 			status = act_on_ids(s, &ids);
+		add_id(s, &ids, id);
 	}
 	if (status == 0)
 		status = act_on_ids(s, &ids);
