@@ -191,24 +191,6 @@ base_name(const char *path)
 	return slash == NULL ? path : slash + 1;
 }
 
-bool
-is_other_name(const char *name)
-{
-	static const char *const names[] = { "sendmail", "mailq", "postqueue", "postsuper", "postcat", "postmap", "postalias", "postconf",
-	    "newaliases", "postfix" };
-
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-		if (strcmp(name, names[i]) == 0)
-			return true;
-	return false;
-}
-
-int
-other_name_main(const char *name, int argc, char **argv)
-{
-	return strcmp(name, "sendmail") == 0 ? sendmail_main(name, argc, argv) : postfix_main(name, argc, argv);
-}
-
 int
 main(int argc, char **argv)
 {

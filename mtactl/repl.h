@@ -38,7 +38,7 @@ pid_t	repl_spawn(struct repl *, const struct span *words, size_t n, int out, int
 /* Waits; the exit status, 128 + the number of a signal. */
 int	repl_wait(pid_t);
 
-/* main.c: whether it is one of Postfix's names, and the program of that name. */
+/* names.c: whether it is one of Postfix's names, and the program of that name. */
 bool	is_other_name(const char *);
 int	other_name_main(const char *name, int argc, char **argv);
 

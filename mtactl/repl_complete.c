@@ -400,7 +400,7 @@ add_arguments(struct place *p, const char *grammar)
 
 	if (add_option_value(p, grammar))
 		return;
-	bool option = span_starts(p->c->prefix, "-");
+	bool option = span_starts(p->c->prefix, "-"), value = is_operator(token_back(p, 1));
 	if (option)
 		add_options(p, grammar);
 	drop_options(p, grammar);
@@ -409,7 +409,7 @@ add_arguments(struct place *p, const char *grammar)
 		if (g.option.len == 0 && (all || p->count == p->args))
 			add_of_place(p, g.place);
 	}
-	if (!option && p->c->prefix.len == 0)
+	if (!option && !value && p->c->prefix.len == 0)
 		add_options(p, grammar);
 }
 

@@ -37,7 +37,7 @@ places(void **state)
 		{ "queue ls --limit 5 st", "state", NULL },
 		{ "queue ls age ", "<", "and" }, { "queue ls sender ", "~", "<" },
 		{ "queue ls state = ", "deferred", "sender" }, { "queue ls 'state = de", "deferred", NULL },
-		{ "queue ls state=", "deferred", "sender" },
+		{ "queue ls state=", "deferred", "sender" }, { "queue ls state = ", "deferred", "--sort" },
 		{ "queue ls sender.domain = ", "<sender.domain>", "deferred" },
 		{ "queue ls rcpt.domain in (a.com, ", "<rcpt.domain>", "and" },
 		{ "queue ls rcpt.domain in (a.com) ", "and", "<rcpt.domain>" },
