@@ -503,6 +503,15 @@ key_tagged(struct view *v)
 }
 
 static void
+key_escape(struct view *v)
+{
+	if (of(v)->to_tagged)
+		of(v)->to_tagged = false;
+	else
+		console_back(v->con);	/* the view may be gone now */
+}
+
+static void
 act(struct view *v, enum command c)
 {
 	if (of(v)->to_tagged)
@@ -545,7 +554,8 @@ static const struct key keys[] = {
 	{ 'U', "undelete: back from the trash", key_undelete },
 	{ 't', "tag, or untag", key_tag }, { ' ', NULL, key_tag },
 	{ 'T', "tag all that a selector picks", key_tag_by }, { 'u', "untag all", key_untag },
-	{ ';', "the next action is for the tagged", key_tagged },
+	{ ';', "the next action is for the tagged (Esc: it is not)", key_tagged },
+	{ KEY_ESCAPE, "back", key_escape },
 	{ 0, NULL, NULL },
 };
 

@@ -252,17 +252,10 @@ def test_resize(queue):
         assert s.end() == 0
 
 
-def modes(fd):
-    import termios
-    return termios.tcgetattr(fd)
-
-
 @pytest.mark.parametrize("signo", [signal.SIGTERM, signal.SIGHUP, signal.SIGSEGV, signal.SIGABRT])
 def test_terminal_is_put_back(mta, signo):
     with Screen(mta) as s:
-        before = None
         s.wait("overview")
-        raw = modes(s.child.child_fd)
         s.child.kill(signo)
         s.child.expect(pexpect.EOF)
         s.raw += s.child.before
@@ -271,7 +264,6 @@ def test_terminal_is_put_back(mta, signo):
         assert b"\x1b[?1049h" in s.raw
         tail = s.raw[s.raw.rindex(b"\x1b[?1049h"):]
         assert b"\x1b[?1049l" in tail and (b"\x1b[?25h" in tail or b"\x1b[34h" in tail)
-        del before, raw
 
 
 def test_terminal_modes(mta):
