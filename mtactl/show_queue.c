@@ -191,7 +191,7 @@ ls_row(struct display *d, struct span row)
 	struct queue_row q;
 
 	queue_row_read(row, &q);
-	if (q.id.len == 0)	/* --total's row is for programs */
+	if (span_starts(row, "{\"total\":"))	/* --total's row is for programs */
 		return;
 	count_message(d, &q);
 	if (d->tty)
