@@ -85,9 +85,9 @@ show queue ls
 show doctor || die "doctor found something"
 
 if [ -t 0 ] && [ -t 1 ]; then
-	say "The demo stays up. In another window: $B/mtactl -c $run help"
-	printf 'Press Enter to end it. '
-	read -r _
+	say "The console opens on this queue; q leaves it, and the demo ends then. In another window: $B/mtactl -c $run"
+	sleep 2
+	"$B/mtatui" -c "$run" || { printf 'No console on this terminal. Press Enter to end the demo. '; read -r _; }
 fi
 show stop || die "mtad did not stop"
 wait "$mta"
