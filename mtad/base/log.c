@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +50,27 @@ log_program(const char *program)
 	(void)snprintf(out.program, sizeof out.program, "%s", program);
 }
 
+/* A system call a line would show in a profile; a child of fork asks anew. */
+static pid_t own_pid;
+
+static void
+forget_pid(void)
+{
+	own_pid = 0;
+}
+
+static int
+pid(void)
+{
+	static bool watched;
+
+	if (!watched)
+		watched = pthread_atfork(NULL, NULL, forget_pid) == 0;
+	if (own_pid == 0 || !watched)
+		own_pid = getpid();
+	return (int)own_pid;
+}
+
 /* The date changes once a second; formatting it for every line would show in a profile. */
 static const char *
 date(void)
@@ -78,7 +100,7 @@ to_syslog(enum log_level level, const char *program, const char *text)
 	char line[LINE_MAX_BYTES + 256];
 
 	int n = snprintf(line, sizeof line, "<%d>%s %s/%s[%d]: %s%s", LOG_MAIL | level_priority[level],
-	    date(), out.name, program, (int)getpid(), level_word[level], text);
+	    date(), out.name, program, pid(), level_word[level], text);
 	if (n > 0)
 		(void)send(out.fd, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1,
 		    MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -97,7 +119,7 @@ emit(enum log_level level, const char *program, const char *text)
 	if (out.host[0] != '\0')
 		buf_printf(&out.waiting, "%s %s ", date(), out.host);
 	buf_printf(&out.waiting, "%s%s%s[%d]: %s%s\n", out.name, program[0] == '\0' ? "" : "/", program,
-	    (int)getpid(), level_word[level], text);
+	    pid(), level_word[level], text);
 	if (out.waiting.len >= GATHER || level >= LOG_LEVEL_FATAL || out.sink == LOG_SINK_STDERR)
 		log_flush();
 }
