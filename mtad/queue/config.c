@@ -91,6 +91,7 @@ config_take(struct role_queue *rq, struct conf *conf, struct err *err)
 	rq->history_time = conf_time(v, P_mtad_history_time);
 	rq->history_size = (uint64_t)conf_int(v, P_mtad_history_size);
 	rq->minfree = conf_int(v, P_queue_minfree);
+	rq->segment_size = (uint64_t)conf_int(v, P_mtad_segment_size);
 	router_free(rq->router);
 	conf_unref(rq->conf);
 	rq->router = router;

@@ -246,7 +246,9 @@ static void
 watch_space(struct role_queue *rq)
 {
 	uint64_t free_now = store_free_bytes(rq->store), least = rq->minfree > 0 ? (uint64_t)rq->minfree : 0;
-	bool full = free_now < least || (rq->links != NULL && store_count(rq->store, SEGMENT_FREE) == 0);
+	/* No segment in reserve: full only where there is no room to make one; at a start they are still being made. */
+	bool full = free_now < least ||
+	    (store_count(rq->store, SEGMENT_FREE) == 0 && free_now < least + rq->segment_size);
 	const struct link *l = rq->links;
 
 	/* A segment in reserve or in hand is room, whatever the file system says. */

@@ -63,6 +63,7 @@ struct role_queue {
 	struct facts	*facts;
 	struct route	 route;
 	int64_t		 history_time, minfree;
+	uint64_t	 segment_size;	/* bytes */
 	uint64_t	 history_size;
 	int		 dir;
 	struct store	*store;
