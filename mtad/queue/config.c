@@ -90,7 +90,11 @@ config_take(struct role_queue *rq, struct conf *conf, struct err *err)
 		c->maximal_backoff = c->minimal_backoff;
 	rq->history_time = conf_time(v, P_mtad_history_time);
 	rq->history_size = (uint64_t)conf_int(v, P_mtad_history_size);
+	/* As Postfix: room for one and a half of the largest message at the least. */
 	rq->minfree = conf_int(v, P_queue_minfree);
+	int64_t largest = conf_int(conf_program(conf, "smtpd"), P_message_size_limit);
+	if (rq->minfree < largest + largest / 2)
+		rq->minfree = largest + largest / 2;
 	rq->segment_size = (uint64_t)conf_int(v, P_mtad_segment_size);
 	router_free(rq->router);
 	conf_unref(rq->conf);

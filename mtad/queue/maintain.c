@@ -241,7 +241,6 @@ recycle(struct role_queue *rq)
 
 /* -- free space ------------------------------------------------------------------------------------------- */
 
-/* Postfix's rule: there must be room for one and a half of the largest message; queue_minfree says more. */
 static void
 watch_space(struct role_queue *rq)
 {
