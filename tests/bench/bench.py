@@ -74,7 +74,7 @@ class Mtad:
     def __init__(self, folder, build, sink_port, main=None):
         from mtadtest import Instance
         self.mta = Instance(f"{folder}/mtad", {
-            "relayhost": f"[127.0.0.1]:{sink_port}", "mydestination": "", "mtad_segment_size": str(64 << 20),
+            "relayhost": f"[127.0.0.1]:{sink_port}", "mydestination": "", "mtad_segment_size": str(32 << 20),
             "mtad_receive_workers": "0", "mtad_send_workers": "0",
             "default_destination_concurrency_limit": "100", "initial_destination_concurrency": "100", **(main or {})})
         self.port = self.mta.port
@@ -135,7 +135,6 @@ class Floor:
     def start(self):
         self.process = subprocess.Popen([f"{self.build}/bench/floor", str(self.port), str(self.sink), str(SESSIONS), self.file])
         self.pid = self.process.pid
-        time.sleep(2)
 
     def stop(self):
         self.process.kill()
@@ -164,6 +163,7 @@ def relay_round(kind, folder, build, count):
     server = kind(folder, build, sink_port)
     sink = start_sink(sink_port, count)
     server.start()
+    time.sleep(3)               # what a start does once (segments, the floor's file) is not what is measured
     try:
         before = cpu_seconds(server.pid)
         start = time.monotonic()
