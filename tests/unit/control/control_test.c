@@ -33,7 +33,8 @@ hello_and_faults(void **state)
 	(void)state;
 	int fd = join();
 	hear(fd, &b);
-	assert_non_null(strstr(b.ptr, "\"protocol\":1,\"rights\":[\"view\",\"read\",\"flush\",\"administer\"]}\n"));
+	assert_non_null(strstr(b.ptr, "\"protocol\":1,\"hostname\":\""));
+	assert_non_null(strstr(b.ptr, "\"rights\":[\"view\",\"read\",\"flush\",\"administer\"]}\n"));
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		say(fd, cases[i].line);
 		if (strstr(hear(fd, &b), cases[i].want) == NULL)
