@@ -57,10 +57,11 @@ make_thread(void)
 {
 	pthread_t t;
 	void *result;
+	int token;
 
 	char *memory = malloc(50 << 20);
 	free(memory);
-	return pthread_create(&t, NULL, in_thread, &t) == 0 && pthread_join(t, &result) == 0 && result == &t ? 0 : 99;
+	return pthread_create(&t, NULL, in_thread, &token) == 0 && pthread_join(t, &result) == 0 && result == &token ? 0 : 99;
 }
 
 static int
