@@ -132,10 +132,12 @@ console_init(struct console *con, struct link *link)
 
 	con->link = link;
 	con->tags = MAP_INIT(tag_key);
-	con->mains[0] = overview_new(con);
+	con->mains[MAIN_OVERVIEW] = overview_new(con);
 	con->mains[MAIN_QUEUE] = queue_new(con, NULL);
-	con->mains[2] = dest_new(con);
-	con->mains[3] = command_new(con, &doctor, false);
+	con->mains[MAIN_DEST] = dest_new(con);
+	con->mains[MAIN_DOCTOR] = command_new(con, &doctor, false);
+	con->mains[MAIN_MAPS] = maps_new(con);
+	con->mains[MAIN_CONFIG] = config_new(con);
 	con->status[0] = '\0';
 	show_main(con, 0);
 }
@@ -256,6 +258,18 @@ key_undo(struct view *v)
 }
 
 static void
+key_maps(struct view *v)
+{
+	show_main(v->con, MAIN_MAPS);
+}
+
+static void
+key_config(struct view *v)
+{
+	show_main(v->con, MAIN_CONFIG);
+}
+
+static void
 key_suspend(struct view *v)
 {
 	term_suspend();
@@ -290,7 +304,7 @@ const struct key console_keys[] = {
 	{ FN(KEY_END), "to the last", key_last }, { 'G', NULL, key_last },
 	{ KEY_RETURN, "open what is under the cursor", key_enter }, { FN(KEY_ENTER), NULL, key_enter },
 	{ 'q', "back; at the overview: leave", key_back }, { KEY_ESCAPE, NULL, key_back },
-	{ '\t', "the next of overview, queue, destinations, doctor", key_tab },
+	{ '\t', "the next of the main views", key_tab },
 	{ FN(KEY_BTAB), "the one before", key_back_tab },
 	{ '/', "search for a text (in the queue: filter)", key_search }, { FN(KEY_F(3)), NULL, key_search },
 	{ 'n', "the next one found", key_next }, { 'N', "the one before", key_previous },
@@ -298,6 +312,7 @@ const struct key console_keys[] = {
 	{ '1', "the deferred queue", key_deferred }, { '2', "the active queue", key_active },
 	{ '3', "the incoming queue", key_incoming }, { '4', "the hold queue", key_hold },
 	{ '5', "the corrupt queue", key_corrupt }, { '6', "the trash", key_trash }, { '0', "all queues", key_all },
+	{ 'M', "lookup tables", key_maps }, { 'C', "configuration, with what the linter says of it", key_config },
 	{ 'z', "take the last action back", key_undo },
 	{ FN(KEY_F(5)), "ask again now (it is done every 2 seconds)", key_refresh }, { CTRL('l'), NULL, key_refresh },
 	{ '?', "help", key_help }, { FN(KEY_F(1)), NULL, key_help },
@@ -378,21 +393,48 @@ draw_title(struct console *con)
 	buf_clear(&right);
 }
 
-static void
-draw_keys(int y)
+#define HINT_ROOM	2	/* a blank in the key's colour, one behind it */
+
+static int
+hint_width(const struct hint *h)
 {
-	static const struct { const char *key, *does; } bar[] = {
-		{ "F1", "Help" }, { "F2", "Command" }, { "F3", "Search" }, { "F5", "Refresh" }, { "F6", "Sort" }, { "F9", "Delete" },
-		{ "Tab", "Next" }, { "F10", "Quit" },
-	};
+	return (int)strlen(h->key) + (int)strlen(h->does) + HINT_ROOM;
+}
+
+static int
+hints_width(const struct hint *h)
+{
+	int width = 0;
+
+	for (; h->key != NULL; h++)
+		width += hint_width(h);
+	return width;
+}
+
+/* Those that fit in front of what has to stand behind them. */
+static void
+put_hints(struct line *l, const struct hint *h, int behind)
+{
+	for (; h->key != NULL && l->x + hint_width(h) + behind <= l->end; h++) {
+		line_text(l, STYLE_BOLD, span_str(h->key));
+		line_printf(l, STYLE_KEY, "%s ", h->does);
+		line_text(l, STYLE_PLAIN, SPAN(" "));
+	}
+}
+
+static void
+draw_keys(const struct console *con, int y)
+{
+	static const struct hint first[] = { { "F1", "Help" }, { "F2", "Command" }, { NULL, NULL } };
+	static const struct hint usual[] = { { "F3", "Search" }, { "F5", "Refresh" }, { "F6", "Sort" }, { "F9", "Delete" }, { NULL, NULL } };
+	static const struct hint last[] = { { "Tab", "Next" }, { "F10", "Quit" }, { NULL, NULL } };
+	const struct hint *hints = con->top->ops->hints;
 	struct line l;
 
 	line_begin(&l, y, STYLE_PLAIN, false);
-	for (size_t i = 0; i < sizeof bar / sizeof bar[0]; i++) {
-		line_text(&l, STYLE_BOLD, span_str(bar[i].key));
-		line_printf(&l, STYLE_KEY, "%s ", bar[i].does);
-		line_text(&l, STYLE_PLAIN, SPAN(" "));
-	}
+	put_hints(&l, first, 0);
+	put_hints(&l, hints != NULL ? hints : usual, hints_width(last));
+	put_hints(&l, last, 0);
 }
 
 static void
@@ -400,7 +442,7 @@ draw_bottom(struct console *con, int rows)
 {
 	struct line l;
 
-	draw_keys(rows - 1);
+	draw_keys(con, rows - 1);
 	if (con->prompt.open) {
 		prompt_draw(&con->prompt, rows - 2);
 		return;
@@ -492,8 +534,9 @@ tick_view(struct view *v, int64_t now)
 	v->ops->fetch(v);
 }
 
-int64_t
-console_tick(struct console *con, int64_t now)
+/* What is asked of the daemon; when to ask again. */
+static int64_t
+tick_link(struct console *con, int64_t now)
 {
 	bool was_up = link_up(con->link);
 
@@ -511,4 +554,16 @@ console_tick(struct console *con, int64_t now)
 	tick_view(con->top, now);
 	int64_t next = con->top->ops->fetch != NULL && con->top->pending == 0 ? con->top->due : now + STATS_TIME;
 	return !con->stats_pending && con->stats_due < next ? con->stats_due : next;
+}
+
+int64_t
+console_tick(struct console *con, int64_t now)
+{
+	int64_t next = tick_link(con, now);
+	struct view *top = con->top;
+
+	if (top->ops->tick == NULL)
+		return next;
+	int64_t again = top->ops->tick(top, now);
+	return again < next ? again : next;
 }

@@ -34,16 +34,24 @@ const char *key_label(int code, char out[16]);
 /* The key named "Enter", "F5", "Down"; 0: there is none. */
 int	key_named(struct span name);
 
-#define CONSOLE_MAINS	4
-#define MAIN_QUEUE	1
+/* Those that Tab goes through, in this order. */
+enum main_view { MAIN_OVERVIEW, MAIN_QUEUE, MAIN_DEST, MAIN_DOCTOR, MAIN_MAPS, MAIN_CONFIG, CONSOLE_MAINS };
+
+/* In the bar at the bottom: a key and a word for what it does. */
+struct hint {
+	const char	*key, *does;		/* key NULL ends a table */
+};
 
 struct view_ops {
 	const char	*name;
 	size_t		 size;		/* of the view, which begins with a struct view */
 	const struct key *keys;		/* may be NULL */
+	const struct hint *hints;	/* its most useful keys; NULL: those of a queue */
 	void		(*start)(struct view *);
 	void		(*clear)(struct view *);
 	void		(*fetch)(struct view *);	/* asks by view_ask for what it shows; NULL: nothing */
+	/* For what is not the daemon's: before each round while it is seen, connected or not. When it wants to be called again (monotonic). */
+	int64_t		(*tick)(struct view *, int64_t now);
 	void		(*draw)(struct view *, int y, int height);
 	void		(*move)(struct view *, enum list_move);
 	void		(*enter)(struct view *);	/* NULL: nothing */
@@ -79,7 +87,7 @@ struct console {
 	struct link	*link;
 	const char	*instance, *conf_dir;
 	bool		 readonly, quit, redraw;
-	struct view	*mains[CONSOLE_MAINS];	/* those that Tab goes through: overview, queue, destinations, doctor */
+	struct view	*mains[CONSOLE_MAINS];
 	size_t		 main;
 	struct view	*top;		/* the one that is seen: a main, or pushed over it */
 	struct prompt	 prompt;
@@ -134,6 +142,8 @@ struct view *overview_new(struct console *);
 struct view *queue_new(struct console *, const char *selector);	/* NULL: everything */
 struct view *message_new(struct console *, const char *id);
 struct view *dest_new(struct console *);
+struct view *maps_new(struct console *);
+struct view *config_new(struct console *);
 struct view *help_new(struct console *, const struct view *about);
 /* Any command, shown as the controller shows it; the request is taken over. */
 struct view *command_new(struct console *, struct request *, bool repeat);
