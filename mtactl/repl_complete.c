@@ -317,7 +317,12 @@ add_of_place(struct place *p, enum placeholder place)
 	case PLACE_COMMAND:
 		find_commands(p);
 		break;
+	case PLACE_DEST:
+		p->values(p->arg, "dest", p->c);
+		break;
 	case PLACE_COUNT:
+	case PLACE_TIME:
+	case PLACE_COLUMN:
 	case PLACE_TEXT:
 	case PLACE_NONE:
 		break;

@@ -43,6 +43,10 @@ placeholder(struct span word)
 		{ "TEXT", PLACE_TEXT },
 		{ "FILE", PLACE_FILE },
 		{ "COMMAND", PLACE_COMMAND },
+		{ "DIR", PLACE_FILE },
+		{ "TIME", PLACE_TIME },
+		{ "DEST", PLACE_DEST },
+		{ "COLUMN", PLACE_COLUMN },
 	};
 
 	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)

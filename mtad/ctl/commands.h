@@ -63,12 +63,20 @@ bool	request_add(struct request *, struct span name, struct span value, struct e
 /* All that the grammar requires is there. */
 bool	request_complete(const struct request *, struct err *);
 
+/* "90s", "10m", "1h30m", "2d"; a number alone is seconds. Microseconds; false where it is no time. */
+bool	duration_parse(struct span, int64_t *);
+
 /* Arguments as in the message `ask`: name, value, name, value, packed. */
 void	args_pack(struct buf *, const struct request *);
 bool	args_get(struct span packed, const char *name, struct span *value);
 
 /* The grammar, walked: for the parser, help and completion. Start with { .left = span_str(row->grammar) }. */
-enum placeholder { PLACE_NONE, PLACE_SELECTOR, PLACE_ID, PLACE_COUNT, PLACE_FIELD, PLACE_TEXT, PLACE_FILE, PLACE_COMMAND };
+enum placeholder {
+	PLACE_NONE, PLACE_SELECTOR, PLACE_ID, PLACE_COUNT, PLACE_FIELD, PLACE_TEXT, PLACE_FILE, PLACE_COMMAND,
+	PLACE_TIME,		/* "10m", "1h30m": duration_parse */
+	PLACE_DEST,		/* a destination: "smtp:example.com", or a next hop over every transport */
+	PLACE_COLUMN,		/* a field of the command's own rows */
+};
 struct grammar {
 	struct span	left;
 	bool		optional;

@@ -184,6 +184,7 @@ static bool
 check_value(enum placeholder place, struct span value, struct err *err)
 {
 	struct qid id;
+	int64_t time;
 	uint32_t n;
 
 	switch (place) {
@@ -201,9 +202,16 @@ check_value(enum placeholder place, struct span value, struct err *err)
 			return true;
 		err_set(err, ERR_PERM, "\"%.*s\" is not a number", SPAN_ARG(span_head(value, 40)));
 		return false;
+	case PLACE_TIME:
+		if (duration_parse(value, &time) && time > 0)
+			return true;
+		err_set(err, ERR_PERM, "\"%.*s\" is not a time, as 90s, 10m, 1h30m or 2d", SPAN_ARG(span_head(value, 40)));
+		return false;
 	case PLACE_TEXT:
 	case PLACE_FILE:
 	case PLACE_COMMAND:
+	case PLACE_DEST:
+	case PLACE_COLUMN:
 		if (value.len <= 1024)
 			return true;
 		err_set(err, ERR_PERM, "a text of %zu bytes is too long", value.len);

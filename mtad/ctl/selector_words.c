@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/num.h"
+#include "ctl/commands.h"
 #include "ctl/selector_code.h"
 
 bool
@@ -236,4 +237,10 @@ parser_number(struct parser *p, enum selector_type type, struct span text, int64
 		return parse_units(text, time_unit, SECOND, out)
 		    || parser_fail(p, "\"%.*s\" is not a time (90s, 30m, 2h, 5d)", SPAN_ARG(shown));
 	return parse_units(text, no_unit, 1, out) || parser_fail(p, "\"%.*s\" is not a number", SPAN_ARG(shown));
+}
+
+bool
+duration_parse(struct span text, int64_t *out)
+{
+	return parse_units(text, time_unit, SECOND, out);
 }
