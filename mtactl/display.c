@@ -59,25 +59,6 @@ is_plain(char c)
 	return (unsigned char)c >= 0x20 && (unsigned char)c < 0x7f;
 }
 
-static uint32_t
-code_point(struct span s)
-{
-	static const unsigned char masks[] = { 0, 0x7f, 0x1f, 0x0f, 0x07 };
-	uint32_t c = (unsigned char)s.ptr[0] & masks[s.len];
-
-	for (size_t i = 1; i < s.len; i++)
-		c = c << 6 | ((unsigned char)s.ptr[i] & 0x3f);
-	return c;
-}
-
-/* C1 controls act on terminals; marks and isolates of the bidirectional algorithm make a line read as another one. */
-static bool
-is_harmful(uint32_t c)
-{
-	return (c >= 0x80 && c < 0xa0) || c == 0x61c || c == 0x200e || c == 0x200f || c == 0x2028 || c == 0x2029
-	    || (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0xfeff;
-}
-
 static size_t
 put_other(struct buf *out, struct span s, bool keep_lines)
 {
@@ -92,8 +73,8 @@ put_other(struct buf *out, struct span s, bool keep_lines)
 		return 1;
 	}
 	s.len = n;
-	if (is_harmful(code_point(s)))
-		buf_printf(out, "\\u%04x", (unsigned)code_point(s));
+	if (utf8_harmful(utf8_point(s)))
+		buf_printf(out, "\\u%04x", (unsigned)utf8_point(s));
 	else
 		buf_span(out, s);
 	return n;

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/utf8.h"
 
 #define LINE_MAX_BYTES	4096	/* more is cut: a log line is for people and pflogsumm */
 #define GATHER		65536
@@ -89,9 +90,7 @@ date(void)
 static void
 clean(char *text)
 {
-	for (unsigned char *p = (unsigned char *)text; *p != '\0'; p++)
-		if (*p < ' ' || *p == 0x7f)
-			*p = '?';
+	text[utf8_clean(text, strlen(text))] = '\0';
 }
 
 static void

@@ -2,7 +2,7 @@
  * The log, in Postfix's form. A line is "DATE HOST NAME/PROGRAM[PID]: text" to a
  * file or stderr, or a datagram to the system log. Lines are gathered and
  * written by log_flush (the loop calls it before it sleeps, or when 64 KiB are waiting); panic and fatal flush first.
- * Control bytes in the text are written as "?", as Postfix does.
+ * Control bytes, bytes that are no UTF-8, and characters that must not reach a terminal (base/utf8.h) are written as "?".
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H

@@ -19,6 +19,7 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "base/sandbox.h"
+#include "base/watch.h"
 
 #define MASTER_FD	3
 #define CONF_MAX	((off_t)64 << 20)
@@ -33,7 +34,7 @@ struct held {
 
 static struct {
 	const struct role_spec *spec;
-	struct ipc_handlers from_master;
+	struct ipc_handlers from_master, from_peers;
 	struct ipc	*master;
 	uint32_t	 slot, epoch;
 	bool		 running;		/* the rights are dropped */
@@ -345,6 +346,25 @@ on_go(void *arg, struct ipc *c, const struct ipc_go *m, int fd)
 	loop_stop(EX_CONFIG);
 }
 
+/* Every role shows its log to the control role; what else of `watch` concerns it, its own handler sees. */
+static void
+on_watch(void *arg, struct ipc *c, const struct ipc_watch *m, int fd)
+{
+	watch_lines(m->lines != 0);
+	if (role.spec->handlers->watch != NULL)
+		role.spec->handlers->watch(arg, c, m, fd);
+}
+
+static void
+on_peer_closed(void *arg, struct ipc *c)
+{
+	watch_closed(c);
+	if (role.spec->handlers->closed != NULL)
+		role.spec->handlers->closed(arg, c);
+	else
+		ipc_free(c);
+}
+
 static void
 on_peer(void *arg, struct ipc *c, const struct ipc_peer *m, int fd)
 {
@@ -355,7 +375,9 @@ on_peer(void *arg, struct ipc *c, const struct ipc_peer *m, int fd)
 		return;
 	}
 	struct ipc *p = ipc_new(fd, role.spec->role, (enum role)m->role, m->slot, m->epoch,
-	    role.spec->handlers, role.spec->state);
+	    &role.from_peers, role.spec->state);
+	if (m->role == ROLE_CONTROL)
+		watch_control(p);
 	if (role.spec->peer != NULL)
 		role.spec->peer(role.spec->state, p);
 }
@@ -424,6 +446,11 @@ role_main(const struct role_spec *spec, uint32_t slot)
 	log_program(spec->program);
 	loop_init();
 
+	if (spec->handlers != NULL) {
+		role.from_peers = *spec->handlers;
+		role.from_peers.watch = on_watch;
+		role.from_peers.closed = on_peer_closed;
+	}
 	if (spec->master_handlers != NULL)
 		role.from_master = *spec->master_handlers;
 	role.from_master.init = on_init;

@@ -4,51 +4,6 @@
 
 /* -- strings -------------------------------------------------------------- */
 
-static bool
-continues(unsigned char c)
-{
-	return (c & 0xc0) == 0x80;
-}
-
-/* What RFC 3629's table allows as the second byte after this first one. */
-static bool
-second_fits(unsigned char first, unsigned char second)
-{
-	switch (first) {
-	case 0xe0:
-		return second >= 0xa0 && second <= 0xbf;
-	case 0xed:
-		return second >= 0x80 && second <= 0x9f;
-	case 0xf0:
-		return second >= 0x90 && second <= 0xbf;
-	case 0xf4:
-		return second >= 0x80 && second <= 0x8f;
-	default:
-		return continues(second);
-	}
-}
-
-size_t
-utf8_length(struct span s)
-{
-	const unsigned char *p = (const unsigned char *)s.ptr;
-	size_t want;
-
-	if (s.len == 0)
-		return 0;
-	if (p[0] < 0x80)
-		return 1;
-	if (p[0] < 0xc2 || p[0] > 0xf4)
-		return 0;
-	want = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-	if (s.len < want || !second_fits(p[0], p[1]))
-		return 0;
-	for (size_t i = 2; i < want; i++)
-		if (!continues(p[i]))
-			return 0;
-	return want;
-}
-
 #define ALL(c)		(0x0101010101010101u * (c))
 #define HAS_ZERO(x)	(((x) - ALL(1)) & ~(x) & ALL(0x80))
 
@@ -104,6 +59,20 @@ put_escaped(struct buf *out, unsigned char c)
 	}
 }
 
+/* Rows are printed as they are, too (mtactl --json, socat): what must not reach a terminal goes as an escape. */
+static void
+put_character(struct buf *out, struct span s)
+{
+	uint32_t c = utf8_point(s);
+
+	if (!utf8_harmful(c))
+		buf_span(out, s);
+	else if (c < 0x10000)
+		buf_printf(out, "\\u%04x", (unsigned)c);
+	else
+		buf_printf(out, "\\u%04x\\u%04x", 0xd800 + (unsigned)((c - 0x10000) >> 10), 0xdc00 + (unsigned)(c & 0x3ff));
+}
+
 void
 jsonl_quote(struct buf *out, struct span s)
 {
@@ -121,7 +90,7 @@ jsonl_quote(struct buf *out, struct span s)
 		else if (n == 0)
 			buf_str(out, "\xef\xbf\xbd");
 		else
-			buf_put(out, s.ptr, n);
+			put_character(out, span_head(s, n));
 		s = span_skip(s, n == 0 ? 1 : n);
 	}
 	buf_char(out, '"');

@@ -1,6 +1,6 @@
 /*
  * JSON without a tree. Writing goes straight into a buffer; strings come out as valid UTF-8 whatever goes in: a byte
- * that is not part of a valid sequence becomes U+FFFD. Reading walks members and elements as spans of the input, for clients that take
+ * that is not part of a valid sequence becomes U+FFFD; what is harmful on a terminal (base/utf8.h) is escaped. Reading walks members and elements as spans of the input, for clients that take
  * thousands of rows; it bounds everything but accepts some text that is not quite JSON, so requests from outside go through jansson instead.
  */
 #ifndef CTL_JSONL_H
@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/span.h"
+#include "base/utf8.h"
 
 struct jsonl {			/* start with { .out = buf } */
 	struct buf	*out;
@@ -78,8 +79,6 @@ jsonl_bool(struct jsonl *j, const char *key, bool value)
 
 /* The string alone, with its quotes. */
 void	jsonl_quote(struct buf *, struct span);
-/* The length of the valid UTF-8 sequence at the start of the span, 0 where there is none (RFC 3629). */
-size_t	utf8_length(struct span);
 
 /* A walk over an object's members or an array's elements. */
 struct jsonl_walk {

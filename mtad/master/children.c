@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/watch.h"
 #include "master/maildrop.h"
 
 #define ROLE_FD		3
@@ -204,6 +205,7 @@ ended(struct child *c, int status)
 	struct master *m = c->master;
 
 	say_end(c, status);
+	watch_closed(c->ipc);
 	ipc_free(c->ipc);
 	c->ipc = NULL;
 	c->pid = 0;

@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/watch.h"
 #include "master/maildrop.h"
 #include "master/unix_connect.h"
 #include "master/version.h"
@@ -73,7 +74,6 @@ on_ready(void *arg, struct ipc *ipc, const struct ipc_ready *msg, int fd)
 	struct child *c = arg;
 	struct master *m = c->master;
 
-	(void)ipc;
 	(void)fd;
 	c->generation = msg->generation;
 	if (c->state == CHILD_STARTING) {
@@ -83,6 +83,8 @@ on_ready(void *arg, struct ipc *ipc, const struct ipc_ready *msg, int fd)
 		}
 		child_connect(c);
 		c->state = CHILD_READY;
+		if (c->role == ROLE_CONTROL)
+			watch_control(ipc);
 		if (c->role == ROLE_RECEIVE)
 			maildrop_look(m->maildrop);
 	}
@@ -97,6 +99,7 @@ on_closed(void *arg, struct ipc *ipc)
 {
 	struct child *c = arg;
 
+	watch_closed(ipc);
 	ipc_free(ipc);
 	c->ipc = NULL;
 	if (c->pid != 0 && !c->stopping && c->state == CHILD_READY)
@@ -168,11 +171,21 @@ on_stats_ask(void *arg, struct ipc *ipc, const struct ipc_stats_ask *msg, int fd
 	buf_clear(&b);
 }
 
+static void
+on_watch(void *arg, struct ipc *ipc, const struct ipc_watch *msg, int fd)
+{
+	(void)arg;
+	(void)ipc;
+	(void)fd;
+	watch_lines(msg->lines != 0);
+}
+
 const struct ipc_handlers child_handlers = {
 	.ready = on_ready,
 	.unix_connect = on_unix_connect,
 	.pickup_done = on_pickup_done,
 	.master_do = on_master_do,
 	.stats_ask = on_stats_ask,
+	.watch = on_watch,
 	.closed = on_closed,
 };
