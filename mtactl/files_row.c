@@ -239,7 +239,7 @@ put_envelope(struct jsonl *j, const struct envelope *e)
 
 /* Reason and actor may still be there when the hold has ended. */
 static void
-put_extra(struct jsonl *j, const struct entry *e)
+put_extra(struct jsonl *j, const struct index *ix, const struct entry *e)
 {
 	if (e->extra == NULL)
 		return;
@@ -250,7 +250,7 @@ put_extra(struct jsonl *j, const struct entry *e)
 		put_text(j, "hold_by", span_str(e->extra->actor));
 	}
 	if (e->state == ENTRY_TRASH)
-		put_text(j, "deleted_by", span_str(e->extra->actor));
+		put_text(j, "deleted_by", entry_deleted_by(ix, e));
 }
 
 void
@@ -266,7 +266,7 @@ files_row(struct queue_files *q, const struct entry *e, const struct envelope *e
 	jsonl_i64(&j, "message_size", (int64_t)e->size);
 	jsonl_bool(&j, "forced_expire", false);
 	jsonl_str(&j, "sender", entry_sender(e));
-	put_extra(&j, e);
+	put_extra(&j, &q->index, e);
 	if (envelope != NULL)
 		put_envelope(&j, envelope);
 	jsonl_array(&j, "recipients");

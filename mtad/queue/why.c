@@ -34,7 +34,8 @@ why_stopped(const struct queue *q, const struct entry *e, struct why *w)
 	const char *actor = e->extra == NULL || e->extra->actor == NULL ? "the receiving side" : e->extra->actor;
 
 	if (e->flags & ENTRY_TRASHED) {
-		PUT(w->blocker, "deleted by %s", actor);
+		struct span by = entry_deleted_by(&q->index, e);
+		PUT(w->blocker, "deleted by %.*s", SPAN_ARG(by.len > 0 ? by : SPAN("an operator")));
 		PUT(w->next, "it is purged for good");
 		w->next_time = queue_wall(q, e->extra->until);
 		PUT(w->help, "undelete takes it back");

@@ -88,7 +88,7 @@ read_head(struct checkpoint_reader *r, const unsigned char *uuid, struct err *er
 	}
 	struct unpack u = { .left = buf_view(&r->head) };
 	uint32_t version = unpack_u32(&u), features = unpack_u32(&u);
-	if (version != CP_VERSION || features != 0) {
+	if (version == 0 || version > CP_VERSION || features != 0) {
 		err_set(err, ERR_PERM, "spool/checkpoint has format %u (features %x), of a later version of mtad", version,
 		    features);
 		return false;

@@ -16,12 +16,19 @@ static const char *const kind_text[EVENT_KINDS] = {
 	[EVENT_UNDELETE] = "undelete", [EVENT_PURGE] = "purge", [EVENT_CORRUPT] = "corrupt",
 	[EVENT_EXPIRED] = "expired", [EVENT_INTENT] = "notice wanted", [EVENT_NOTICE] = "notice made",
 	[EVENT_MOVED] = "moved", [EVENT_END] = "removed", [EVENT_SNAPSHOT] = "snapshot",
+	[EVENT_ACTION] = "action",
 };
 
 const char *
 event_kind_text(uint8_t kind)
 {
 	return kind < EVENT_KINDS ? kind_text[kind] : kind_text[0];
+}
+
+uint32_t
+event_action(const struct spool_event *e)
+{
+	return e->kind == EVENT_NOTICE || e->kind == EVENT_ACTION || e->of > UINT32_MAX ? 0 : (uint32_t)e->of;
 }
 
 static void

@@ -23,7 +23,7 @@
 enum event_kind {
 	EVENT_OUTCOMES = 1,	/* outcomes, attempt, scope, transport, nexthop; next: of the deferred ones */
 	EVENT_HOLD,		/* text: the reason */
-	EVENT_RELEASE,
+	EVENT_RELEASE,		/* text: what the reason was; recipient: who held it; scope 1: it was set aside as corrupt */
 	EVENT_REQUEUE,		/* due now, with a fresh age for the back-off: next */
 	EVENT_FLUSH,		/* due now: next */
 	EVENT_DELETE,		/* to the trash; next: when it is purged */
@@ -36,6 +36,7 @@ enum event_kind {
 	EVENT_MOVED,		/* loc: where the message's record is now; attempt: its generation */
 	EVENT_END,		/* nothing is left to do: the message is finished */
 	EVENT_SNAPSHOT,		/* state: the whole entry as it stands, so that older records are not needed (index.h) */
+	EVENT_ACTION,		/* of no message (QID_NONE): attempt: the action's number; state: the whole of it (action.h) */
 	EVENT_KINDS
 };
 
@@ -54,13 +55,15 @@ struct spool_event {
 	struct span	 outcomes;	/* packed, mail/outcome.h */
 	struct span	 recipient;	/* of the notice */
 	struct span	 numbers;	/* packed u32: recipients concerned */
-	uint64_t	 of;
+	uint64_t	 of;		/* a notice's intent; else the operator's action that this is part of (event_action) */
 	struct qid	 other;
 	struct loc	 loc;
 	struct span	 state;
 };
 
 const char *event_kind_text(uint8_t kind);	/* "deferred" ... for people */
+/* The action that the event is part of; 0: none. */
+uint32_t event_action(const struct spool_event *);
 
 /* Starts a record; then event_pack once or more. */
 void	event_record_begin(struct buf *, struct qid, struct loc previous);

@@ -43,6 +43,17 @@ entry_orcpt(const struct entry *e, uint32_t rcpt)
 	return span_of(text_of(e) + r->address + r->address_len, r->orcpt_len);
 }
 
+/* The extra's actor is who holds it, where it is held. */
+struct span
+entry_deleted_by(const struct index *ix, const struct entry *e)
+{
+	const struct action *a = e->action == 0 ? NULL : actions_find(&ix->actions, e->action);
+
+	if (a != NULL)
+		return span_str(a->who);
+	return e->extra == NULL || (e->flags & ENTRY_HELD) ? SPAN_NONE : span_str(e->extra->actor);
+}
+
 struct entry_extra *
 entry_extra(struct entry *e)
 {
@@ -66,6 +77,7 @@ index_clear(struct index *ix)
 	while ((e = index_after(ix, QID_NONE)) != NULL)
 		index_remove(ix, e);
 	free(ix->chunks);
+	actions_clear(&ix->actions);
 	cause_clear(ix);
 	*ix = (struct index){ 0 };
 }

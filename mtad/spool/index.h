@@ -14,6 +14,7 @@
 
 #include "base/heap.h"
 #include "base/map.h"
+#include "spool/action.h"
 #include "spool/envelope.h"
 #include "spool/event.h"
 #include "spool/loc.h"
@@ -92,6 +93,7 @@ struct entry {
 	uint32_t	 open;		/* recipients that are not final */
 	uint32_t	 envelope;	/* enum envelope_flag */
 	uint32_t	 generation;	/* of the record at loc: a copy made by compaction has one more */
+	uint32_t	 action;	/* the operator's action that changed it last; 0: none */
 	uint32_t	 sender;	/* offset in the text */
 	uint16_t	 sender_len;
 	uint8_t		 flags;		/* enum entry_flag */
@@ -102,6 +104,9 @@ struct entry {
 struct span entry_sender(const struct entry *);
 struct span entry_address(const struct entry *, uint32_t rcpt);
 struct span entry_orcpt(const struct entry *, uint32_t rcpt);
+/* Who put it into the trash; empty where that is not known any more. */
+struct index;
+struct span entry_deleted_by(const struct index *, const struct entry *);
 struct entry_extra *entry_extra(struct entry *);	/* makes it where there is none */
 static inline bool
 rcpt_final(const struct entry_rcpt *r)
@@ -126,6 +131,7 @@ struct index {
 	/* Told of messages that come to live in a segment (+1) or leave it (-1); NULL: nobody. */
 	void		(*live)(void *arg, uint32_t segment, int count, int64_t bytes);
 	void		*live_arg;
+	struct actions	 actions;
 	struct map	 cause_map;
 	struct index_cause **causes;
 	uint32_t	 cause_count, cause_cap, cause_free;

@@ -149,7 +149,8 @@ apply_flag(struct entry *e, const struct spool_event *ev)
 		e->flags = (uint8_t)(e->flags & ~(ENTRY_HELD | ENTRY_BAD));
 		index_set_str(&x->reason, SPAN_NONE);
 	}
-	index_set_str(&x->actor, ev->actor);
+	if (!(e->flags & ENTRY_HELD) || ev->kind == EVENT_HOLD)		/* in the trash and back it is held by whom it was */
+		index_set_str(&x->actor, ev->actor);
 }
 
 static void
@@ -192,6 +193,8 @@ refused(const struct entry *e, const struct spool_event *ev)
 		return trashed;
 	case EVENT_UNDELETE:
 		return !trashed;
+	case EVENT_ACTION:	/* of no message */
+		return true;
 	default:
 		return false;
 	}
@@ -204,11 +207,16 @@ index_apply(struct index *ix, struct entry *e, const struct spool_event *ev, str
 		ix->last_event = ev->number;
 	if (at.segment != 0)
 		e->last = at;
+	uint32_t action = event_action(ev);
+	if (action > ix->actions.last)
+		actions_seen(&ix->actions, ev);
 	if (ev->number <= e->applied)
 		return INDEX_APPLIED;	/* recovery, on a checkpoint that was taken after this event */
 	if (refused(e, ev))
 		return INDEX_REFUSED;
 	e->applied = ev->number;
+	if (action != 0)
+		e->action = action;
 	if (ev->kind == EVENT_END || ev->kind == EVENT_PURGE)
 		return INDEX_GONE;
 	if (ev->kind == EVENT_MOVED) {
@@ -252,6 +260,8 @@ index_apply_record(struct index *ix, struct span payload, struct loc at, struct 
 	while (event_next(&r, &ev)) {
 		if (ev.number > ix->last_event)
 			ix->last_event = ev.number;
+		if (ev.kind == EVENT_ACTION && r.id.usec == 0 && !actions_apply(&ix->actions, &ev, at.segment))
+			r.left.fault = true;
 		if (e == NULL)
 			continue;
 		if (index_apply(ix, e, &ev, at) == INDEX_GONE) {

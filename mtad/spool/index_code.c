@@ -43,10 +43,17 @@ put_intents(struct buf *b, const struct entry_intent *in)
 	pack_u8(b, 0);
 }
 
+/* What follows, in a byte: the first format knew the extra alone. */
+enum follows { FOLLOWS_EXTRA = 1, FOLLOWS_ACTION = 2 };
+
 static void
-put_extra(struct buf *b, const struct entry_extra *x)
+put_extra(struct buf *b, const struct entry *e)
 {
-	pack_u8(b, x != NULL);
+	const struct entry_extra *x = e->extra;
+
+	pack_u8(b, (uint8_t)((x != NULL ? FOLLOWS_EXTRA : 0) | (e->action != 0 ? FOLLOWS_ACTION : 0)));
+	if (e->action != 0)
+		pack_u32(b, e->action);
 	if (x == NULL)
 		return;
 	pack_span(b, span_str(x->reason));
@@ -84,7 +91,9 @@ get_intent(struct unpack *u, struct entry_extra *x)
 static bool
 get_extra(struct unpack *u, struct entry *e)
 {
-	if (unpack_u8(u) == 0)
+	uint8_t follows = unpack_u8(u);
+	e->action = follows & FOLLOWS_ACTION ? unpack_u32(u) : 0;
+	if (!(follows & FOLLOWS_EXTRA))
 		return !u->fault;
 	struct entry_extra *x = entry_extra(e);
 	index_set_str(&x->reason, unpack_span(u));
@@ -117,7 +126,7 @@ put_state(const struct index *ix, const struct entry *e, struct buf *b)
 		pack_u8(b, r->status);
 		pack_u8(b, r->flags & KEPT_RCPT_FLAGS);
 	}
-	put_extra(b, e->extra);
+	put_extra(b, e);
 }
 
 static bool

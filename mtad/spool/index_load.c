@@ -26,6 +26,10 @@ index_head_encode(const struct index *ix, struct buf *b)
 {
 	pack_u64(b, ix->last_event);
 	pack_u64(b, ix->last_usec);
+	struct buf actions = BUF_INIT(0);
+	actions_encode(&ix->actions, &actions);
+	pack_span(b, buf_view(&actions));
+	buf_clear(&actions);
 }
 
 static bool
@@ -35,7 +39,10 @@ head_decode(struct index *ix, struct span head)
 
 	ix->last_event = unpack_u64(&u);
 	ix->last_usec = unpack_u64(&u);
-	return unpack_end(&u);
+	if (unpack_end(&u))	/* the first format had no actions */
+		return true;
+	struct span actions = unpack_span(&u);
+	return unpack_end(&u) && actions_decode(&ix->actions, actions);
 }
 
 static bool
