@@ -88,7 +88,7 @@ struct console {
 	const char	*instance, *conf_dir;
 	bool		 readonly, quit, redraw;
 	struct view	*mains[CONSOLE_MAINS];
-	size_t		 main;
+	enum main_view	 main;
 	struct view	*top;		/* the one that is seen: a main, or pushed over it */
 	struct prompt	 prompt;
 	struct plan	*plan;		/* a question that waits for its y or n; or NULL */
@@ -115,6 +115,7 @@ void	console_say(struct console *, enum style, const char *fmt, ...) __attribute
 void	console_echo(struct console *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void	console_push(struct console *, struct view *);
 void	console_back(struct console *);
+void	console_show(struct console *, enum main_view);	/* what was pushed over it is gone */
 bool	console_may(struct console *, uint8_t right);	/* says so where not */
 int64_t	console_now(void);				/* seconds since 1970 */
 
