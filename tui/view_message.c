@@ -11,6 +11,7 @@
 #include "tui/console.h"
 #include "tui/mime.h"
 
+#define HEADING		"\033[32m"
 #define CONTENT_MAX	((size_t)2 << 20)	/* more is not shown */
 #define FETCH_MAX	((int64_t)16 << 20)	/* of a larger message only the header is asked for */
 
@@ -21,7 +22,7 @@ struct message_view {
 	struct display	 why;		/* being made */
 	struct buf	 envelope;
 	struct buf	 content, refused;
-	bool		 raw, have_content, big;
+	bool		 raw, all_headers, have_content, big;
 	struct request	 request;	/* what presenters look at */
 };
 
@@ -34,7 +35,36 @@ of(struct view *v)
 static void
 heading(struct buf *out, const char *text)
 {
-	buf_printf(out, "\033[32m%s\033[0m\n", text);
+	buf_printf(out, HEADING "%s\033[0m\n", text);
+}
+
+/* As it is, but for the CR of line ends that SMTP has. */
+static void
+put_raw(struct buf *out, struct span content)
+{
+	struct span line;
+
+	while (content.len > 0 && span_cut(&content, '\n', &line)) {
+		safe_text(out, span_ends(line, "\r") ? span_head(line, line.len - 1) : line, true);
+		buf_char(out, '\n');
+	}
+}
+
+static void
+put_decoded(const struct message_view *m, struct buf *out)
+{
+	struct buf text = BUF_INIT(0), tree = BUF_INIT(0);
+
+	mime_show(&text, &tree, buf_view(&m->content), m->all_headers);
+	if (tree.len > 0) {
+		heading(out, "Parts");
+		buf_span(out, buf_view(&tree));
+		buf_char(out, '\n');
+	}
+	heading(out, m->all_headers ? "Content, all headers (H: few; v: raw)" : "Content (v: raw, H: all headers)");
+	buf_span(out, buf_view(&text));
+	buf_clear(&text);
+	buf_clear(&tree);
 }
 
 /* Text safe for the terminal, from the three answers. */
@@ -49,15 +79,18 @@ compose(struct message_view *m)
 	heading(&all, "Envelope");
 	buf_span(&all, buf_view(&m->envelope));
 	buf_char(&all, '\n');
-	heading(&all, m->raw ? "Content, raw (v: decoded)" : "Content (v: raw)");
-	if (m->refused.len > 0)
+	if (m->refused.len > 0) {
+		heading(&all, "Content");
 		safe_text(&all, buf_view(&m->refused), true);
-	else if (!m->have_content)
+	} else if (!m->have_content) {
+		heading(&all, "Content");
 		buf_str(&all, "...");
-	else if (m->raw)
-		safe_text(&all, buf_view(&m->content), true);
-	else
-		mime_show(&all, buf_view(&m->content));
+	} else if (m->raw) {
+		heading(&all, "Content, raw (v: decoded)");
+		put_raw(&all, buf_view(&m->content));
+	} else {
+		put_decoded(m, &all);
+	}
 	if (m->big)
 		buf_str(&all, "\n... (a large message: its body is not shown)\n");
 	text_take(&m->text, &all);
@@ -197,6 +230,29 @@ label(struct view *v, struct buf *out)
 }
 
 static void
+key_headers(struct view *v)
+{
+	of(v)->all_headers = !of(v)->all_headers;
+	of(v)->raw = false;
+	compose(of(v));
+}
+
+/* From heading to heading, round the end. */
+static void
+key_section(struct view *v)
+{
+	struct text *t = &of(v)->text;
+
+	for (size_t i = 1; i <= t->count; i++) {
+		size_t n = (t->top + i) % t->count;
+		if (!span_starts(span_skip(buf_view(&t->content), t->lines[n].at), HEADING))
+			continue;
+		t->top = n;
+		return;
+	}
+}
+
+static void
 key_raw(struct view *v)
 {
 	of(v)->raw = !of(v)->raw;
@@ -221,12 +277,18 @@ ACT_KEY(key_undelete, CMD_undelete)
 
 static const struct key keys[] = {
 	{ 'v', "content: decoded, or raw", key_raw },
+	{ 'H', "all headers, or those that say something", key_headers },
+	{ 'c', "to the next section: why, envelope, parts, content", key_section },
 	{ 'w', "why is it still here?", key_why },
 	{ 'd', "delete (to the trash)", key_delete }, { FN(KEY_F(9)), NULL, key_delete },
 	{ 'h', "hold", key_hold }, { 'l', "release from hold", key_release },
 	{ 'r', "requeue: forget back-off, route anew", key_requeue }, { 'f', "try now", key_flush },
 	{ 'U', "undelete: back from the trash", key_undelete },
 	{ 0, NULL, NULL },
+};
+
+static const struct hint hints[] = {
+	{ "v", "Raw" }, { "H", "Headers" }, { "c", "Section" }, { "w", "Why" }, { "d", "Delete" }, { "h", "Hold" }, { NULL, NULL },
 };
 
 static void
@@ -246,6 +308,7 @@ static const struct view_ops ops = {
 	.name = "message",
 	.size = sizeof(struct message_view),
 	.keys = keys,
+	.hints = hints,
 	.clear = clear_view,
 	.fetch = fetch,
 	.draw = draw,

@@ -4,6 +4,7 @@
 
 #include "ctl/jsonl.h"
 #include "tui/mime.h"
+#include "tui/mime_text.h"
 
 int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
@@ -24,10 +25,13 @@ check(struct span s)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct buf out = BUF_INIT(0);
+	struct buf out = BUF_INIT(0), tree = BUF_INIT(0);
 
-	mime_show(&out, span_of(data, size));
+	mime_show(&out, &tree, span_of(data, size), size % 2 == 1);
 	check(buf_view(&out));
+	check(buf_view(&tree));
+	free(mime_parameter(span_of(data, size), "filename"));
 	buf_clear(&out);
+	buf_clear(&tree);
 	return 0;
 }

@@ -4,9 +4,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "tui/mime.h"
+#include "tui/mime_text.h"
 
 struct words_case {
 	const char	*in, *out;
@@ -27,6 +29,9 @@ encoded_words(void **state)
 		{ "=?utf-8?q?=4?=", "=4" },
 		{ "=?\?q?a?=", "=?\?q?a?=" },
 		{ "=?", "=?" },
+		{ "=?iso-2022-jp?B?GyRCRnxLXBsoQg==?=", "\xe6\x97\xa5\xe6\x9c\xac" },
+		{ "=?shift_jis?Q?=93=FA?=", "\xe6\x97\xa5" },
+		{ "=?iso-2022-cn-ext?Q?=1B?=", "\x1b" },
 	};
 
 	(void)state;
@@ -69,9 +74,9 @@ shown(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof show_cases / sizeof show_cases[0]; i++) {
 		const struct show_case *c = &show_cases[i];
-		struct buf out = BUF_INIT(0);
+		struct buf out = BUF_INIT(0), tree = BUF_INIT(0);
 		buf_str(&out, "");
-		mime_show(&out, span_str(c->in));
+		mime_show(&out, &tree, span_str(c->in), false);
 		for (size_t n = 0; n < 4 && c->has[n] != NULL; n++)
 			if (out.ptr == NULL || strstr(out.ptr, c->has[n]) == NULL)
 				fail_msg("%s: no \"%s\" in \"%s\"", c->name, c->has[n], out.ptr);
@@ -79,22 +84,80 @@ shown(void **state)
 			if (strstr(out.ptr, c->hasnot[n]) != NULL)
 				fail_msg("%s: \"%s\" in \"%s\"", c->name, c->hasnot[n], out.ptr);
 		buf_clear(&out);
+		buf_clear(&tree);
 	}
+}
+
+struct parameter_case {
+	const char	*value, *name, *want;
+};
+
+static void
+parameters(void **state)
+{
+	static const struct parameter_case cases[] = {
+		{ "text/plain; charset=utf-8", "charset", "utf-8" },
+		{ "text/plain; Charset=\"a;b\\\"c\"; x=y", "charset", "a;b\"c" },
+		{ "text/plain; xcharset=1;charset = 2 ", "charset", "2" },
+		{ "attachment; filename*=iso-8859-1'de'caf%E9.txt", "filename", "caf\xc3\xa9.txt" },
+		{ "attachment; filename*0=\"a b\"; filename*1=\"c.txt\"", "filename", "a bc.txt" },
+		{ "attachment; filename*0*=utf-8''%C3%BC; filename*1*=%20x", "filename", "\xc3\xbc x" },
+		{ "attachment; filename*=%zz", "filename", "%zz" },
+		{ "attachment; filename", "filename", "" },
+		{ "attachment", "filename", NULL },
+		{ "", "filename", NULL },
+		{ ";;;=;\"", "filename", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char *got = mime_parameter(span_str(cases[i].value), cases[i].name);
+		if (cases[i].want == NULL)
+			assert_null(got);
+		else
+			assert_string_equal(got, cases[i].want);
+		free(got);
+	}
+}
+
+static void
+part_tree(void **state)
+{
+	static const char message[] = "Content-Type: multipart/mixed; boundary=b\nX-Other: yes\n\n--b\nContent-Type: multipart/alternative; boundary=c\n\n"
+	    "--c\nContent-Type: text/plain; charset=utf-8\n\none\n--c\nContent-Type: text/html\n\n<p>\n--c--\n--b\n"
+	    "Content-Type: application/pdf\nContent-Disposition: attachment; filename*=utf-8''%1B%5B2Jbill.pdf\n"
+	    "Content-Transfer-Encoding: base64\n\nJVBERi0x\n--b--\n";
+	static const char *const lines[] = { "multipart/mixed", "  1  ", "multipart/alternative", "    1.1  ", "utf-8", "1.2  ", "  2  ", "attachment",
+	    "\\x1b[2Jbill.pdf", "base64  6\033" };
+	struct buf out = BUF_INIT(0), tree = BUF_INIT(0);
+
+	(void)state;
+	mime_show(&out, &tree, span_str(message), true);
+	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
+		if (strstr(tree.ptr, lines[i]) == NULL)
+			fail_msg("no \"%s\" in:\n%s", lines[i], tree.ptr);
+	assert_non_null(strstr(out.ptr, "X-Other"));
+	buf_reset(&tree);
+	mime_show(&out, &tree, SPAN("Subject: x\n\none text\n"), false);
+	assert_int_equal(tree.len, 0);
+	buf_clear(&out);
+	buf_clear(&tree);
 }
 
 /* More multiparts inside each other than are followed. */
 static void
 deep(void **state)
 {
-	struct buf in = BUF_INIT(0), out = BUF_INIT(0);
+	struct buf in = BUF_INIT(0), out = BUF_INIT(0), tree = BUF_INIT(0);
 
 	(void)state;
 	for (int i = 0; i < 1000; i++)
 		buf_printf(&in, "Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n", i, i);
 	buf_str(&in, "\nend\n");
-	mime_show(&out, buf_view(&in));
+	mime_show(&out, &tree, buf_view(&in), true);
 	assert_non_null(out.ptr);
 	buf_clear(&in);
+	buf_clear(&tree);
 	buf_clear(&out);
 }
 
@@ -104,6 +167,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(encoded_words),
 		cmocka_unit_test(shown),
+		cmocka_unit_test(parameters),
+		cmocka_unit_test(part_tree),
 		cmocka_unit_test(deep),
 	};
 
