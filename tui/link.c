@@ -1,6 +1,7 @@
 #include "tui/link.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -12,6 +13,7 @@
 
 struct link_ask {
 	bool		 used, forgotten;
+	bool		 streams;
 	int64_t		 id;
 	struct link_handler h;
 };
@@ -169,6 +171,16 @@ refuse(struct link_handler h, int status, const char *text)
 	return false;
 }
 
+/* It ends when it is told to. */
+static bool
+streams(const struct request *req)
+{
+	const char *name = command_row(req->command)->name;
+	struct span unused;
+
+	return strcmp(name, "trace") == 0 || (strcmp(name, "log") == 0 && request_get(req, "follow", &unused));
+}
+
 bool
 link_ask(struct link *l, const struct request *req, struct link_handler h)
 {
@@ -185,7 +197,7 @@ link_ask(struct link *l, const struct request *req, struct link_handler h)
 		lose(l, err.text);
 		return false;
 	}
-	*a = (struct link_ask){ .used = true, .id = id, .h = h };
+	*a = (struct link_ask){ .used = true, .streams = streams(req), .id = id, .h = h };
 	return true;
 }
 
@@ -207,7 +219,14 @@ link_call(struct link *l, enum command c, const struct link_arg *args, struct li
 void
 link_forget(struct link *l, const void *arg)
 {
-	for (size_t i = 0; i < ASKS; i++)
-		if (l->asks[i].used && l->asks[i].h.arg == arg)
-			l->asks[i].forgotten = true;
+	struct err err = { .kind = ERR_NONE };
+
+	for (size_t i = 0; i < ASKS; i++) {
+		struct link_ask *a = &l->asks[i];
+		if (!a->used || a->forgotten || a->h.arg != arg)
+			continue;
+		a->forgotten = true;
+		if (a->streams && l->client != NULL && !ctl_client_cancel(l->client, a->id, &err))
+			l->due = clock_mono();	/* the reader finds out that it is lost */
+	}
 }

@@ -43,7 +43,7 @@ struct link_arg {
 };
 /* The same from arguments that end with a NULL name. */
 bool	link_call(struct link *, enum command, const struct link_arg *, struct link_handler);
-/* No handler with this arg is called any more. */
+/* No handler with this arg is called any more; a stream (trace, log --follow) is ended. */
 void	link_forget(struct link *, const void *arg);
 
 #endif

@@ -114,6 +114,34 @@ list_take(struct list *l, struct list_rows *rows, size_t first, size_t total)
 	remember(l);
 }
 
+/* A quarter at a time, so that appending is not a move of all rows each time. */
+static void
+drop_first(struct list *l, size_t n)
+{
+	struct list_rows *r = &l->rows;
+
+	for (size_t i = 0; i < n; i++) {
+		free(r->items[i].key);
+		free(r->items[i].text);
+	}
+	r->count -= n;
+	memmove(r->items, r->items + n, r->count * sizeof *r->items);
+	l->total = r->count;
+	l->cursor -= l->cursor < n ? l->cursor : n;
+	l->top -= l->top < n ? l->top : n;
+}
+
+void
+list_append(struct list *l, struct span key, struct span text, size_t most)
+{
+	list_rows_add(&l->rows, key, text);
+	l->total = l->rows.count;
+	if (l->total > most + most / 4)
+		drop_first(l, l->total - most);
+	settle(l);
+	remember(l);
+}
+
 void
 list_go(struct list *l, size_t place)
 {

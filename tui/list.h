@@ -37,6 +37,8 @@ void	list_clear(struct list *);
 void	list_set_height(struct list *, size_t);
 /* Takes the new rows (and empties what it was given): the cursor stays with its row, and the row at its height on the screen. */
 void	list_take(struct list *, struct list_rows *, size_t first, size_t total);
+/* One more row at the end. Beyond `most` the first ones are dropped; the cursor stays with its row. For lists that hold all their rows. */
+void	list_append(struct list *, struct span key, struct span text, size_t most);
 void	list_move(struct list *, enum list_move);
 void	list_go(struct list *, size_t place);
 

@@ -5,13 +5,12 @@
 
 #include "base/mem.h"
 #include "mtactl/present.h"
-#include "tui/console.h"
+#include "tui/text_view.h"
 
 #define OUTPUT_MAX	((size_t)8 << 20)
 
 struct command_view {
-	struct view	 view;
-	struct text	 text;
+	struct text_view base;
 	struct request	 request;
 	struct display	 display;
 	bool		 repeat;	/* again every two seconds */
@@ -61,11 +60,11 @@ rows_done(void *arg, int status, struct span error)
 	} else if (c->display.out.len == 0) {
 		put(&c->display, "%s\n", status <= 1 ? "nothing" : "failed");
 	}
-	text_take(&c->text, &c->display.out);
+	text_take(&c->base.text, &c->display.out);
 	buf_clear(&note);
 	view_done(arg, 0, SPAN_NONE);
 	if (!c->repeat)
-		c->view.due = INT64_MAX;
+		c->base.view.due = INT64_MAX;
 }
 
 static void
@@ -84,30 +83,6 @@ fetch(struct view *v)
 }
 
 static void
-draw(struct view *v, int y, int height)
-{
-	struct command_view *c = of(v);
-
-	if (!v->known)
-		view_draw_empty(v, y, height, "");
-	else
-		text_draw(&c->text, y, height, paint_columns());
-}
-
-static void
-move_to(struct view *v, enum list_move how)
-{
-	text_move(&of(v)->text, how);
-}
-
-static void
-search(struct view *v, struct span wanted, bool backwards)
-{
-	if (!text_search(&of(v)->text, wanted, backwards))
-		console_say(v->con, STYLE_WARN, "not found: %.*s", SPAN_ARG(span_head(wanted, 80)));
-}
-
-static void
 label(struct view *v, struct buf *out)
 {
 	struct span value;
@@ -120,7 +95,7 @@ label(struct view *v, struct buf *out)
 static void
 clear_view(struct view *v)
 {
-	text_clear(&of(v)->text);
+	text_view_clear(v);
 	display_clear(&of(v)->display);
 	request_clear(&of(v)->request);
 }
@@ -130,9 +105,9 @@ static const struct view_ops ops = {
 	.size = sizeof(struct command_view),
 	.clear = clear_view,
 	.fetch = fetch,
-	.draw = draw,
-	.move = move_to,
-	.search = search,
+	.draw = text_view_draw,
+	.move = text_view_move,
+	.search = text_view_search,
 	.label = label,
 };
 

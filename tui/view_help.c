@@ -3,18 +3,7 @@
  */
 #include "ctl/commands.h"
 #include "mtactl/display.h"
-#include "tui/console.h"
-
-struct help_view {
-	struct view	 view;
-	struct text	 text;
-};
-
-static struct help_view *
-of(struct view *v)
-{
-	return (struct help_view *)v;
-}
+#include "tui/text_view.h"
 
 static void
 put_keys(struct display *d, const struct key *k)
@@ -57,38 +46,13 @@ put_commands(struct display *d)
 	}
 }
 
-static void
-draw(struct view *v, int y, int height)
-{
-	text_draw(&of(v)->text, y, height, paint_columns());
-}
-
-static void
-move_to(struct view *v, enum list_move how)
-{
-	text_move(&of(v)->text, how);
-}
-
-static void
-search(struct view *v, struct span wanted, bool backwards)
-{
-	if (!text_search(&of(v)->text, wanted, backwards))
-		console_say(v->con, STYLE_WARN, "not found: %.*s", SPAN_ARG(span_head(wanted, 80)));
-}
-
-static void
-clear_view(struct view *v)
-{
-	text_clear(&of(v)->text);
-}
-
 static const struct view_ops ops = {
 	.name = "help",
-	.size = sizeof(struct help_view),
-	.clear = clear_view,
-	.draw = draw,
-	.move = move_to,
-	.search = search,
+	.size = sizeof(struct text_view),
+	.clear = text_view_clear,
+	.draw = text_view_draw,
+	.move = text_view_move,
+	.search = text_view_search,
 };
 
 struct view *
@@ -108,7 +72,7 @@ help_new(struct console *con, const struct view *about)
 	put(&d, "\n");
 	put_heading(&d, "commands, behind : (mtactl help COMMAND says more)");
 	put_commands(&d);
-	text_take(&of(v)->text, &d.out);
+	text_take(&((struct text_view *)v)->text, &d.out);
 	display_clear(&d);
 	v->known = true;
 	return v;

@@ -282,6 +282,17 @@ ctl_client_send(struct ctl_client *c, const struct request *req, bool readonly, 
 	return ok;
 }
 
+bool
+ctl_client_cancel(struct ctl_client *c, int64_t of, struct err *err)
+{
+	struct buf line = BUF_INIT(128);
+
+	buf_printf(&line, "{\"id\":%lld,\"cmd\":\"cancel\",\"args\":{\"of\":%lld}}\n", (long long)++c->last_id, (long long)of);
+	bool ok = send_all(c->fd, buf_view(&line), err);
+	buf_clear(&line);
+	return ok;
+}
+
 /* {"id":N,"row":{...}} as mtad writes it, the row last: nothing in it need be looked at. */
 static bool
 parse_plain_row(struct span line, struct ctl_reply *r)

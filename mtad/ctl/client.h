@@ -27,6 +27,8 @@ const char *ctl_client_host(const struct ctl_client *);	/* as the hello line say
 
 /* Sends a request; *id is in its replies. readonly: the daemon refuses changes on this connection from now on. */
 bool	ctl_client_send(struct ctl_client *, const struct request *, bool readonly, int64_t *id, struct err *);
+/* Ends a request that streams. Its own reply has an id that nobody waits for. */
+bool	ctl_client_cancel(struct ctl_client *, int64_t of, struct err *);
 
 enum reply_kind {
 	REPLY_ROW,	/* row */
