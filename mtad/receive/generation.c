@@ -107,6 +107,7 @@ service_settings(struct generation *g, struct settings *s, const struct service 
 	s->policy = policy_new(s->view, g->router, err);
 	if (s->policy == NULL)
 		return false;
+	s->debug_level = (int)small(s->view, P_debug_peer_level);
 	s->debug_peers = match_list_new(g->conf, "debug_peer_list", conf_str(s->view, P_debug_peer_list),
 	    MATCH_CLIENT, err);
 	if (s->debug_peers == NULL)

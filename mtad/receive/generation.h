@@ -45,6 +45,7 @@ struct settings {
 	bool		 port_logging;
 	bool		 name_lookup;		/* smtpd_peername_lookup */
 	struct match_list *debug_peers;
+	int		 debug_level;		/* debug_peer_level */
 };
 
 struct generation {

@@ -15,7 +15,7 @@
 #define COUNT_TIME	(2 * SECOND)	/* a client does not wait longer for being counted */
 #define LAZY		SECOND		/* mtad_sync = no */
 
-static struct receive self;
+static struct receive self = { .transcripts.version = 1 };
 
 /* -- start, reload, stop -- */
 
@@ -183,6 +183,8 @@ on_closed(void *state, struct ipc *ipc)
 {
 	struct receive *rx = state;
 
+	if (ipc_peer(ipc) == ROLE_CONTROL)
+		transcripts_forget(&rx->transcripts);
 	if (ipc == rx->lookups.ipc)
 		asks_channel(&rx->lookups, NULL);
 	if (ipc == rx->counters.ipc)
@@ -286,6 +288,33 @@ on_stats_ask(void *state, struct ipc *ipc, const struct ipc_stats_ask *m, int fd
 }
 
 static void
+on_watch(void *state, struct ipc *ipc, const struct ipc_watch *m, int fd)
+{
+	struct receive *rx = state;
+
+	(void)ipc;
+	(void)fd;
+	transcripts_watch(&rx->transcripts, rx->now->conf, m);
+}
+
+static void
+on_debug_peers(void *state, struct ipc *ipc, const struct ipc_debug_peers *m, int fd)
+{
+	struct receive *rx = state;
+
+	(void)ipc;
+	(void)fd;
+	transcripts_peers(&rx->transcripts, rx->now->conf, m);
+}
+
+static void
+on_rows_ask(void *state, struct ipc *ipc, const struct ipc_rows_ask *m, int fd)
+{
+	(void)fd;
+	sessions_rows(state, ipc, m);
+}
+
+static void
 on_pickup(void *state, struct ipc *ipc, const struct ipc_pickup *m, int fd)
 {
 	(void)ipc;
@@ -299,7 +328,8 @@ receive_role(void)
 		.segment_grant = on_segment_grant, .spill_grant = on_spill_grant, .submit_ack = on_submit_ack,
 		.spool_state = on_spool_state, .segment_open = on_segment_open, .segment_close = on_segment_close,
 		.notice_make = on_notice_make, .lookup_done = on_lookup_done, .counted = on_counted,
-		.stats_ask = on_stats_ask, .closed = on_closed, .credit = on_credit,
+		.stats_ask = on_stats_ask, .watch = on_watch, .debug_peers = on_debug_peers, .rows_ask = on_rows_ask,
+		.closed = on_closed, .credit = on_credit,
 	};
 	static const struct ipc_handlers from_master = { .pickup = on_pickup };
 	static const struct role_spec spec = {

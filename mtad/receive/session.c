@@ -98,6 +98,7 @@ session_end(struct session *s)
 	if (s->dead)
 		return;
 	s->dead = true;
+	session_note(s, "the session ends");
 	log_end(s);
 	uncount(s);
 	asks_drop(&rx->counters, s);
@@ -119,6 +120,7 @@ log_lost(struct session *s, const char *what)
 	char client[CLIENT_TEXT];
 	struct buf *text = &s->rx->text;
 
+	session_note(s, what);
 	if (s->uid >= 0)
 		return;
 	buf_reset(text);
@@ -127,16 +129,6 @@ log_lost(struct session *s, const char *what)
 }
 
 /* -- output -- */
-
-static void
-debug_lines(struct session *s, char way, struct span text)
-{
-	char client[CLIENT_TEXT];
-	struct span line;
-
-	while (text.len > 0 && span_cut(&text, '\n', &line))
-		log_info("smtpd", "%c %s: %.*s", way, session_client(s, client), SPAN_ARG(span_rtrim(span_head(line, 512))));
-}
 
 /* False where the session is over. */
 static bool
@@ -158,8 +150,6 @@ flush(struct session *s)
 			session_end(s);
 			return false;
 		}
-		if (s->debug)
-			debug_lines(s, '>', span_of(s->out.ptr + s->out_at, (size_t)n));
 		s->out_at += (size_t)n;
 	}
 	s->out_at = 0;
@@ -177,6 +167,7 @@ set_timer(struct session *s, enum session_timer what, int64_t in)
 {
 	int64_t now = clock_mono();
 
+	s->active = now;
 	/* The client's timer is set once and put off when it comes. */
 	if (what == TIMER_CLIENT && s->timer_for == TIMER_CLIENT && s->deadline > now) {
 		s->deadline = now + in;
@@ -235,8 +226,6 @@ run_kept(struct session *s)
 {
 	while (s->in.len > 0 && !s->paused && smtp_server_waits(s->server) == SMTP_WAITS_INPUT) {
 		size_t used = smtp_server_run(s->server, buf_view(&s->in));
-		if (s->debug && !smtp_server_in_data(s->server))
-			debug_lines(s, '<', span_head(buf_view(&s->in), used));
 		buf_drop(&s->in, used);
 		check_paused(s);
 		if (used == 0)
@@ -258,6 +247,7 @@ say_stopping(struct session *s)
 static void
 go_on(struct session *s)
 {
+	session_look(s);
 	run_kept(s);
 	if (s->dead)
 		return;
@@ -295,11 +285,8 @@ take_input(struct session *s, size_t n)
 {
 	struct receive *rx = s->rx;
 	struct span in = span_of(rx->read, n);
-	bool data = smtp_server_in_data(s->server);
 	size_t used = smtp_server_run(s->server, in);
 
-	if (s->debug && !data)
-		debug_lines(s, '<', span_head(in, used));
 	check_paused(s);
 	if (used < n && !s->dead)
 		buf_span(&s->in, span_skip(in, used));
@@ -333,6 +320,7 @@ read_input(struct session *s)
 {
 	ssize_t n = receive_some(s);
 
+	s->bytes += n > 0 ? (uint64_t)n : 0;
 	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
 		return;
 	if (!s->dead) {
@@ -351,6 +339,7 @@ on_io(void *arg, short what)
 		return;
 	}
 	s->busy = true;
+	session_look(s);
 	if (what & EV_READ)
 		read_input(s);
 	if (!s->dead)
@@ -415,6 +404,8 @@ begin(struct receive *rx, struct settings *settings, int fd)
 	s->fd = fd;
 	s->uid = -1;
 	s->name = "unknown";
+	transcript_begin(&rx->transcripts, &s->transcript, false);
+	s->active = s->transcript.began;
 	s->in = BUF_INIT(IN_MAX);
 	s->out = BUF_INIT(OUT_MAX);
 	s->next = rx->sessions;
@@ -433,6 +424,7 @@ start(struct session *s, const struct smtp_server_options *options)
 {
 	s->server = smtp_server_new(&s->settings->smtp, options, &session_ops, s, &s->out);
 	s->busy = true;
+	session_look(s);
 	smtp_server_start(s->server);
 	go_on(s);
 	s->busy = false;
@@ -460,13 +452,6 @@ client_name(const struct session *s)
 	return loopback && s->settings->name_lookup ? "localhost" : "unknown";
 }
 
-static bool
-is_debugged(const struct session *s)
-{
-	return s->settings->debug_peers != NULL && !match_list_empty(s->settings->debug_peers) &&
-	    match_list_client(s->settings->debug_peers, NULL, span_str(s->name), span_str(s->addr), NULL) == MATCH_YES;
-}
-
 void
 session_accept(struct receive *rx, struct settings *settings, int fd, const struct sockaddr *from)
 {
@@ -484,7 +469,6 @@ session_accept(struct receive *rx, struct settings *settings, int fd, const stru
 	}
 	our_address(s);
 	s->name = client_name(s);
-	s->debug = is_debugged(s);
 	who.client_name = span_str(s->name);
 	who.client_addr = span_str(s->addr);
 	who.server_addr = span_str(s->server_addr);

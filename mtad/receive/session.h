@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "base/buf.h"
+#include "base/ipc.h"
 #include "base/loop.h"
 #include "net/addr.h"
 #include "policy/policy.h"
@@ -43,6 +44,9 @@ struct session {
 	int64_t		 deadline;	/* monotonic, of TIMER_CLIENT: the timer itself may come sooner */
 	struct buf	 in, out;
 	size_t		 out_at;
+	struct transcript transcript;
+	uint64_t	 bytes;		/* read */
+	int64_t		 active;	/* monotonic: when something was done last */
 	/* The client. */
 	int64_t		 uid;		/* local submission; -1: from the network */
 	uint16_t	 port;
@@ -52,7 +56,6 @@ struct session {
 	char		*helo;
 	bool		 esmtp, utf8;
 	bool		 counted;	/* the state role counts it */
-	bool		 debug;
 	bool		 rewrite_local;
 	bool		 paused;
 	bool		 pipelined;
@@ -96,6 +99,12 @@ void	session_decision_drop(struct session *);
 void	session_decided(struct session *, const char *reply);
 /* Counting of connections, then the banner. */
 void	session_connect(struct session *);
+/* session_watch.c: looks whether somebody wants to see it (again, where the lists changed). */
+void	session_look(struct session *);
+void	session_said(void *session, enum transcript_from, struct span line);
+void	session_note(struct session *, const char *text);
+/* `rows_ask`: the sessions, a slice. */
+void	sessions_rows(struct receive *, struct ipc *, const struct ipc_rows_ask *);
 /* "unknown[192.0.2.1]" */
 const char *session_client(const struct session *, char out[NET_ADDR_TEXT + 32]);
 const char *session_program(const struct session *);	/* for the log */

@@ -194,7 +194,7 @@ on_note(void *arg, enum smtp_note note, enum smtp_verb verb, struct span text)
 		break;
 	case SMTP_NOTE_PIPELINING:
 		s->pipelined = true;
-		escape(span_head(text, 100), early, sizeof early);
+		escape(span_head(transcript_public(text), 100), early, sizeof early);
 		log_info(program, "improper command pipelining after %s from %s: %s", smtp_verb_name(verb), client, early);
 		break;
 	case SMTP_NOTE_BARE_LF:
@@ -217,6 +217,7 @@ on_note(void *arg, enum smtp_note note, enum smtp_verb verb, struct span text)
 const struct smtp_server_ops session_ops = {
 	.connect = on_connect, .helo = on_helo, .mail = on_mail, .rcpt = on_rcpt, .data = on_data, .room = on_room,
 	.added = on_added, .end = on_end, .vrfy = on_vrfy, .reset = on_reset, .note = on_note,
+	.said = session_said,
 };
 
 /* -- what is done once it is decided -- */

@@ -19,6 +19,7 @@
 #include "receive/link.h"
 #include "receive/listen.h"
 #include "receive/notices.h"
+#include "smtp/transcript.h"
 
 struct session;
 
@@ -34,8 +35,8 @@ struct receive {
 	struct listeners listeners;
 	struct notices	 notices;
 	struct intake_pool pool;
-	/* Sessions, in no order. */
-	struct session	*sessions;
+	struct session	*sessions;	/* the newest first */
+	struct transcripts transcripts;
 	size_t		 session_count;
 	unsigned	 paused;	/* sessions that wait for memory or a spill file */
 	struct loop_task wake;

@@ -104,7 +104,8 @@ conn_full(const struct send *s)
 static void
 set_deadline(struct conn *c, int64_t within)
 {
-	c->deadline = within == 0 ? 0 : clock_mono() + within;
+	c->active = clock_mono();
+	c->deadline = within == 0 ? 0 : c->active + within;
 }
 
 static char *
@@ -137,7 +138,8 @@ conn_new(struct delivery *d)
 	c->options = c->settings->client;
 	c->options.nexthop = c->nexthop;
 	c->io.fd = -1;
-	c->opened = clock_mono();
+	transcript_begin(&s->transcripts, &c->transcript, true);
+	c->opened = c->active = c->transcript.began;
 	c->next = s->conns;
 	if (c->next != NULL)
 		c->next->prev = c;
@@ -183,6 +185,8 @@ conn_close(struct conn *c)
 static void
 lost(struct conn *c, enum client_loss how)
 {
+	conn_look(c);
+	conn_note(c, "%s", how == LOST_TIME ? "timed out" : how == LOST_DATA ? "the message cannot be read" : "connection lost");
 	handle(c, smtp_client_lost(c->client, how));
 }
 
@@ -197,6 +201,7 @@ flush(struct conn *c)
 			ssize_t n = send(c->io.fd, out->ptr + c->out_at, out->len - c->out_at, MSG_NOSIGNAL);
 			if (n > 0) {
 				c->out_at += (size_t)n;
+				c->bytes += (uint64_t)n;
 				if (smtp_client_stage(c->client) == CLIENT_BODY)
 					set_deadline(c, c->settings->stage_timeout[CLIENT_BODY]);
 				continue;
@@ -286,6 +291,7 @@ on_readable(struct conn *c)
 	static char bytes[16 << 10];	/* one loop a process, and consumed before anything else reads */
 	ssize_t n = read(c->io.fd, bytes, sizeof bytes);
 
+	conn_look(c);
 	if (n > 0)
 		handle(c, smtp_client_input(c->client, span_of(bytes, (size_t)n)));
 	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
@@ -301,6 +307,8 @@ begin_session(struct conn *c)
 		(void)setsockopt(c->io.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	c->state = CONN_OPEN;
 	c->client = smtp_client_new(&c->options, c->peer);
+	conn_look(c);
+	conn_note(c, "connected, for %s", c->nexthop);
 	set_deadline(c, c->settings->stage_timeout[CLIENT_GREETING]);
 	delivery_stage(c->delivery, LEASE_GREETING);
 	loop_io_watch(&c->io, EV_READ);
@@ -312,6 +320,8 @@ connect_failed(struct conn *c, const char *why)
 	struct delivery *d = c->delivery;
 	char *where = c->relay;
 
+	conn_look(c);
+	conn_note(c, "cannot connect: %s", why);
 	c->relay = NULL;
 	conn_close(c);
 	if (d != NULL)
@@ -433,6 +443,9 @@ conn_unix_answer(struct send *s, uint64_t request, int fd, struct span error)
 void
 conn_deliver(struct conn *c, struct client_mail *mail)
 {
+	conn_look(c);
+	if (c->delivery != NULL)
+		conn_note(c, "delivers %s", c->delivery->id_text);
 	handle(c, smtp_client_deliver(c->client, mail));
 }
 
@@ -444,6 +457,7 @@ quit(struct conn *c)
 		conn_close(c);
 		return;
 	}
+	conn_look(c);
 	smtp_client_quit(c->client);
 	set_deadline(c, c->settings->stage_timeout[CLIENT_QUIT]);
 	flush(c);

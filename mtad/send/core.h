@@ -30,7 +30,7 @@ struct send {
 	struct dns	*dns;
 	struct ipc	*queue;
 	struct map	 settings, pools, segments, deliveries;
-	struct conn	*conns;
+	struct conn	*conns;		/* the newest first */
 	size_t		 conn_count, conn_max;
 	struct delivery	*backlog, *backlog_last;	/* waiting for conn_count to fall */
 	struct delivery	*spare;		/* finished ones, kept for their memory */
@@ -42,6 +42,7 @@ struct send {
 	bool		 stopping;
 	struct loop_timer deadline;	/* of the stop */
 	uint64_t	 unix_request;
+	struct transcripts transcripts;
 	uint64_t	 sent, deferred, bounced, connects, reuses;
 };
 
@@ -149,6 +150,9 @@ struct conn {
 	size_t		 out_at;	/* of the client's output, written */
 	int64_t		 deadline;	/* monotonic; 0: none */
 	int64_t		 opened;
+	int64_t		 active;	/* monotonic: when something was done last */
+	struct transcript transcript;
+	uint64_t	 bytes;		/* sent */
 	unsigned	 uses;		/* transactions before this one */
 	uint64_t	 request;	/* CONN_ASKED */
 	bool		 alone;		/* there was no other address to try */
@@ -162,6 +166,12 @@ struct conn {
 };
 
 struct span pool_key(const void *item);
+
+/* conn_watch.c: looks whether somebody wants to see it (again, where the lists changed). */
+void	conn_look(struct conn *);
+void	conn_note(struct conn *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* `rows_ask`: the connections, a slice. */
+void	conns_rows(struct send *, struct ipc *, const struct ipc_rows_ask *);
 
 /* An idle connection for the delivery, or NULL. */
 struct conn *conn_take_idle(struct delivery *);

@@ -167,6 +167,8 @@ on_closed(void *arg, struct ipc *c)
 {
 	struct send *s = arg;
 
+	if (ipc_peer(c) == ROLE_CONTROL)
+		transcripts_forget(&s->transcripts);
 	if (s->queue == c)
 		s->queue = NULL;
 	ipc_free(c);
@@ -184,6 +186,33 @@ on_stats_ask(void *arg, struct ipc *c, const struct ipc_stats_ask *m, int fd)
 	    (unsigned long long)s->sent, (unsigned long long)s->deferred, (unsigned long long)s->bounced,
 	    (unsigned long long)s->connects, (unsigned long long)s->reuses);
 	ipc_send_stats(c, &(struct ipc_stats){ .request = m->request, .json = span_of(json, (size_t)n) }, -1);
+}
+
+static void
+on_watch(void *arg, struct ipc *c, const struct ipc_watch *m, int fd)
+{
+	struct send *s = arg;
+
+	(void)c;
+	(void)fd;
+	transcripts_watch(&s->transcripts, s->conf, m);
+}
+
+static void
+on_debug_peers(void *arg, struct ipc *c, const struct ipc_debug_peers *m, int fd)
+{
+	struct send *s = arg;
+
+	(void)c;
+	(void)fd;
+	transcripts_peers(&s->transcripts, s->conf, m);
+}
+
+static void
+on_rows_ask(void *arg, struct ipc *c, const struct ipc_rows_ask *m, int fd)
+{
+	(void)fd;
+	conns_rows(arg, c, m);
 }
 
 static void
@@ -296,7 +325,7 @@ stop(void *state, int64_t within)
 	send_maybe_stop(s);
 }
 
-static struct send the_send;
+static struct send the_send = { .transcripts.version = 1 };
 
 static const struct ipc_handlers handlers = {
 	.segment_open = on_segment_open,
@@ -304,6 +333,9 @@ static const struct ipc_handlers handlers = {
 	.deliver = on_deliver,
 	.result_ack = on_result_ack,
 	.stats_ask = on_stats_ask,
+	.watch = on_watch,
+	.debug_peers = on_debug_peers,
+	.rows_ask = on_rows_ask,
 	.closed = on_closed,
 };
 

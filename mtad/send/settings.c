@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 
 /* Each parameter has two names: the smtp client's and the lmtp client's. */
@@ -144,6 +145,18 @@ take_names(struct settings *s, const struct view *v, bool lmtp)
 	s->convert = !conf_bool(v, P_disable_mime_output_conversion);
 }
 
+static void
+take_debug(struct settings *s, const struct view *v)
+{
+	struct err err = { .kind = ERR_NONE };
+	int64_t level = conf_int(v, P_debug_peer_level);
+
+	s->debug_level = level > DEBUG_LEVELS ? DEBUG_LEVELS : (int)level;
+	s->debug_peers = match_list_new(s->conf, "debug_peer_list", conf_str(v, P_debug_peer_list), MATCH_CLIENT, &err);
+	if (s->debug_peers == NULL)
+		log_warning(s->program, "debug_peer_list: %s", err.text);
+}
+
 static struct settings *
 make(struct conf *conf, const struct service *service, bool lmtp)
 {
@@ -160,6 +173,7 @@ make(struct conf *conf, const struct service *service, bool lmtp)
 	take_network(s, v, lmtp);
 	take_listeners(s);
 	take_names(s, v, lmtp);
+	take_debug(s, v);
 	return s;
 }
 
@@ -194,6 +208,7 @@ settings_unref(struct settings *s)
 {
 	if (s == NULL || --s->refs > 0)
 		return;
+	match_list_free(s->debug_peers);
 	conf_unref(s->conf);
 	free(s->transport);
 	free(s);

@@ -12,6 +12,7 @@
 #include "conf/conf.h"
 #include "net/addr.h"
 #include "smtp/client.h"
+#include "table/match_list.h"
 
 #define OWN_ADDRESSES	64	/* addresses of this machine that are compared with a mail exchanger's */
 
@@ -52,6 +53,8 @@ struct settings {
 	bool		 skip_quit;		/* close right after QUIT */
 	bool		 convert;		/* 8-bit content for servers without 8BITMIME */
 	const char	*fallback;
+	struct match_list *debug_peers;	/* debug_peer_list; NULL: it is wrong, which was said */
+	int		 debug_level;	/* debug_peer_level */
 };
 
 /* The settings of a transport, made when they are asked for first; NULL: no such service, or it is neither smtp nor lmtp. Counted: settings_unref. */

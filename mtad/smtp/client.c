@@ -264,7 +264,7 @@ send_envelope(struct smtp_client *c)
 
 	c->pipelined = (c->caps & EHLO_PIPELINING) != 0;
 	if (c->dirty) {
-		buf_str(&c->out, "RSET\r\n");
+		client_send_line(c, "RSET\r\n");
 		c->stage = CLIENT_RSET;
 	} else {
 		c->stage = CLIENT_MAIL;
@@ -277,7 +277,7 @@ send_envelope(struct smtp_client *c)
 	for (size_t i = 0; i < m->rcpt_count; i++)
 		if (m->rcpts[i].verdict.result == CLIENT_PENDING)
 			client_send_rcpt(c, &m->rcpts[i]);
-	buf_str(&c->out, "DATA\r\n");
+	client_send_line(c, "DATA\r\n");
 }
 
 enum client_event
@@ -292,6 +292,7 @@ smtp_client_deliver(struct smtp_client *c, struct client_mail *m)
 	c->discard = c->answered = false;
 	c->part = 0;
 	c->part_at = c->column = 0;
+	c->content_bytes = 0;
 	c->line_start = true;
 	for (size_t i = 0; i < m->rcpt_count; i++) {
 		m->rcpts[i].verdict = (struct client_verdict){ .result = CLIENT_PENDING };
@@ -334,7 +335,7 @@ next_rcpt(struct smtp_client *c, bool refused)
 		if (c->pipelined || c->accepted > 0) {
 			c->stage = CLIENT_DATA;
 			if (!c->pipelined)
-				buf_str(&c->out, "DATA\r\n");
+				client_send_line(c, "DATA\r\n");
 			return CLIENT_MORE;
 		}
 	}
@@ -382,7 +383,7 @@ on_data(struct smtp_client *c)
 	}
 	if (c->accepted == 0) {
 		/* RFC 2920 3.1: nobody was accepted and yet DATA was; an empty message ends it. LMTP gives no reply to that. */
-		buf_str(&c->out, ".\r\n");
+		client_send_line(c, ".\r\n");
 		c->discard = true;
 		if (c->options->lmtp)
 			c->closing = true;
@@ -481,6 +482,8 @@ smtp_client_input(struct smtp_client *c, struct span bytes)
 
 	while (bytes.len > 0 && c->stage != CLIENT_CLOSED) {
 		enum reply_state state = client_reply_read(c, &bytes, &line);
+		if (c->said != NULL && line.ptr != NULL)
+			c->said(c->said_arg, SAID_BY_PEER, span_rtrim(line));
 		if (state == REPLY_BAD)
 			return malformed(c);
 		if (c->stage == CLIENT_HELLO && line.len > 4)
@@ -525,9 +528,16 @@ smtp_client_lost(struct smtp_client *c, enum client_loss loss)
 }
 
 void
+smtp_client_show(struct smtp_client *c, client_said_fn *said, void *arg)
+{
+	c->said = said;
+	c->said_arg = arg;
+}
+
+void
 smtp_client_quit(struct smtp_client *c)
 {
-	buf_str(&c->out, "QUIT\r\n");
+	client_send_line(c, "QUIT\r\n");
 	c->stage = CLIENT_QUIT;
 }
 

@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "base/span.h"
 #include "smtp/ehlo.h"
+#include "smtp/transcript.h"
 
 /* Beside the keywords of smtp/ehlo.h, in what the server offered. */
 #define CAP_ESMTP	(1u << 30)	/* it took EHLO */
@@ -108,6 +109,10 @@ enum client_event {
 };
 
 struct smtp_client;
+
+/* Lines without their ends, as they come and go; of content its size. NULL ends it. */
+typedef void	client_said_fn(void *arg, enum transcript_from, struct span line);
+void	smtp_client_show(struct smtp_client *, client_said_fn *, void *arg);
 
 /* peer: "host[addr]" as in "host mx.example[192.0.2.1] said", copied. */
 struct smtp_client *smtp_client_new(const struct client_options *, const char *peer);

@@ -1,20 +1,41 @@
 #include "smtp/client_state.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "mail/address.h"
 #include "mail/dsn.h"
 
 void
+client_show_out(struct smtp_client *c, size_t from)
+{
+	struct span left = span_skip(buf_view(&c->out), from), line;
+
+	while (c->said != NULL && !c->out.over && left.len > 0 && span_cut(&left, '\n', &line))
+		c->said(c->said_arg, SAID_BY_MTAD, span_rtrim(line));
+}
+
+void
+client_send_line(struct smtp_client *c, const char *command)
+{
+	size_t from = c->out.len;
+
+	buf_str(&c->out, command);
+	client_show_out(c, from);
+}
+
+void
 client_send_hello(struct smtp_client *c)
 {
 	const char *verb = c->options->lmtp ? "LHLO" : c->helo ? "HELO" : "EHLO";
+	size_t from = c->out.len;
 
 	buf_str(&c->out, verb);
 	buf_char(&c->out, ' ');
 	buf_str(&c->out, c->options->helo_name);
 	buf_str(&c->out, "\r\n");
+	client_show_out(c, from);
 }
 
 /* Bytes that can stand in no address become "?": they must not end the command. */
@@ -44,6 +65,7 @@ void
 client_send_mail(struct smtp_client *c)
 {
 	const struct client_mail *m = c->mail;
+	size_t start = c->out.len;
 
 	buf_str(&c->out, "MAIL FROM:");
 	put_address(c, m->sender);
@@ -62,11 +84,14 @@ client_send_mail(struct smtp_client *c)
 			buf_str(&c->out, m->ret_full ? " RET=FULL" : " RET=HDRS");
 	}
 	buf_str(&c->out, "\r\n");
+	client_show_out(c, start);
 }
 
 void
 client_send_rcpt(struct smtp_client *c, const struct client_rcpt *rcpt)
 {
+	size_t start = c->out.len;
+
 	buf_str(&c->out, "RCPT TO:");
 	put_address(c, rcpt->address);
 	if (c->caps & EHLO_DSN) {
@@ -82,6 +107,7 @@ client_send_rcpt(struct smtp_client *c, const struct client_rcpt *rcpt)
 		}
 	}
 	buf_str(&c->out, "\r\n");
+	client_show_out(c, start);
 }
 
 /* CRLF line ends, stuffed dots, long lines broken with CRLF and a space as Postfix does. */
@@ -125,6 +151,7 @@ encode(struct smtp_client *c, struct span s)
 		}
 	}
 	buf_added(&c->out, (size_t)(o - start));
+	c->content_bytes += (size_t)(o - start);
 }
 
 static bool
@@ -140,6 +167,17 @@ send_more(struct smtp_client *c, bool *failed)
 		return false;
 	encode(c, span_of(chunk, (size_t)n));
 	return true;
+}
+
+static void
+show_content(struct smtp_client *c)
+{
+	char text[60];
+
+	if (c->said == NULL)
+		return;
+	int n = snprintf(text, sizeof text, "message content, %" PRIu64 " bytes", c->content_bytes);
+	c->said(c->said_arg, SAID_NOTE, span_of(text, (size_t)n));
 }
 
 bool
@@ -165,7 +203,10 @@ client_send_content(struct smtp_client *c, bool *failed)
 			continue;
 		if (*failed)
 			return false;
-		buf_str(&c->out, c->line_start ? ".\r\n" : "\r\n.\r\n");
+		if (!c->line_start)
+			buf_str(&c->out, "\r\n");
+		show_content(c);
+		client_send_line(c, ".\r\n");
 		return true;
 	}
 	return false;

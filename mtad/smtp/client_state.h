@@ -34,6 +34,8 @@ struct smtp_client {
 	struct buf	 out;
 	struct arena	 texts;
 	struct client_verdict failure;
+	client_said_fn	*said;		/* hears every line; NULL */
+	void		*said_arg;
 
 	/* The transaction. */
 	struct client_mail *mail;
@@ -45,6 +47,7 @@ struct smtp_client {
 	size_t		 part_at;
 	bool		 line_start;
 	size_t		 column;
+	uint64_t	 content_bytes;	/* as sent, without the dot */
 };
 
 enum reply_state { REPLY_MORE, REPLY_WHOLE, REPLY_BAD };
@@ -54,6 +57,9 @@ void	client_reply_reset(struct smtp_client *);
 /* The DSN status that a reply carries, or the one that its code stands for. */
 struct span client_reply_dsn(struct span text, unsigned code);
 
+/* The command that stands in the output from here on is whole: it may be shown. */
+void	client_show_out(struct smtp_client *, size_t from);
+void	client_send_line(struct smtp_client *, const char *command);	/* with its CRLF */
 void	client_send_hello(struct smtp_client *);
 void	client_send_mail(struct smtp_client *);
 void	client_send_rcpt(struct smtp_client *, const struct client_rcpt *);

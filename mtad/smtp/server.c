@@ -311,6 +311,8 @@ long_line(struct smtp_server *s, struct span in)
 	s->verb = SMTP_UNKNOWN;
 	s->counts[SMTP_UNKNOWN].all++;
 	server_note(s, SMTP_NOTE_LONG_LINE, span_head(in, 100));
+	if (s->shown)
+		s->ops->said(s->arg, SAID_NOTE, SPAN("a line that is too long"));
 	server_error(s, "500 5.5.2 Error: line too long");
 }
 
@@ -355,6 +357,8 @@ command_input(struct smtp_server *s, struct span in)
 		return len + 1;
 	while (span_ends(line, "\r"))
 		line.len--;
+	if (s->shown)
+		s->ops->said(s->arg, SAID_BY_PEER, line);
 	command_line(s, line, span_skip(in, len + 1));
 	return len + 1;
 }

@@ -16,6 +16,7 @@
 #include "base/span.h"
 #include "mail/dsn.h"
 #include "smtp/command.h"
+#include "smtp/transcript.h"
 
 /* smtpd_forbid_bare_newline. NO and NORMALIZE are the same here: nothing but CRLF.CRLF ever ends a message. */
 enum smtp_bare_lf { SMTP_BARE_LF_NO, SMTP_BARE_LF_NORMALIZE, SMTP_BARE_LF_REJECT, SMTP_BARE_LF_NOTE };
@@ -100,6 +101,8 @@ struct smtp_server_ops {
 	/* The transaction is over without `end` (RSET, HELO, QUIT, an error): forget it. Also after an end that the server refused. */
 	void	(*reset)(void *arg);
 	void	(*note)(void *arg, enum smtp_note, enum smtp_verb, struct span text);
+	/* While smtp_server_show is on: lines without their ends, credentials and all; of content its size. NULL: never. */
+	void	(*said)(void *arg, enum transcript_from, struct span line);
 };
 
 enum smtp_server_wait {
@@ -134,11 +137,15 @@ void	smtp_server_bye(struct smtp_server *, const char *reply);
 /* As if RSET: for a generation that changes, or a transaction that the owner lost. Nothing is replied. */
 void	smtp_server_forget(struct smtp_server *);
 
+void	smtp_server_show(struct smtp_server *, bool on);
+
 bool	smtp_server_idle(const struct smtp_server *);		/* no transaction, nothing waits */
 bool	smtp_server_in_data(const struct smtp_server *);
 uint32_t smtp_server_recipients(const struct smtp_server *);	/* accepted */
 /* "RCPT", "END-OF-MESSAGE", "DATA (123 bytes)": for "lost connection after". */
 void	smtp_server_where(const struct smtp_server *, struct buf *);
+/* The same without the count, for a list: "CONNECT", "RCPT", "DATA". */
+const char *smtp_server_stage(const struct smtp_server *);
 /* "ehlo=1 mail=1/2 commands=2/3": for "disconnect from". */
 void	smtp_server_counts(const struct smtp_server *, struct buf *);
 

@@ -1,6 +1,7 @@
 /*
  * DATA, its content, and the end of a message: RFC 5321 section 4.1.1.4. BDAT count [LAST]: RFC 3030.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -80,12 +81,24 @@ content_fault(struct smtp_server *s)
 	return NULL;
 }
 
+static void
+show_content(struct smtp_server *s)
+{
+	char text[60];
+	int n = snprintf(text, sizeof text, "message content, %llu bytes",
+	    (unsigned long long)(s->content.bytes + s->content.lines));
+
+	s->ops->said(s->arg, SAID_NOTE, span_of(text, (size_t)n));
+}
+
 void
 server_content_end(struct smtp_server *s, bool bdat)
 {
 	struct smtp_end end = { s->content.bytes, s->content.bytes + s->content.lines, bdat };
 	const char *fault = content_fault(s);
 
+	if (s->shown)
+		show_content(s);
 	s->phase = PHASE_COMMAND;
 	if (s->content.bare_lf && s->options.bare_lf >= SMTP_BARE_LF_REJECT) {
 		server_note(s, SMTP_NOTE_BARE_LF, SPAN_NONE);

@@ -17,24 +17,45 @@ slow_down(struct smtp_server *s)
 		s->delay = true;
 }
 
+/* What was put into the output from here on. */
+static void
+show(struct smtp_server *s, size_t from)
+{
+	struct span left = span_skip(buf_view(s->out), from), line;
+
+	while (!s->out->over && left.len > 0 && span_cut(&left, '\n', &line))
+		s->ops->said(s->arg, SAID_BY_MTAD, span_rtrim(line));
+}
+
+static void
+reply_end(struct smtp_server *s, size_t from)
+{
+	buf_put(s->out, "\r\n", 2);
+	if (s->shown)
+		show(s, from);
+}
+
 void
 server_reply(struct smtp_server *s, const char *text)
 {
+	size_t from = s->out->len;
+
 	slow_down(s);
 	buf_str(s->out, text);
-	buf_put(s->out, "\r\n", 2);
+	reply_end(s, from);
 }
 
 void
 server_replyf(struct smtp_server *s, const char *fmt, ...)
 {
+	size_t from = s->out->len;
 	va_list ap;
 
 	slow_down(s);
 	va_start(ap, fmt);
 	buf_vprintf(s->out, fmt, ap);
 	va_end(ap);
-	buf_put(s->out, "\r\n", 2);
+	reply_end(s, from);
 }
 
 void
@@ -47,6 +68,7 @@ server_error(struct smtp_server *s, const char *text)
 void
 server_errorf(struct smtp_server *s, const char *fmt, ...)
 {
+	size_t from = s->out->len;
 	va_list ap;
 
 	s->errors++;
@@ -54,7 +76,7 @@ server_errorf(struct smtp_server *s, const char *fmt, ...)
 	va_start(ap, fmt);
 	buf_vprintf(s->out, fmt, ap);
 	va_end(ap);
-	buf_put(s->out, "\r\n", 2);
+	reply_end(s, from);
 }
 
 void
@@ -118,7 +140,7 @@ server_offer(struct smtp_server *s)
 		{ EHLO_CHUNKING, "CHUNKING" },
 	};
 	unsigned discard = s->options.discard;
-	size_t last = s->out->len;
+	size_t from = s->out->len, last = from;
 
 	if (s->config->disable_vrfy)
 		discard |= EHLO_VRFY;
@@ -137,6 +159,8 @@ server_offer(struct smtp_server *s)
 	}
 	if (!s->out->over)
 		s->out->ptr[last + 3] = ' ';
+	if (s->shown)
+		show(s, from);
 }
 
 /* -- answers -- */
@@ -294,6 +318,12 @@ smtp_server_forget(struct smtp_server *s)
 	server_reset(s);
 }
 
+void
+smtp_server_show(struct smtp_server *s, bool on)
+{
+	s->shown = on && s->ops->said != NULL;
+}
+
 bool
 smtp_server_idle(const struct smtp_server *s)
 {
@@ -312,10 +342,16 @@ smtp_server_recipients(const struct smtp_server *s)
 	return s->rcpts;
 }
 
+const char *
+smtp_server_stage(const struct smtp_server *s)
+{
+	return s->ask == ASK_END ? "END-OF-MESSAGE" : s->where;
+}
+
 void
 smtp_server_where(const struct smtp_server *s, struct buf *b)
 {
-	buf_str(b, s->ask == ASK_END ? "END-OF-MESSAGE" : s->where);
+	buf_str(b, smtp_server_stage(s));
 	if (smtp_server_in_data(s) && s->ask == ASK_NOTHING)
 		buf_printf(b, " (%llu bytes)", (unsigned long long)(s->content.bytes + s->content.lines));
 }

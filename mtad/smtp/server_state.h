@@ -33,6 +33,7 @@ struct smtp_server {
 	bool		 delay;
 	bool		 too_big;
 	bool		 pipelined;	/* too early; logged once */
+	bool		 shown;		/* ops->said hears every line */
 	uint32_t	 rcpts, overshoot;
 	uint32_t	 answers;	/* LMTP: still to come for `end` */
 	uint32_t	 errors, junk;
