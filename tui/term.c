@@ -284,13 +284,28 @@ term_end_signal(void)
 }
 
 void
+term_lend(void)
+{
+	if (!term.headless)
+		endwin();
+}
+
+void
+term_take_back(void)
+{
+	if (term.headless)
+		return;
+	term_resize((struct term_size){ 0, 0 });
+	clearok(curscr, TRUE);
+	refresh();
+}
+
+void
 term_suspend(void)
 {
 	if (term.headless)
 		return;
-	endwin();
+	term_lend();
 	raise(SIGSTOP);
-	term_resize((struct term_size){ 0, 0 });
-	clearok(curscr, TRUE);
-	refresh();
+	term_take_back();
 }

@@ -29,6 +29,9 @@ int	term_signal_fd(void);
 int	term_input_fd(void);		/* -1: headless */
 /* The signal that asked for the end, 0: none. */
 int	term_end_signal(void);
+/* To another program, and back. */
+void	term_lend(void);
+void	term_take_back(void);
 /* To the shell and back (Ctrl-Z). */
 void	term_suspend(void);
 

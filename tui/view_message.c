@@ -8,16 +8,15 @@
 #include "base/mem.h"
 #include "ctl/base64.h"
 #include "mtactl/present.h"
-#include "tui/console.h"
 #include "tui/mime.h"
+#include "tui/text_view.h"
 
 #define HEADING		"\033[32m"
 #define CONTENT_MAX	((size_t)2 << 20)	/* more is not shown */
 #define FETCH_MAX	((int64_t)16 << 20)	/* of a larger message only the header is asked for */
 
 struct message_view {
-	struct view	 view;
-	struct text	 text;
+	struct text_view pane;
 	char		*id;
 	struct display	 why;		/* being made */
 	struct buf	 envelope;
@@ -93,7 +92,7 @@ compose(struct message_view *m)
 	}
 	if (m->big)
 		buf_str(&all, "\n... (a large message: its body is not shown)\n");
-	text_take(&m->text, &all);
+	text_take(&m->pane.text, &all);
 }
 
 /* -- the answers ---------------------------------------------------------- */
@@ -176,7 +175,7 @@ show_done(void *arg, int status, struct span error)
 
 	if (status == 0 && !m->have_content) {
 		buf_reset(&m->content);
-		view_ask(&m->view, CMD_cat, (const struct link_arg[]){ { "id", span_str(m->id) },
+		view_ask(&m->pane.view, CMD_cat, (const struct link_arg[]){ { "id", span_str(m->id) },
 		    { "headers", m->big ? SPAN("1") : SPAN_NONE }, { NULL, SPAN_NONE } }, cat_row, cat_done);
 	} else if (status != 0) {
 		buf_clear(&m->envelope);
@@ -202,28 +201,6 @@ fetch(struct view *v)
 /* -- on the screen -------------------------------------------------------- */
 
 static void
-draw(struct view *v, int y, int height)
-{
-	if (!v->known)
-		view_draw_empty(v, y, height, "");
-	else
-		text_draw(&of(v)->text, y, height, paint_columns());
-}
-
-static void
-move_to(struct view *v, enum list_move how)
-{
-	text_move(&of(v)->text, how);
-}
-
-static void
-search(struct view *v, struct span wanted, bool backwards)
-{
-	if (!text_search(&of(v)->text, wanted, backwards))
-		console_say(v->con, STYLE_WARN, "not found: %.*s", SPAN_ARG(span_head(wanted, 80)));
-}
-
-static void
 label(struct view *v, struct buf *out)
 {
 	buf_printf(out, " %s%s", of(v)->id, of(v)->raw ? " raw" : "");
@@ -241,7 +218,7 @@ key_headers(struct view *v)
 static void
 key_section(struct view *v)
 {
-	struct text *t = &of(v)->text;
+	struct text *t = &of(v)->pane.text;
 
 	for (size_t i = 1; i <= t->count; i++) {
 		size_t n = (t->top + i) % t->count;
@@ -296,7 +273,7 @@ clear_view(struct view *v)
 {
 	struct message_view *m = of(v);
 
-	text_clear(&m->text);
+	text_view_clear(v);
 	display_clear(&m->why);
 	buf_clear(&m->envelope);
 	buf_clear(&m->content);
@@ -311,9 +288,9 @@ static const struct view_ops ops = {
 	.hints = hints,
 	.clear = clear_view,
 	.fetch = fetch,
-	.draw = draw,
-	.move = move_to,
-	.search = search,
+	.draw = text_view_draw,
+	.move = text_view_move,
+	.search = text_view_search,
 	.label = label,
 };
 
