@@ -38,10 +38,14 @@ conf_lines_next(struct conf_lines *l, struct span *text, unsigned *line)
 			break;
 		if (!silent && !begun) {
 			*line = l->next;
+			l->raw.ptr = one.ptr;
 			begun = true;
 		}
-		if (!silent)
+		if (!silent) {
 			buf_span(&l->text, one);
+			l->raw.len = (size_t)(one.ptr - l->raw.ptr) + (l->rest.len - after.len);
+			l->last = l->next;
+		}
 		l->rest = after;
 		l->next++;
 	}

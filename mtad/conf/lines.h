@@ -15,6 +15,8 @@ struct conf_lines {
 	struct span	 rest;
 	unsigned	 next;
 	struct buf	 text;
+	struct span	 raw;	/* of the last line given: its bytes as they stand, with its end, up to its last part that says something */
+	unsigned	 last;	/* the number of that part */
 };
 
 /*
