@@ -95,6 +95,8 @@ struct lint_options {
 	const struct conf_override *overrides;	/* of a command line, as conf_load has them */
 	size_t		 override_count;
 	const struct lint_host *host;		/* NULL: this machine */
+	/* What to look at in the place of DIR/main.cf, as it would stand there (an edit that is not written yet). ptr NULL: the file. */
+	struct span	 main_cf;
 };
 
 /* Always fills the report. False where there was nothing to look at (report->unreadable). */

@@ -9,7 +9,8 @@ for name in "$@"; do
 	if [ $in_roles = 1 ]; then roles="$roles $name"; else layers="$layers $name"; fi
 done
 check() {	# folder, the names it may include
-	for f in mtad/"$1"/*.[ch] mtad/"$1"/*.def; do
+	dir=mtad/$1; [ -d "$dir" ] || dir=$1
+	for f in "$dir"/*.[ch] "$dir"/*.def; do
 		[ -f "$f" ] || continue
 		for inc in $(sed -n 's/^#[ \t]*include "\([a-z0-9_]*\)\/.*/\1/p' "$f" | sort -u); do
 			case " $2 " in
@@ -21,7 +22,7 @@ check() {	# folder, the names it may include
 }
 for l in $layers; do seen="$seen $l"; check "$l" "$seen"; done
 for r in $roles; do check "$r" "$layers $r"; done
-for f in mtactl/*.[ch] tui/*.[ch] lint/*.[ch]; do
+for f in mtactl/*.[ch] tui/*.[ch]; do
 	[ -f "$f" ] || continue
 	for r in $roles; do
 		if grep -qE "^#[ 	]*include \"(mtad/)?$r/" "$f"; then echo "$f: includes the role $r"; bad=$((bad + 1)); fi

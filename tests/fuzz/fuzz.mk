@@ -15,7 +15,6 @@ $B/fuzz/%: $B/obj/tests/fuzz/%_fuzz.o $(LAYER_A)
 # What lies in a role, not in a layer.
 $B/fuzz/control $B/fuzz/control_replay: $(call objects,mtad/control)
 $B/fuzz/mime $B/fuzz/mime_replay: $B/obj/tui/mime.o $B/obj/tui/mime_text.o $B/obj/mtactl/display.o
-$B/fuzz/lint $B/fuzz/lint_replay: $(LINT_OBJS)
 
 .PHONY: fuzz-replay fuzz-programs fuzz
 fuzz-replay: $(foreach n,$(FUZZ_NAMES),$B/fuzz/$n_replay)
