@@ -20,6 +20,14 @@ struct tally {
 };
 #define TALLIES	8
 
+/* The last rows of an action or a plan. */
+struct display_action {
+	int64_t		 number, plan;
+	int64_t		 skipped, undoes, expires;
+	bool		 can_undo;
+	char		 section[8];	/* of a plan's groups */
+};
+
 struct display {
 	struct buf	 out;
 	struct buf	 scratch;
@@ -34,6 +42,7 @@ struct display {
 	unsigned	 bad;		/* violations */
 	bool		 short_ids;	/* mailq: columns as Postfix has them without enable_long_queue_ids */
 	char		 first_id[32];
+	struct display_action action;
 };
 
 void	display_flush(struct display *);	/* to stdout */

@@ -44,7 +44,8 @@ on_row(struct postfix *p, struct span row)
 	struct buf id = BUF_INIT(256);
 	struct span raw, result = SPAN_NONE;
 
-	jsonl_find(row, "result", &result);
+	if (!jsonl_find(row, "result", &result))
+		return;
 	if (!span_eqs(result, "\"skipped\"")) {
 		s->counts[s->action - actions]++;
 		if (!s->all && jsonl_find(row, "queue_id", &raw) && jsonl_text(raw, &id))

@@ -146,6 +146,7 @@ begin_display(struct session *s, const struct request *req, const struct present
 	d->trash_time = s->conf == NULL ? 0 : conf_time(conf_main(s->conf), P_mtad_trash_time) / SECOND;
 	d->short_ids = s->conf == NULL || !conf_bool(conf_main(s->conf), P_enable_long_queue_ids);
 	d->first_id[0] = '\0';
+	d->action = (struct display_action){ .number = 0 };
 	memset(d->tallies, 0, sizeof d->tallies);
 	if (!d->json && p->begin != NULL)
 		p->begin(d);

@@ -38,11 +38,22 @@ void	action_end(struct queue *, struct action *);
 void	action_record(struct queue *, struct action *);
 void	action_keep(struct queue *, struct action *, bool keep);
 
+/*
+ * The same in pieces, where it is not known yet whether anything will be changed: numbered only; journalled with the first change (before it is
+ * made known, within the round; later calls do nothing); or given up.
+ */
+struct action *action_number(struct queue *, const struct action_new *);
+void	action_start(struct queue *, struct action *);
+void	action_cancel(struct queue *, struct action *);
+
 struct action *action_find(const struct queue *, uint32_t number);
 /* The newest one below that number (0: the newest of all), or NULL: a cursor. */
 struct action *action_before(const struct queue *, uint32_t number);
 /* It can be taken back: it has an inverse, did something, and was not taken back. */
 bool	action_can_undo(const struct action *);
+
+/* The newest that can be, and is no undo itself (an undo of an undo is a doing again). NULL: there is none. */
+struct action *action_last_undoable(const struct queue *);
 
 /*
  * Takes back `what` (an action with this effect); `by` is the new action, begun already with the inverse effect, what's argument and what's number in `undoes`: set its
@@ -50,6 +61,7 @@ bool	action_can_undo(const struct action *);
  */
 typedef bool action_undo_fn(struct queue *, const struct action *what, struct action *by, struct err *);
 void	actions_on_undo(enum action_effect, action_undo_fn *);
+action_undo_fn action_undo_other;	/* by what was registered */
 
 /* The index was loaded: actions that a crash ended are closed, with what was found of them. Called by queue_recovered. */
 void	actions_recovered(struct queue *);

@@ -15,12 +15,13 @@ all_due(struct queue *q, struct entry *e)
 }
 
 static bool
-did(struct queue *q, struct entry *e, enum event_kind kind, struct span who, struct span text, int64_t next)
+did(struct queue *q, struct entry *e, struct by by, struct spool_event *ev)
 {
 	uint64_t before = e->applied;
-	struct spool_event ev = { .kind = (uint8_t)kind, .actor = who, .text = text, .next = next };
 
-	(void)journal_add(q, e, &ev);
+	ev->actor = by.who;
+	ev->of = by.action;
+	(void)journal_add(q, e, ev);
 	return e->applied != before;
 }
 
@@ -44,23 +45,43 @@ start(struct queue *q, struct entry *e)
 }
 
 bool
-queue_hold(struct queue *q, struct entry *e, struct span who, struct span reason)
+queue_hold(struct queue *q, struct entry *e, struct by by, struct span reason)
 {
+	struct spool_event ev = { .kind = EVENT_HOLD, .text = reason };
 	char id[QID_TEXT];
 
-	if ((e->flags & ENTRY_HELD) || !did(q, e, EVENT_HOLD, who, reason, 0))
+	if ((e->flags & ENTRY_HELD) || !did(q, e, by, &ev))
 		return false;
 	log_info("postsuper", "%s: placed on hold", qid_text(e->id, id));
 	stop(q, e);
 	return true;
 }
 
+/* With what it was before, so that it can be put back. */
+static bool
+let_go(struct queue *q, struct entry *e, struct by by)
+{
+	const struct entry_extra *x = e->extra;
+	struct buf reason = BUF_INIT(0), owner = BUF_INIT(0);
+
+	if (!(e->flags & (ENTRY_HELD | ENTRY_BAD)))
+		return false;
+	buf_str(&reason, x == NULL || x->reason == NULL ? "" : x->reason);
+	buf_str(&owner, x == NULL || x->actor == NULL ? "" : x->actor);
+	struct spool_event ev = { .kind = EVENT_RELEASE, .text = buf_view(&reason), .recipient = buf_view(&owner),
+		.scope = (e->flags & ENTRY_BAD) != 0 };
+	bool done = did(q, e, by, &ev);
+	buf_clear(&reason);
+	buf_clear(&owner);
+	return done;
+}
+
 bool
-queue_release(struct queue *q, struct entry *e, struct span who)
+queue_release(struct queue *q, struct entry *e, struct by by)
 {
 	char id[QID_TEXT];
 
-	if (!did(q, e, EVENT_RELEASE, who, SPAN_NONE, 0))
+	if (!let_go(q, e, by))
 		return false;
 	log_info("postsuper", "%s: released from hold", qid_text(e->id, id));
 	start(q, e);
@@ -68,15 +89,15 @@ queue_release(struct queue *q, struct entry *e, struct span who)
 }
 
 bool
-queue_requeue(struct queue *q, struct entry *e, struct span who)
+queue_requeue(struct queue *q, struct entry *e, struct by by)
 {
+	struct spool_event ev = { .kind = EVENT_REQUEUE, .next = queue_now(q) };
 	char id[QID_TEXT];
 
 	if (e->flags & ENTRY_TRASHED)
 		return false;
-	if (e->flags & (ENTRY_HELD | ENTRY_BAD))
-		(void)did(q, e, EVENT_RELEASE, who, SPAN_NONE, 0);
-	(void)did(q, e, EVENT_REQUEUE, who, SPAN_NONE, queue_now(q));
+	(void)let_go(q, e, by);
+	(void)did(q, e, by, &ev);
 	log_info("postsuper", "%s: requeued", qid_text(e->id, id));
 	e->since = queue_now(q);
 	queue_deactivate(q, e);
@@ -86,16 +107,19 @@ queue_requeue(struct queue *q, struct entry *e, struct span who)
 
 /* Not in the journal: after a restart it is due no later than it was. */
 bool
-queue_flush(struct queue *q, struct entry *e, struct span who)
+queue_flush(struct queue *q, struct entry *e, struct by by)
 {
 	bool did_any = false;
 
-	(void)who;
+	(void)by;
 	if (e->flags & (ENTRY_HELD | ENTRY_BAD | ENTRY_TRASHED))
 		return false;
 	for (uint32_t i = 0; i < e->rcpt_count; i++) {
 		struct entry_rcpt *r = &e->rcpts[i];
 		if (rcpt_final(r) || (r->place != PLACE_TIMER && r->place != PLACE_BLOCKED))
+			continue;
+		const struct dest *d = r->place == PLACE_BLOCKED ? dest_numbered(q, r->dest) : NULL;
+		if (d != NULL && d->halt != NULL)	/* an operator suspended it: resuming it is his to say */
 			continue;
 		queue_place(q, e, i, PLACE_TIMER, NULL);
 		r->next = queue_now(q);
@@ -110,11 +134,12 @@ queue_flush(struct queue *q, struct entry *e, struct span who)
 }
 
 bool
-queue_delete(struct queue *q, struct entry *e, struct span who)
+queue_delete(struct queue *q, struct entry *e, struct by by, struct span reason)
 {
+	struct spool_event ev = { .kind = EVENT_DELETE, .text = reason, .next = queue_now(q) + q->conf.trash_time };
 	char id[QID_TEXT];
 
-	if (!did(q, e, EVENT_DELETE, who, SPAN_NONE, queue_now(q) + q->conf.trash_time))
+	if (!did(q, e, by, &ev))
 		return false;
 	log_info("postsuper", "%s: removed", qid_text(e->id, id));
 	stop(q, e);
@@ -122,11 +147,12 @@ queue_delete(struct queue *q, struct entry *e, struct span who)
 }
 
 bool
-queue_undelete(struct queue *q, struct entry *e, struct span who)
+queue_undelete(struct queue *q, struct entry *e, struct by by)
 {
+	struct spool_event ev = { .kind = EVENT_UNDELETE };
 	char id[QID_TEXT];
 
-	if (!did(q, e, EVENT_UNDELETE, who, SPAN_NONE, 0))
+	if (!did(q, e, by, &ev))
 		return false;
 	log_info("postsuper", "%s: taken back from the trash", qid_text(e->id, id));
 	if (e->flags & (ENTRY_HELD | ENTRY_BAD))
@@ -136,13 +162,25 @@ queue_undelete(struct queue *q, struct entry *e, struct span who)
 	return true;
 }
 
+bool
+queue_set_aside(struct queue *q, struct entry *e, struct by by, struct span why)
+{
+	struct spool_event ev = { .kind = EVENT_CORRUPT, .text = why };
+
+	if ((e->flags & (ENTRY_BAD | ENTRY_TRASHED)) || !did(q, e, by, &ev))
+		return false;
+	stop(q, e);
+	return true;
+}
+
 void
 queue_corrupt(struct queue *q, struct entry *e, struct span why)
 {
+	struct spool_event ev = { .kind = EVENT_CORRUPT, .text = why };
 	char id[QID_TEXT];
 
 	log_error("qmgr", "%s: the message is damaged and was set aside: %.*s", qid_text(e->id, id), SPAN_ARG(why));
-	(void)did(q, e, EVENT_CORRUPT, SPAN_NONE, why, 0);
+	(void)did(q, e, (struct by){ .action = 0 }, &ev);
 	stop(q, e);
 }
 
@@ -156,6 +194,5 @@ queue_purge(struct queue *q, struct entry *e)
 		queue_set_timer(q, e);
 		return;
 	}
-	struct spool_event ev = { .kind = EVENT_PURGE };
-	(void)journal_add(q, e, &ev);
+	journal_end(q, e, EVENT_PURGE);
 }

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "queue/actions.h"
 
 #define STEP_MIN	(2 * SECOND)	/* less is slewing, not setting */
 
@@ -39,6 +40,7 @@ queue_init(struct queue *q, const struct queue_ops *ops, void *arg)
 	q->leases = MAP_INIT(lease_key);
 	q->notices = MAP_INIT(notice_key);
 	q->dirty_last = &q->dirty;
+	suspends_init();
 }
 
 static void
@@ -79,6 +81,8 @@ queue_clear(struct queue *q)
 	entries_clear(q);
 	journal_clear(q);
 	dests_clear(q);
+	suspends_clear(q);
+	buf_clear(&q->epitaph);
 	heap_clear(&q->fresh);
 	heap_clear(&q->timers);
 	heap_clear(&q->notice_timers);
@@ -266,6 +270,7 @@ queue_recovered(struct queue *q)
 	int64_t now = queue_now(q), latest = now + q->conf.maximal_backoff;
 	struct qid at = QID_NONE;
 
+	actions_recovered(q);
 	for (struct entry *e; (e = index_after(&q->index, at)) != NULL;) {
 		at = e->id;
 		if (e->since > now)
@@ -282,6 +287,7 @@ queue_recovered(struct queue *q)
 		else if (!(e->flags & (ENTRY_HELD | ENTRY_BAD)))
 			queue_finish(q, e);
 	}
+	suspend_recovered(q);
 }
 
 void
@@ -347,6 +353,7 @@ next_call(const struct queue *q)
 			at = earlier(at, heap_first(heaps[i])->at);
 	if (q->release != NULL && !full(q))
 		at = now;
+	at = earlier(at, suspend_next(q));
 	if (at == INT64_MAX)
 		return -1;
 	return at <= now ? 0 : at - now;
@@ -357,6 +364,7 @@ queue_run(struct queue *q)
 {
 	watch_clock(q);
 	if (q->open) {
+		suspend_run(q);
 		run_dests(q, 16);
 		schedule_pump(q, BUDGET);
 		schedule_dispatch(q);
@@ -383,5 +391,6 @@ queue_reconfigured(struct queue *q)
 	for (uint32_t i = 0; i < q->dest_count; i++)
 		if (q->numbered[i] != NULL && q->numbered[i]->suspended)
 			dest_unsuspend(q, q->numbered[i]);
+	suspend_reconfigured(q);
 	q->ops->wake(q->arg);
 }

@@ -17,6 +17,7 @@
 
 #include "base/heap.h"
 #include "base/map.h"
+#include "base/err.h"
 #include "spool/index.h"
 
 /* What a recipient that is not final waits for. */
@@ -61,6 +62,16 @@ struct job_list {
 	struct job	*first, *last;
 };
 
+/* An operator's: no delivery to that destination until its time, or until it is resumed. Made from the kept action of that number. */
+struct suspension {
+	struct suspension *next;
+	uint32_t	 action;
+	char		*transport;	/* NULL: every one */
+	char		*nexthop;	/* lower case */
+	char		*who, *reason;
+	int64_t		 since, until;	/* wall; until 0: until it is resumed */
+};
+
 struct dest {
 	struct heap_node timer;		/* suspended: the next probe; else when it was used last (idle ones are dropped) */
 	struct transport *transport;
@@ -76,7 +87,8 @@ struct dest {
 	struct dest	*next_ready;
 	bool		 is_ready;
 	double		 window, success, failed_cohorts;
-	bool		 suspended;
+	bool		 suspended;	/* by its failures */
+	const struct suspension *halt;	/* by an operator: nothing goes there, no probe either */
 	int64_t		 pause;		/* rate delay: not before */
 	struct job	*probe;		/* the one job that may go to a suspended destination */
 	int64_t		 since, until;	/* suspended since; not before */
@@ -188,6 +200,8 @@ struct queue_ops {
 	bool	(*sound)(void *arg, const struct entry *, struct err *);
 	/* queue_run wants to be called again within the round. */
 	void	(*wake)(void *arg);
+	/* The message's envelope as its record has it, for its last event: history is read by it. May be NULL, may put nothing. */
+	void	(*epitaph)(void *arg, const struct entry *, struct buf *);
 	/* The spill file of a message that ended is not needed. */
 	void	(*spill_done)(void *arg, uint64_t spill);
 	void	(*ended)(void *arg, const struct entry *);
@@ -217,6 +231,10 @@ struct queue {
 	struct dest	*release, *release_last;
 	struct transport *transports;
 	struct dest	*drain, *drain_last;	/* suspended with jobs still queued */
+	struct suspension *suspensions;
+	uint32_t	 suspension_count;
+	bool		 sweeping;	/* suspend.c: looks for mail that one of them concerns */
+	struct qid	 sweep_at;
 	uint64_t	 stamp;
 	struct map	 leases;
 	uint64_t	 lease_seq;
@@ -227,6 +245,7 @@ struct queue {
 	struct pending	*dirty, **dirty_last;	/* journal.c */
 	struct pending	*oldest, *newest;	/* not given to the writer yet */
 	uint32_t	 appends;	/* records under way */
+	struct buf	 epitaph;
 	struct queue_counters counters;
 };
 
@@ -257,6 +276,10 @@ typedef void waiter_fn(struct queue *, uint64_t a, uint64_t b);
 bool	journal_add(struct queue *, struct entry *, struct spool_event *);
 /* fn is called when all that was added for the entry is written (at once where nothing is pending). Before the journal_add of an end. */
 void	journal_wait(struct queue *, struct entry *, waiter_fn *, uint64_t a, uint64_t b);
+/* The action as it is now, in a record of its own; first: before what waits to be written. */
+void	journal_action(struct queue *, struct action *, bool first);
+/* The message's end (EVENT_END, EVENT_PURGE): the entry is gone after. */
+void	journal_end(struct queue *, struct entry *, enum event_kind);
 void	journal_flush(struct queue *);
 /* Every event up to this number was given to the writer: a sync of it now makes them durable. */
 bool	journal_given(const struct queue *, uint64_t number);
@@ -284,6 +307,31 @@ void	dest_releases(struct queue *, int budget);
 void	dest_drain(struct queue *, int budget);
 void	dest_reap(struct queue *, struct dest *);
 void	dests_clear(struct queue *);
+void	dest_halted(struct queue *, struct dest *);	/* an operator suspended it: what is queued for it waits behind it */
+void	dest_scatter(struct queue *, struct dest *);	/* what waits behind it is due, and routed anew */
+/* The outcome of recipients that have to wait behind it. */
+void	dest_wait_outcome(struct queue *, struct dest *, struct entry *, const uint32_t *rcpts, uint32_t n);
+
+/* -- suspend.c */
+/* The destination as a person writes it taken apart; transport empty: every one. False with the err (may be NULL). */
+bool	suspend_name(const struct queue *, struct span dest, struct span *transport, struct span *nexthop, struct err *);
+/* The number of the action, or 0 with the err. until: wall, 0 for ever. */
+uint32_t queue_suspend(struct queue *, struct span dest, struct span who, struct span reason, int64_t until, struct err *);
+uint32_t queue_resume(struct queue *, struct span dest, struct span who, struct span reason, struct err *);
+/* A destination that its failures suspended is tried at once. False: there is none by that name. */
+bool	queue_retry(struct queue *, struct span dest);
+void	suspend_attach(const struct queue *, struct dest *);	/* to a new destination */
+void	suspends_init(void);
+void	suspend_recovered(struct queue *);
+void	suspend_reconfigured(struct queue *);
+void	suspend_run(struct queue *);
+int64_t	suspend_next(const struct queue *);	/* inner time */
+void	suspends_clear(struct queue *);
+void	suspension_name(const struct suspension *, struct buf *);	/* "smtp:example.com" */
+/* "destination smtp:example.com is suspended by root until ...: REASON"; dest may be NULL. */
+void	suspension_text(const struct suspension *, const struct dest *, struct buf *);
+/* One that an operator suspended and that the message waits behind, or NULL. */
+const struct dest *suspend_blocks(const struct queue *, const struct entry *);
 
 /* -- activate.c */
 /* Routes every due recipient. probe: recipients blocked on that destination count as due, and may go to it though it is suspended. */
@@ -329,12 +377,20 @@ void	notice_drop(struct queue *, struct entry *);
 bool	notice_arrived(struct queue *, const struct entry *);
 
 /* -- admin.c: each says whether it did anything */
-bool	queue_hold(struct queue *, struct entry *, struct span who, struct span reason);
-bool	queue_release(struct queue *, struct entry *, struct span who);
-bool	queue_requeue(struct queue *, struct entry *, struct span who);
-bool	queue_flush(struct queue *, struct entry *, struct span who);
-bool	queue_delete(struct queue *, struct entry *, struct span who);
-bool	queue_undelete(struct queue *, struct entry *, struct span who);
+struct by {
+	struct span	 who;
+	uint32_t	 action;	/* which this is part of; 0: none */
+};
+bool	queue_hold(struct queue *, struct entry *, struct by, struct span reason);
+bool	queue_release(struct queue *, struct entry *, struct by);
+bool	queue_requeue(struct queue *, struct entry *, struct by);
+bool	queue_flush(struct queue *, struct entry *, struct by);
+bool	queue_delete(struct queue *, struct entry *, struct by, struct span reason);
+bool	queue_undelete(struct queue *, struct entry *, struct by);
+/* Set aside again, as it was before its release. */
+bool	queue_set_aside(struct queue *, struct entry *, struct by, struct span why);
+/* The recipients that wait fail now, with this text; those in delivery go on (*leased of them). The entry may be gone after. */
+bool	queue_bounce(struct queue *, struct entry *, struct by, struct span text, uint32_t *leased);
 void	queue_corrupt(struct queue *, struct entry *, struct span why);
 void	queue_purge(struct queue *, struct entry *);
 

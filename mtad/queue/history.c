@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "queue/actions.h"
 #include "spool/record.h"
 #include "spool/scan.h"
 
@@ -125,6 +126,7 @@ snapshot(struct role_queue *rq, struct entry *e)
 static void
 drop(struct role_queue *rq)
 {
+	actions_rescue(&rq->q, rq->dropping);
 	store_pin(rq->store, rq->dropping, false);
 	rq->dropping = 0;
 }

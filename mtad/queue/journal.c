@@ -27,6 +27,7 @@ struct pending {
 	struct pending	*next;		/* dirty */
 	struct pending	*older, *newer;	/* all that are not given to the writer yet, by their first event */
 	uint64_t	 first;		/* number of it */
+	uint32_t	 action;	/* the record is this action's and no message's; 0: it is a message's */
 	bool		 writing;
 };
 
@@ -64,6 +65,38 @@ make_dirty(struct queue *q, struct pending *p)
 	p->next = NULL;
 	*q->dirty_last = p;
 	q->dirty_last = &p->next;
+}
+
+/* Before all that waits: an action's record stands before those of the messages that it changes. */
+static void
+make_dirty_first(struct queue *q, struct pending *p)
+{
+	p->next = q->dirty;
+	if (q->dirty == NULL)
+		q->dirty_last = &p->next;
+	q->dirty = p;
+}
+
+void
+journal_action(struct queue *q, struct action *a, bool first)
+{
+	struct buf state = BUF_INIT(0);
+	struct pending *p;
+
+	MEM_NEW(p);
+	p->waiters_last = &p->waiters;
+	p->action = a->number;
+	p->first = a->event = ++q->index.last_event;
+	action_pack(&state, a);
+	event_pack(&p->events, &(struct spool_event){ .kind = EVENT_ACTION, .number = a->event, .attempt = a->number,
+	    .time = queue_wall(q, queue_now(q)), .state = buf_view(&state) });
+	buf_clear(&state);
+	unappended_add(q, p);
+	if (first)
+		make_dirty_first(q, p);
+	else
+		make_dirty(q, p);
+	q->ops->wake(q->arg);
 }
 
 /* The one that takes more events. */
@@ -148,6 +181,16 @@ journal_add(struct queue *q, struct entry *e, struct spool_event *ev)
 	}
 	remove_entry(q, e);
 	return true;
+}
+
+void
+journal_end(struct queue *q, struct entry *e, enum event_kind kind)
+{
+	buf_reset(&q->epitaph);
+	if (q->ops->epitaph != NULL)
+		q->ops->epitaph(q->arg, e, &q->epitaph);
+	struct spool_event ev = { .kind = (uint8_t)kind, .state = buf_view(&q->epitaph) };
+	(void)journal_add(q, e, &ev);
 }
 
 struct span
@@ -257,6 +300,9 @@ queue_appended(struct queue *q, struct pending *p, bool ok, struct loc at)
 	struct entry *e = p->entry;
 	if (e != NULL)
 		index_written(e, buf_view(&p->events), at);
+	struct action *action = p->action == 0 ? NULL : actions_find(&q->index.actions, p->action);
+	if (action != NULL)
+		action->segment = at.segment;
 	if (p->after != NULL) {
 		p->after->previous = at;
 		make_dirty(q, p->after);

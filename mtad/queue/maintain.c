@@ -1,7 +1,7 @@
 /*
  * Upkeep: the checkpoint, dead segments, sparse ones, old history, free space. In short slices from a timer, so that mail never waits for it.
  */
-#include "queue/role.h"
+#include "queue/acting.h"
 
 #include <stdlib.h>
 
@@ -294,6 +294,7 @@ upkeep(void *arg)
 		return;
 	watch_space(rq);
 	purge_for_space(rq);
+	plans_expire(rq);
 	if (rq->checkpoint == NULL && maintain_checkpoint_is_due(rq))
 		(void)checkpoint_start(rq);
 	more = checkpoint_slice(rq, clock_mono() + SLICE);

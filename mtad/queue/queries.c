@@ -9,12 +9,13 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "ctl/commands.h"
+#include "ctl/story.h"
+#include "queue/acting.h"
 #include "spool/record.h"
 
 #define SLICE_TIME	((int64_t)2000)
 
-static struct loop_task again;
-static struct role_queue *the_role;	/* of the task */
+static struct loop_timer again;	/* no task: sockets get their turn between two slices */
 
 static struct ask *
 ask_find(const struct role_queue *rq, uint64_t request)
@@ -41,9 +42,14 @@ ask_free(struct role_queue *rq, struct ask *a)
 		free(group);
 	map_clear(&a->groups);
 	selector_free(a->selector);
-	free(a->items);
+	sorter_clear(&a->places);
+	sorter_clear(&a->keys);
+	free(a->lines);
+	free(a->dest);
+	free(a->dest_reason);
+	story_free(a->story);
+	acting_free(rq, a);
 	free(a->who);
-	free(a->reason);
 	free(a->error);
 	free(a);
 }
@@ -62,47 +68,104 @@ ask_fail(struct ask *a, uint8_t status, const char *fmt, ...)
 	a->error = mem_str(text);
 }
 
-static bool
-slice_is_over(struct ask *a, const struct buf *rows)
+bool
+ask_slice_is_over(struct ask *a, const struct buf *rows)
 {
 	return rows->len >= SLICE_BYTES || (++a->steps % 64 == 0 && clock_mono() > a->until);
+}
+
+/* -- what matches ------------------------------------------------------------------------------------------- */
+
+enum looked { NO, YES, LATER };
+
+/* Its first journal record that somebody may want to see. */
+static struct loc
+record_of(const struct entry *e)
+{
+	for (uint32_t i = 0; i < e->rcpt_count; i++)
+		if (!rcpt_final(&e->rcpts[i]) && e->rcpts[i].reply.segment != 0)
+			return e->rcpts[i].reply;
+	return e->rcpt_count == 0 ? (struct loc){ 0 } : e->rcpts[0].reply;
+}
+
+static enum looked
+look_at(struct role_queue *rq, const struct ask *a, const struct entry *e, bool shallow)
+{
+	struct row row = { .rq = rq, .e = e, .shallow = shallow };
+
+	if ((e->flags & ENTRY_TRASHED) && !a->trash && !a->by_id)
+		return NO;
+	bool match = a->selector == NULL || selector_all(a->selector) || selector_match(a->selector, &row_ops, &row);
+	row_clear(&row);
+	if (row.deep)
+		return LATER;
+	if (!match)
+		return NO;
+	if (!shallow || !a->reads_journal)
+		return YES;
+	struct loc at = record_of(e);
+	return at.segment == 0 || reader_is_near(rq, at) ? YES : LATER;
+}
+
+static void
+put_off(struct ask *a, const struct entry *e)
+{
+	struct loc at = record_of(e);
+
+	if (a->places.size == 0)
+		sorter_begin(&a->places, false, false);
+	sorter_add(&a->places, &(struct sort_item){ .id = e->id, .number = (int64_t)at.segment << 32 | at.block });
+}
+
+/* The next to look at: as named, or by the index, then what was put off by its place in the journal. NULL: it is gone, or this is the end. */
+static struct entry *
+candidate(struct role_queue *rq, struct ask *a, bool *end)
+{
+	*end = false;
+	if (a->by_id) {
+		*end = a->id_at == a->id_count;
+		return *end ? NULL : index_find(&rq->q.index, a->ids[a->id_at++]);
+	}
+	if (!a->walked) {
+		struct entry *e = index_after(&rq->q.index, a->at);
+		if (e != NULL) {
+			a->at = e->id;
+			return e;
+		}
+		a->walked = true;
+		sorter_end(&a->places);
+	}
+	const struct sort_item *item = sorter_next(&a->places);
+	*end = item == NULL;
+	return *end ? NULL : index_find(&rq->q.index, item->id);
 }
 
 struct entry *
 ask_next(struct role_queue *rq, struct ask *a, const struct buf *rows, bool *pause)
 {
-	struct entry *e;
+	bool end = false;
 
 	*pause = false;
 	if (a->limit > 0 && a->matched >= a->limit)
 		return NULL;
 	for (;;) {
-		if (slice_is_over(a, rows)) {
+		if (ask_slice_is_over(a, rows)) {
 			*pause = true;
 			return NULL;
 		}
-		if (a->by_id) {
-			if (a->id_at == a->id_count)
-				return NULL;
-			e = index_find(&rq->q.index, a->ids[a->id_at++]);
-			if (e == NULL)
-				continue;
-		} else {
-			e = index_after(&rq->q.index, a->at);
-			if (e == NULL)
-				return NULL;
-			a->at = e->id;
+		struct entry *e = candidate(rq, a, &end);
+		if (end)
+			return NULL;
+		switch (e == NULL ? NO : look_at(rq, a, e, a->any_order && !a->by_id && !a->walked)) {
+		case YES:
+			a->matched++;
+			return e;
+		case LATER:
+			put_off(a, e);
+			break;
+		case NO:
+			break;
 		}
-		if ((e->flags & ENTRY_TRASHED) && !a->trash && !a->by_id)
-			continue;
-		struct row row = { .rq = rq, .e = e };
-		bool match = a->selector == NULL || selector_all(a->selector) ||
-		    selector_match(a->selector, &row_ops, &row);
-		row_clear(&row);
-		if (!match)
-			continue;
-		a->matched++;
-		return e;
 	}
 }
 
@@ -179,7 +242,7 @@ ask_run(struct role_queue *rq, struct ask *a)
 		a->waiting = true;
 		send_rows(rq, a, buf_view(&rows));
 	} else {
-		loop_defer(&again);
+		loop_timer_set(&again, 0);
 	}
 	buf_clear(&rows);
 }
@@ -188,10 +251,9 @@ ask_run(struct role_queue *rq, struct ask *a)
 static void
 run_again(void *arg)
 {
-	struct role_queue *rq = the_role;
+	struct role_queue *rq = arg;
 	struct ask *next;
 
-	(void)arg;
 	for (struct ask *a = rq->asks; a != NULL; a = next) {
 		next = a->next;
 		if (!a->waiting && !a->finished)
@@ -301,25 +363,27 @@ queries_on_ask(void *arg, struct ipc *ipc, const struct ipc_ask *m, int fd)
 	struct ask *a;
 
 	(void)fd;
-	the_role = rq;
-	again.fn = run_again;
+	if (!again.made)
+		loop_timer_init(&again, run_again, rq);
 	if (span_eqs(m->command, "cat")) {
 		cat(rq, ipc, m);
 		return;
 	}
 	MEM_NEW(a);
 	a->request = m->request;
+	a->rights = m->rights;
 	a->who = span_dup(span_head(m->who, 200));
 	a->next = rq->asks;
 	rq->asks = a;
-	/* `dest ls` sorts by its own fields. */
-	bool own_fields = span_eqs(m->command, "dest ls");
-	if (!own_fields && (!take_selector(a, m->args, &err) || !take_options(a, m->args, &err))) {
+	/* Those of destinations and one message's story take nothing that others take. */
+	bool own = dest_begin(rq, a, m->command, m->args) || story_begin(rq, a, m->command, m->args);
+	if (!own && (!take_selector(a, m->args, &err) || !take_options(a, m->args, &err))) {
 		refuse(ipc, m->request, 64, err.text);
 		ask_free(rq, a);
 		return;
 	}
-	if (!list_begin(rq, a, m->command, m->args) && !admin_begin(rq, a, m->command, m->args) &&
+	if (!own && !list_begin(rq, a, m->command, m->args) && !top_begin(rq, a, m->command, m->args) &&
+	    !admin_begin(rq, a, m->command, m->args) &&
 	    !why_begin(rq, a, m->command, m->args)) {
 		refuse(ipc, m->request, 64, "the queue role does not know this command");
 		ask_free(rq, a);

@@ -9,16 +9,11 @@
 #include "ctl/jsonl.h"
 #include "ctl/selector.h"
 #include "queue/role.h"
+#include "queue/sorter.h"
 #include "spool/message.h"
 
 #define SLICE_BYTES	((size_t)192 << 10)
 #define IDS_MAX		256
-
-struct sort_item {
-	struct qid	 id;
-	int64_t		 number;
-	char		 text[24];	/* the first bytes, folded to lower case */
-};
 
 struct group {
 	uint64_t	 messages, recipients, bytes;
@@ -47,7 +42,7 @@ struct ask {
 	uint64_t	 offset;
 	struct qid	 around;
 	int		 field;		/* enum selector_field, -1: none */
-	char		*who, *reason;
+	char		*who;
 	uint8_t		 status;	/* exit status at the end */
 	char		*error;
 	bool		 durable;	/* the end is told when the journal is synced */
@@ -55,19 +50,33 @@ struct ask {
 	bool		 finished;
 	int64_t		 until;		/* of this slice, monotonic */
 	unsigned	 steps;
-	struct sort_item *items;	/* a sorted list */
-	size_t		 item_count, item_cap, item_at, item_end;
+	bool		 any_order;	/* all that match are wanted, in whatever order ask_next gives them */
+	bool		 reads_journal;	/* who asks will look at the last outcome of each */
+	struct sorter	 places;	/* any_order: entries that are looked at when their journal records' turn comes */
+	bool		 walked;	/* the index, to its end */
+	struct sorter	 keys;		/* a sorted list */
+	struct sort_item around_key;
+	bool		 around_found;
+	size_t		 passed, item_at, item_end;	/* of keys: taken; next to be shown, and where to end */
+	size_t		 item_count;	/* dest ls: its lines */
 	bool		 collected;
 	struct map	 groups;
 	size_t		 group_at;
-	bool		(*act)(struct queue *, struct entry *, const struct ask *);
-	const char	*did;		/* "held" */
+	uint64_t	 top;		/* query_top.c: rows shown; 0: as usual */
+	struct dest_line *lines;	/* query_dest.c */
+	char		*dest, *dest_reason;
+	int64_t		 for_time;
+	struct story	*story;		/* query_story.c */
+	uint8_t		 rights;	/* of who asks */
+	struct acting	*acting;	/* of what changes messages: acting.h */
 	struct ask	*next;
 };
 
 /* -- queries.c */
-/* The next entry that the selector matches; NULL at the end, or (with *pause) where the slice is over. */
+/* The next entry that the selector matches, by queue ID or (ask.any_order) as the journal is best read; NULL at the end, or (with *pause) where the slice is over. */
 struct entry *ask_next(struct role_queue *, struct ask *, const struct buf *rows, bool *pause);
+/* The slice used up its time or its room. */
+bool	ask_slice_is_over(struct ask *, const struct buf *rows);
 void	ask_fail(struct ask *, uint8_t status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* -- query_row.c */
@@ -76,6 +85,8 @@ struct row {			/* what selectors look at */
 	const struct entry *e;
 	struct message	 message;
 	bool		 have_message;
+	bool		 shallow;	/* no journal record is read that lies far from the one before */
+	bool		 deep;		/* but one was needed: what was answered does not count */
 };
 extern const struct selector_row_ops row_ops;
 void	row_clear(struct row *);
@@ -89,6 +100,12 @@ slice_fn list_slice, sorted_slice, count_slice, act_slice, why_slice, doctor_sli
 /* Sets the ask up for the command; false: no such command. */
 bool	list_begin(struct role_queue *, struct ask *, struct span command, struct span args);
 bool	admin_begin(struct role_queue *, struct ask *, struct span command, struct span args);
+/* The ID that was asked for is not in the queue: what became of it, from the journal. */
+bool	story_ends(struct role_queue *, struct ask *, struct buf *rows);
+/* query_dest.c, query_story.c, query_top.c: the same; their selectors and options are their own. */
+bool	dest_begin(struct role_queue *, struct ask *, struct span command, struct span args);
+bool	story_begin(struct role_queue *, struct ask *, struct span command, struct span args);
+bool	top_begin(struct role_queue *, struct ask *, struct span command, struct span args);
 bool	why_begin(struct role_queue *, struct ask *, struct span command, struct span args);
 void	stats_put(struct role_queue *, struct buf *);
 

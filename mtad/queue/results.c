@@ -213,6 +213,52 @@ queue_outcome_here(struct queue *q, struct entry *e, const uint32_t *rcpts, uint
 	buf_clear(&packed);
 }
 
+/* Not softened: it is an operator's word. */
+static void
+fail_here(struct queue *q, struct entry *e, struct by by, struct span numbers, struct span text)
+{
+	struct unpack u = { .left = numbers };
+	struct buf packed = BUF_INIT(0);
+
+	while (unpack_more(&u)) {
+		struct outcome o = { .number = unpack_u32(&u), .status = OUTCOME_BOUNCED, .dsn = SPAN("5.0.0"), .text = text,
+			.relay = SPAN("none") };
+		outcome_pack(&packed, &o);
+		log_here(q, e, o.number, "error", &o);
+	}
+	struct spool_event ev = { .kind = EVENT_OUTCOMES, .scope = SCOPE_RECIPIENT, .outcomes = buf_view(&packed),
+		.actor = by.who, .of = by.action };
+	(void)journal_add(q, e, &ev);
+	settle_places(q, e, NULL, SCOPE_RECIPIENT, buf_view(&packed));
+	buf_clear(&packed);
+}
+
+bool
+queue_bounce(struct queue *q, struct entry *e, struct by by, struct span text, uint32_t *leased)
+{
+	struct buf numbers = BUF_INIT(0);
+
+	*leased = 0;
+	if (e->flags & (ENTRY_BAD | ENTRY_TRASHED))
+		return false;
+	for (uint32_t i = 0; i < e->rcpt_count; i++) {
+		if (rcpt_final(&e->rcpts[i]))
+			continue;
+		if (e->rcpts[i].place == PLACE_LEASED)
+			(*leased)++;
+		else
+			pack_u32(&numbers, i);
+	}
+	bool any = numbers.len > 0;
+	if (any) {
+		queue_deactivate(q, e);
+		fail_here(q, e, by, buf_view(&numbers), text);
+		queue_finish(q, e);
+	}
+	buf_clear(&numbers);
+	return any;
+}
+
 /* -- the end of an attempt round --------------------------------------------------------------- */
 
 /* Only what failed since the clock was set may be called too old. */
@@ -221,8 +267,10 @@ may_expire(const struct queue *q, const struct entry_rcpt *r)
 {
 	if (r->status != RCPT_DEFERRED)
 		return false;
-	if (r->place == PLACE_BLOCKED)
-		return dest_numbered(q, r->dest)->failed_at > q->stepped;
+	if (r->place == PLACE_BLOCKED) {	/* an operator's suspension costs no mail */
+		const struct dest *d = dest_numbered(q, r->dest);
+		return d->halt == NULL && d->failed_at > q->stepped;
+	}
 	return r->place == PLACE_TIMER && r->next > queue_now(q);
 }
 
@@ -269,8 +317,7 @@ queue_finish(struct queue *q, struct entry *e)
 			notices_delay(q, e);
 		if (e->open == 0 && !wanted && (e->extra == NULL || e->extra->intents == NULL)) {
 			log_info("qmgr", "%s: removed", qid_text(e->id, id));
-			struct spool_event ev = { .kind = EVENT_END };
-			(void)journal_add(q, e, &ev);
+			journal_end(q, e, EVENT_END);
 			return;
 		}
 	}

@@ -56,6 +56,12 @@ struct reader_window {
 };
 #define WINDOWS		16u
 
+struct reader_place {		/* that was asked for last, of some segments */
+	uint32_t	 segment;
+	uint64_t	 offset;
+	bool		 near;		/* to the one before it */
+};
+
 struct role_queue {
 	struct queue	 q;
 	struct conf	*conf, *next_conf;
@@ -81,6 +87,7 @@ struct role_queue {
 	struct loop_timer late;		/* workers that do not tell what they hold */
 	bool		 loading;
 	struct reader_window windows[WINDOWS];
+	struct reader_place places[WINDOWS];
 	struct buf	 scratch;
 	/* maintain.c */
 	struct checkpoint *checkpoint;
@@ -106,6 +113,7 @@ struct role_queue {
 	bool		 stopping;
 	int64_t		 stop_by;
 	struct ask	*asks;
+	struct plans	*plans;			/* plan.c */
 };
 
 /* -- config.c */
@@ -149,6 +157,7 @@ int	link_spill(struct role_queue *, const struct entry *);
 
 /* -- workers.c: queue_ops and messages of workers */
 void	workers_deliver(void *arg, const struct lease *);
+void	workers_epitaph(void *arg, const struct entry *, struct buf *);
 bool	workers_sound(void *arg, const struct entry *, struct err *);
 bool	workers_notice(void *arg, struct notice_job *, const struct entry *, const struct entry_intent *, int64_t expires);
 void	workers_on_submit(void *arg, struct ipc *, const struct ipc_submit *, int fd);
@@ -170,6 +179,8 @@ struct last_outcome {
 bool	reader_outcome(struct role_queue *, const struct entry *, uint32_t rcpt, struct last_outcome *);
 /* A journal record's payload (into the window or the scratch). False: not there. */
 bool	reader_record(struct role_queue *, struct loc, struct span *payload);
+/* Whether reading it costs little now: it is in memory, or next to the place that was asked for (or read) before. Marks it as asked for. */
+bool	reader_is_near(struct role_queue *, struct loc);
 void	reader_forget(struct role_queue *, uint32_t segment);
 void	reader_clear(struct role_queue *);
 

@@ -107,6 +107,18 @@ actions_add(struct actions *as, uint32_t number)
 }
 
 void
+actions_forget(struct actions *as, uint32_t number)
+{
+	size_t at = place_of(as, number);
+
+	if (at == as->count || as->list[at]->number != number)
+		return;
+	forget(as, at);
+	if (number == as->last)
+		as->last--;
+}
+
+void
 actions_clear(struct actions *as)
 {
 	for (size_t i = 0; i < as->count; i++)
@@ -235,6 +247,7 @@ actions_seen(struct actions *as, const struct spool_event *ev)
 	a->time = ev->time;
 	a->effect = (uint8_t)effect_of(ev->kind);
 	a->flags = ACTION_OPEN | ACTION_PARTED;
+	a->event = 1;	/* any record of its own is newer */
 	a->command = mem_str(ev->kind == EVENT_OUTCOMES ? "bounce" : event_kind_text(ev->kind));
 	a->who = span_dup(span_head(ev->actor, ACTION_TEXT_MAX));
 }

@@ -67,6 +67,8 @@ struct actions {
 struct action *actions_find(const struct actions *, uint32_t number);
 /* A new one with that number (0: the next), or the one that is there; may forget another. */
 struct action *actions_add(struct actions *, uint32_t number);
+/* Its number may be given again where it was the last one: nothing was done under it. */
+void	actions_forget(struct actions *, uint32_t number);
 void	actions_clear(struct actions *);
 
 /* All but number and segment, as in EVENT_ACTION's `state`. */

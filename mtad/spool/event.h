@@ -22,19 +22,19 @@
 
 enum event_kind {
 	EVENT_OUTCOMES = 1,	/* outcomes, attempt, scope, transport, nexthop; next: of the deferred ones */
-	EVENT_HOLD,		/* text: the reason */
+	EVENT_HOLD,		/* text: the reason; actor: who holds it */
 	EVENT_RELEASE,		/* text: what the reason was; recipient: who held it; scope 1: it was set aside as corrupt */
 	EVENT_REQUEUE,		/* due now, with a fresh age for the back-off: next */
 	EVENT_FLUSH,		/* due now: next */
-	EVENT_DELETE,		/* to the trash; next: when it is purged */
+	EVENT_DELETE,		/* to the trash; next: when it is purged; text: the reason */
 	EVENT_UNDELETE,
-	EVENT_PURGE,		/* gone for good, at once */
+	EVENT_PURGE,		/* gone for good, at once; state: as of EVENT_END */
 	EVENT_CORRUPT,		/* set aside; text: what is wrong with it */
 	EVENT_EXPIRED,		/* the recipients still waiting have failed; text, numbers (empty: all of them) */
 	EVENT_INTENT,		/* a notice is to be made: notice, recipient, numbers; `number` is its origin event */
 	EVENT_NOTICE,		/* it was made (other: its queue ID) or given up (other: none; text); of: the intent */
 	EVENT_MOVED,		/* loc: where the message's record is now; attempt: its generation */
-	EVENT_END,		/* nothing is left to do: the message is finished */
+	EVENT_END,		/* nothing is left to do: the message is finished; state: its envelope as in its record, for history */
 	EVENT_SNAPSHOT,		/* state: the whole entry as it stands, so that older records are not needed (index.h) */
 	EVENT_ACTION,		/* of no message (QID_NONE): attempt: the action's number; state: the whole of it (action.h) */
 	EVENT_KINDS

@@ -96,7 +96,7 @@ run(enum command command, bool tty, const char *selector, const char *const *row
 static void
 shows(void **state)
 {
-	static const struct { enum command command; bool tty; const char *selector; const char *rows[4]; const char *want; int status; }
+	static const struct { enum command command; bool tty; const char *selector; const char *rows[6]; const char *want; int status; }
 	    cases[] = {
 		{ CMD_queue_ls, true, NULL, { deferred, held },
 		  "QUEUE ID            SIZE   AGE  SENDER, RECIPIENTS\n"
@@ -113,11 +113,32 @@ shows(void **state)
 		  "4SVLCh0001z3m\thold\t1970-01-01T00:26:40Z\t500\t<>\t-\t-\t-\n", 0 },
 		{ CMD_queue_ls, true, NULL, { NULL }, "NOTE Mail queue is empty", 0 },
 		{ CMD_queue_ls, true, "hold", { NULL }, "NOTE nothing matches", 1 },
-		{ CMD_delete, false, "hold", { "{\"queue_id\":\"A\",\"result\":\"deleted\"}" },
-		  "A\tdeleted\nNOTE deleted: 1 message; \"mtactl undelete A\" takes it back, within 24h", 0 },
+		{ CMD_delete, false, "hold", { "{\"queue_id\":\"A\",\"result\":\"deleted\"}",
+		  "{\"action\":17,\"command\":\"delete\",\"messages\":1,\"undo\":true}" },
+		  "A\tdeleted\nNOTE 1 message deleted. Take it back with: mtactl undo 17, within 24h", 0 },
+		{ CMD_undo, true, NULL, { "{\"queue_id\":\"A\",\"result\":\"undeleted\"}",
+		  "{\"action\":18,\"command\":\"undo\",\"messages\":1,\"skipped\":2,\"undoes\":17,\"undo\":true}" },
+		  "A: undeleted\nNOTE 1 message undeleted. Action 17 is taken back, but for 2 messages changed since, or finished."
+		  " Do it again with: mtactl undo 18", 0 },
+		{ CMD_bounce, false, "*", { "{\"queue_id\":\"A\",\"result\":\"bounced\",\"detail\":\"1 recipient is being delivered\"}",
+		  "{\"action\":3,\"command\":\"bounce\",\"messages\":1,\"undo\":false}" },
+		  "A\tbounced\t1 recipient is being delivered\nNOTE 1 message bounced.", 0 },
+		{ CMD_hold, true, "*", { "{\"plan\":3,\"command\":\"hold\",\"messages\":2,\"recipients\":3,\"size\":4300,\"expires\":2530}",
+		  "{\"sample\":true,\"queue_name\":\"deferred\",\"queue_id\":\"4SVLCh0000z3m\",\"arrival_time\":1000,\"message_size\":430,"
+		  "\"sender\":\"\",\"recipients\":[]}", "{\"by\":\"sender\",\"value\":\"\",\"messages\":2}",
+		  "{\"by\":\"dest\",\"value\":\"a.test\",\"messages\":2}" },
+		  "plan 3: hold 2 messages, 3 recipients, 4.2K\n\nfor example\n4SVLCh0000z3m         430   10m  <>\n"
+		  "\nby sender\n       2  <>\n\nby dest\n       2  a.test\n"
+		  "NOTE Nothing was done. Do it with: mtactl apply 3, within 15m", 0 },
+		{ CMD_journal, false, NULL, { "{\"action\":17,\"time\":1600,\"who\":\"root\",\"command\":\"delete\",\"selector\":\"@a.test\","
+		  "\"reason\":\"junk\\u001b\",\"messages\":3,\"undone\":18,\"can_undo\":false}",
+		  "{\"action\":16,\"time\":1600,\"who\":\"root\",\"command\":\"undo\",\"selector\":\"15\",\"undoes\":15,"
+		  "\"messages\":1,\"interrupted\":true,\"can_undo\":true}" },
+		  "17\t1970-01-01T00:26:40Z\troot\tdelete\t3\t@a.test\tjunk\\x1b\tundone by 18\n"
+		  "16\t1970-01-01T00:26:40Z\troot\tundo\t1\taction 15\t-\tcan be undone, was interrupted\n", 0 },
 		{ CMD_hold, true, "*", { "{\"queue_id\":\"A\",\"result\":\"held\"}", "{\"queue_id\":\"B\",\"result\":\"skipped\","
 		  "\"detail\":\"it is gone\"}", "{\"queue_id\":\"C\",\"result\":\"held\"}" },
-		  "A: held\nB: skipped (it is gone)\nC: held\nNOTE held: 2 messages, skipped: 1 message; \"mtactl release\" lets them go", 0 },
+		  "A: held\nB: skipped (it is gone)\nC: held\nNOTE 2 messages held, 1 skipped.", 0 },
 		{ CMD_doctor, true, NULL, { "{\"check\":\"counts\",\"ok\":true,\"checked\":3}",
 		  "{\"violation\":\"no event\",\"queue_id\":\"A\",\"recipient\":\"x@y\"}" },
 		  "ok   counts (3 checked)\n!!   A x@y no event\n", 1 },

@@ -77,24 +77,24 @@ operator_acts(void)
 		return;
 	switch (pick(7)) {
 	case 0:
-		queue_hold(&w.q, e, SPAN("root"), SPAN("test"));
+		queue_hold(&w.q, e, ROOT, SPAN("test"));
 		break;
 	case 1:
 	case 2:
-		queue_release(&w.q, e, SPAN("root"));
+		queue_release(&w.q, e, ROOT);
 		break;
 	case 3:
-		queue_requeue(&w.q, e, SPAN("root"));
+		queue_requeue(&w.q, e, ROOT);
 		break;
 	case 4:
-		queue_flush(&w.q, e, SPAN("root"));
+		queue_flush(&w.q, e, ROOT);
 		break;
 	case 5:
 		if (pick(3) == 0)
-			queue_delete(&w.q, e, SPAN("root"));
+			queue_delete(&w.q, e, ROOT, SPAN_NONE);
 		break;
 	default:
-		queue_undelete(&w.q, e, SPAN("root"));
+		queue_undelete(&w.q, e, ROOT);
 		break;
 	}
 }
@@ -174,9 +174,9 @@ drain(void)
 		for (struct entry *e; (e = index_after(&w.q.index, at)) != NULL;) {
 			at = e->id;
 			if (e->flags & ENTRY_TRASHED)
-				queue_undelete(&w.q, e, SPAN("root"));
+				queue_undelete(&w.q, e, ROOT);
 			else if (e->flags & ENTRY_HELD)
-				queue_release(&w.q, e, SPAN("root"));
+				queue_release(&w.q, e, ROOT);
 		}
 		world_settle(&w);
 		for (size_t i = 0; i < w.mail_count; i++)

@@ -265,7 +265,7 @@ test_flush_dead(void **state)
 		id = world_mail(&w, "a@b.test", "x@dead.test", 1);
 	world_settle(&w);
 	world_answer_all(&w, OUTCOME_DEFERRED, SCOPE_DESTINATION, "refused");
-	assert_true(queue_flush(&w.q, world_entry(&w, id), SPAN("root")));
+	assert_true(queue_flush(&w.q, world_entry(&w, id), ROOT));
 	world_settle(&w);
 	assert_true(w.lease_count > 0);
 	world_check(&w);
@@ -279,33 +279,33 @@ test_admin(void **state)
 {
 	(void)state;
 	struct qid id = world_mail(&w, "a@b.test", "x@c.test", 1);
-	assert_true(queue_hold(&w.q, world_entry(&w, id), SPAN("root"), SPAN("odd")));
+	assert_true(queue_hold(&w.q, world_entry(&w, id), ROOT, SPAN("odd")));
 	world_settle(&w);
 	assert_int_equal(w.lease_count, 0);
 	world_check(&w);
-	assert_false(queue_hold(&w.q, world_entry(&w, id), SPAN("root"), SPAN("odd")));
+	assert_false(queue_hold(&w.q, world_entry(&w, id), ROOT, SPAN("odd")));
 	struct why why;
 	queue_why(&w.q, world_entry(&w, id), 0, &why);
 	assert_string_equal(why.blocker, "held by root: odd");
-	assert_true(queue_release(&w.q, world_entry(&w, id), SPAN("root")));
+	assert_true(queue_release(&w.q, world_entry(&w, id), ROOT));
 	world_settle(&w);
 	assert_int_equal(w.lease_count, 1);
 	/* Held while it is delivered: the delivery ends first. */
-	assert_true(queue_hold(&w.q, world_entry(&w, id), SPAN("root"), SPAN("odd")));
+	assert_true(queue_hold(&w.q, world_entry(&w, id), ROOT, SPAN("odd")));
 	world_settle(&w);
 	world_check(&w);
 	world_answer(&w, 0, OUTCOME_DEFERRED, SCOPE_RECIPIENT, "450 later");
 	world_pass(&w, HOUR);
 	assert_int_equal(w.lease_count, 0);
-	assert_true(queue_delete(&w.q, world_entry(&w, id), SPAN("root")));
+	assert_true(queue_delete(&w.q, world_entry(&w, id), ROOT, SPAN_NONE));
 	world_settle(&w);
 	world_check(&w);
-	assert_true(queue_undelete(&w.q, world_entry(&w, id), SPAN("root")));
-	assert_true(queue_requeue(&w.q, world_entry(&w, id), SPAN("root")));
+	assert_true(queue_undelete(&w.q, world_entry(&w, id), ROOT));
+	assert_true(queue_requeue(&w.q, world_entry(&w, id), ROOT));
 	world_settle(&w);
 	assert_int_equal(w.lease_count, 1);
 	world_answer(&w, 0, OUTCOME_DEFERRED, SCOPE_RECIPIENT, "450 later");
-	assert_true(queue_delete(&w.q, world_entry(&w, id), SPAN("root")));
+	assert_true(queue_delete(&w.q, world_entry(&w, id), ROOT, SPAN_NONE));
 	world_pass(&w, DAY + SECOND);
 	assert_null(world_entry(&w, id));	/* purged */
 	assert_int_equal(w.notice_count, 0);

@@ -7,6 +7,7 @@
 #include "queue/core.h"
 
 #define LEASES_MAX	4096
+#define ROOT		((struct by){ .who = SPAN("root") })
 
 struct record {
 	struct qid	 id;
