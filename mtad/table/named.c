@@ -118,18 +118,45 @@ scan_classes(struct naming *n, const struct view *v)
 	}
 }
 
+/* Of a default, what it names itself: "$transport_maps" says only that it is the same as another. */
+static void
+scan_default(struct naming *n, const struct view *v, const char *raw)
+{
+	struct span rest = span_str(raw), word;
+	struct err err;
+
+	while (span_word(&rest, LIST_SEPS, &word)) {
+		struct buf value = BUF_INIT(65536);
+		if (!span_starts(word, "$") && !span_starts(word, "static:") && conf_expand(v, word, &value, &err))
+			scan(n, buf_view(&value));
+		buf_clear(&value);
+	}
+}
+
+static void
+scan_param(struct naming *n, const struct view *v, enum param p)
+{
+	const struct param_row *row = param_row(p);
+	bool set = view_service(v) != NULL || conf_line(view_conf(v), span_str(row->name)) > 0;
+
+	name_user(n, row->name, view_service(v));
+	if (set)
+		scan(n, span_str(conf_str(v, p)));
+	else if (row->standing == HONOURED)
+		scan_default(n, v, row->def);
+}
+
+/* All that main.cf's view has, or where a line's view differs from it. */
 static void
 scan_view(struct naming *n, const struct view *v, const struct view *but)
 {
 	for (unsigned i = 0; i < PARAM_COUNT; i++) {
-		const struct param_row *row = param_row((enum param)i);
-		if (row->type != PARAM_STR)
+		enum param p = (enum param)i;
+		if (param_row(p)->type != PARAM_STR || p == P_proxy_read_maps || p == P_proxy_write_maps)
 			continue;
-		const char *value = conf_str(v, (enum param)i);
-		if (strchr(value, ':') == NULL || (but != NULL && strcmp(value, conf_str(but, (enum param)i)) == 0))
-			continue;
-		name_user(n, row->name, view_service(v));
-		scan(n, span_str(value));
+		const char *value = conf_str(v, p);
+		if (strchr(value, ':') != NULL && (but == NULL || strcmp(value, conf_str(but, p)) != 0))
+			scan_param(n, v, p);
 	}
 }
 
