@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/map.h"
+#include "conf/conf.h"
 #include "tui/link.h"
 #include "tui/list.h"
 #include "tui/paint.h"
@@ -86,6 +87,8 @@ struct rate_sample {
 struct console {
 	struct link	*link;
 	const char	*instance, *conf_dir;
+	const struct conf_override *overrides;	/* of the command line */
+	size_t		 override_count;
 	bool		 readonly, quit, redraw;
 	struct view	*mains[CONSOLE_MAINS];
 	enum main_view	 main;

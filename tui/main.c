@@ -186,7 +186,9 @@ run(struct console *con, struct script *script)
 static int
 console_main(struct session *s, struct options *o)
 {
-	struct console con = { .conf_dir = s->conf_dir, .readonly = s->readonly };
+	struct console con = {
+		.conf_dir = s->conf_dir, .readonly = s->readonly, .overrides = s->overrides, .override_count = s->override_count,
+	};
 	struct script script = { .line = 0 };
 	struct buf path = BUF_INIT(4096);
 	struct err err = { .kind = ERR_NONE };
