@@ -274,3 +274,12 @@ selector_per_recipient(const struct selector *sel)
 {
 	return sel->per_recipient;
 }
+
+bool
+selector_reads(const struct selector *sel, enum selector_field field)
+{
+	for (uint32_t i = 0; i < sel->test_count; i++)
+		if (sel->tests[i].op != TEST_ALL && sel->tests[i].field == field)
+			return true;
+	return false;
+}

@@ -72,6 +72,8 @@ bool	selector_match_recipient(const struct selector *, const struct selector_row
 bool	selector_all(const struct selector *);
 /* True where it can only match these (a queue ID, or several): look them up instead of walking. At most `max` are written. */
 bool	selector_ids(const struct selector *, struct qid *ids, size_t max, size_t *count);
+/* True where any test reads this field. */
+bool	selector_reads(const struct selector *, enum selector_field);
 /* True where any test reads a per-recipient field. */
 bool	selector_per_recipient(const struct selector *);
 

@@ -50,6 +50,7 @@ ask_free(struct role_queue *rq, struct ask *a)
 	story_free(a->story);
 	acting_free(rq, a);
 	free(a->who);
+	free(a->ids);
 	free(a->error);
 	free(a);
 }
@@ -95,7 +96,7 @@ look_at(struct role_queue *rq, const struct ask *a, const struct entry *e, bool 
 
 	if ((e->flags & ENTRY_TRASHED) && !a->trash && !a->by_id)
 		return NO;
-	bool match = a->selector == NULL || selector_all(a->selector) || selector_match(a->selector, &row_ops, &row);
+	bool match = a->selector == NULL || a->by_id || selector_all(a->selector) || selector_match(a->selector, &row_ops, &row);
 	row_clear(&row);
 	if (row.deep)
 		return LATER;
@@ -114,7 +115,8 @@ put_off(struct ask *a, const struct entry *e)
 
 	if (a->places.size == 0)
 		sorter_begin(&a->places, false, false);
-	sorter_add(&a->places, &(struct sort_item){ .id = e->id, .number = (int64_t)at.segment << 32 | at.block });
+	sorter_add(&a->places, &(struct sort_item){ .usec = e->id.usec, .writer = e->id.writer, .hint = a->hint,
+		.number = (int64_t)at.segment << 32 | at.block });
 }
 
 /* The next to look at: as named, or by the index, then what was put off by its place in the journal. NULL: it is gone, or this is the end. */
@@ -127,7 +129,7 @@ candidate(struct role_queue *rq, struct ask *a, bool *end)
 		return *end ? NULL : index_find(&rq->q.index, a->ids[a->id_at++]);
 	}
 	if (!a->walked) {
-		struct entry *e = index_after(&rq->q.index, a->at);
+		struct entry *e = index_next(&rq->q.index, a->at, &a->hint);
 		if (e != NULL) {
 			a->at = e->id;
 			return e;
@@ -137,7 +139,13 @@ candidate(struct role_queue *rq, struct ask *a, bool *end)
 	}
 	const struct sort_item *item = sorter_next(&a->places);
 	*end = item == NULL;
-	return *end ? NULL : index_find(&rq->q.index, item->id);
+	if (*end)
+		return NULL;
+	a->hint = item->hint;
+	const struct sort_item *after = sorter_peek(&a->places);
+	if (after != NULL)
+		index_soon(&rq->q.index, after->hint);
+	return index_find_at(&rq->q.index, sort_item_id(item), item->hint);
 }
 
 struct entry *
@@ -275,7 +283,13 @@ take_selector(struct ask *a, struct span args, struct err *err)
 		return false;
 	for (size_t i = 0; i + 5 <= text.len; i++)
 		a->trash = a->trash || span_casestarts(span_skip(text, i), "trash");
-	a->by_id = selector_ids(a->selector, a->ids, IDS_MAX, &a->id_count) && a->id_count <= IDS_MAX;
+	struct qid *ids = mem_array(IDS_MAX, sizeof *ids);
+	a->by_id = selector_ids(a->selector, ids, IDS_MAX, &a->id_count);
+	if (a->by_id) {
+		a->ids = mem_array(a->id_count + 1, sizeof *ids);
+		memcpy(a->ids, ids, a->id_count * sizeof *ids);
+	}
+	free(ids);
 	return true;
 }
 

@@ -13,7 +13,7 @@
 #include "spool/message.h"
 
 #define SLICE_BYTES	((size_t)192 << 10)
-#define IDS_MAX		256
+#define IDS_MAX		2000	/* as many as a selector has room for */
 
 struct group {
 	uint64_t	 messages, recipients, bytes;
@@ -30,11 +30,12 @@ struct ask {
 	uint64_t	 request;
 	slice_fn	*slice;
 	struct selector	*selector;
-	struct qid	 ids[IDS_MAX];	/* the selector names only these */
+	struct qid	*ids;		/* the selector names only these */
 	size_t		 id_count, id_at;
 	bool		 by_id;
 	bool		 trash;		/* what is in the trash counts as well: it was asked for by name */
 	struct qid	 at;
+	uint32_t	 hint;		/* of the index, for the entry that ask_next gave last */
 	uint64_t	 limit;		/* 0: none */
 	uint64_t	 matched, acted;
 	bool		 reverse, detail;
@@ -80,18 +81,19 @@ bool	ask_slice_is_over(struct ask *, const struct buf *rows);
 void	ask_fail(struct ask *, uint8_t status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* -- query_row.c */
-struct row {			/* what selectors look at */
+/* What selectors look at: one at a time, as they share the memory for what is read. */
+struct row {
 	struct role_queue *rq;
 	const struct entry *e;
-	struct message	 message;
-	bool		 have_message;
+	bool		 have_message;	/* it was read, or (no_message) cannot be */
+	bool		 no_message;
 	bool		 shallow;	/* no journal record is read that lies far from the one before */
 	bool		 deep;		/* but one was needed: what was answered does not count */
 };
 extern const struct selector_row_ops row_ops;
-void	row_clear(struct row *);
 bool	row_text(struct row *, enum selector_field, uint32_t rcpt, struct span *);
 bool	row_number(struct row *, enum selector_field, uint32_t rcpt, int64_t *);
+void	row_clear(struct row *);
 void	row_put(struct role_queue *, struct buf *, const struct entry *, bool detail);
 const char *row_rcpt_state(const struct entry *, uint32_t rcpt);
 

@@ -44,7 +44,7 @@ key_of(struct role_queue *rq, const struct ask *a, const struct entry *e, struct
 	struct span text;
 	bool have = false;
 
-	*item = (struct sort_item){ .id = e->id };
+	*item = (struct sort_item){ .usec = e->id.usec, .writer = e->id.writer, .hint = a->hint };
 	if (f == SEL_ID)	/* that is the order by which they are compared in the end */
 		return;
 	for (uint32_t i = 0; !have && i < (e->rcpt_count == 0 ? 1 : e->rcpt_count); i++) {
@@ -65,69 +65,71 @@ key_of(struct role_queue *rq, const struct ask *a, const struct entry *e, struct
 	row_clear(&row);
 }
 
-static int
-compare_items(const void *a, const void *b)
-{
-	const struct sort_item *x = a, *y = b;
-	int by = memcmp(x->text, y->text, sizeof x->text);
-
-	if (x->number != y->number)
-		return x->number < y->number ? -1 : 1;
-	return by != 0 ? by : qid_cmp(x->id, y->id);
-}
-
 /* False: not all are there yet. The limit counts what is shown, not what is gathered. */
 static bool
 collect(struct role_queue *rq, struct ask *a, const struct buf *rows)
 {
 	uint64_t limit = a->limit;
+	struct sort_item key;
 	const struct entry *e;
 	bool pause;
 
 	a->limit = 0;
 	while ((e = ask_next(rq, a, rows, &pause)) != NULL) {
-		if (a->item_count == a->item_cap) {
-			a->item_cap = a->item_cap == 0 ? 256 : a->item_cap * 2;
-			a->items = mem_grow(a->items, a->item_cap, sizeof *a->items);
-		}
-		key_of(rq, a, e, &a->items[a->item_count++]);
+		key_of(rq, a, e, &key);
+		sorter_add(&a->keys, &key);
+		if (!qid_eq(e->id, a->around))
+			continue;
+		a->around_key = key;
+		a->around_found = true;
 	}
 	a->limit = limit;
 	return !pause;
-}
-
-/* The index of the n-th to be shown. */
-static size_t
-place_of(const struct ask *a, size_t n)
-{
-	return a->reverse ? a->item_count - 1 - n : n;
 }
 
 /* Where the window begins: half of it before the message that it is around, where that is there. */
 static void
 place_window(struct ask *a, struct buf *rows)
 {
-	size_t limit = a->limit > 0 && a->limit < a->item_count ? a->limit : a->item_count;
-	size_t last = a->item_count - limit, at = a->offset < last ? a->offset : last;
+	size_t count = a->keys.count, limit = a->limit > 0 && a->limit < count ? a->limit : count;
+	size_t last = count - limit, at = a->offset < last ? a->offset : last;
 	struct jsonl j = { .out = rows };
 
 	if (!a->total && a->offset > last)	/* who pages through it wants nothing twice */
-		at = a->offset < a->item_count ? a->offset : a->item_count;
-	for (size_t i = 0; a->around.usec != 0 && i < a->item_count; i++) {
-		if (!qid_eq(a->items[place_of(a, i)].id, a->around))
-			continue;
-		at = i > limit / 2 ? i - limit / 2 : 0;
+		at = a->offset < count ? a->offset : count;
+	if (a->around_found) {
+		size_t rank = sorter_rank(&a->keys, &a->around_key);
+		at = rank > limit / 2 ? rank - limit / 2 : 0;
 		at = at < last ? at : last;
-		break;
 	}
 	a->item_at = at;
 	if (!a->total)
 		return;
 	jsonl_object(&j, NULL);
-	jsonl_i64(&j, "total", (int64_t)a->item_count);
+	jsonl_i64(&j, "total", (int64_t)count);
 	jsonl_i64(&j, "offset", (int64_t)at);
 	jsonl_end_object(&j);
 	buf_char(rows, '\n');
+}
+
+/* The rows of the window, from the first of them on. */
+static bool
+put_window(struct role_queue *rq, struct ask *a, struct buf *rows)
+{
+	while (a->item_at < a->item_end) {
+		if (ask_slice_is_over(a, rows))
+			return false;
+		const struct sort_item *item = sorter_next(&a->keys);
+		if (item == NULL)
+			break;
+		if (a->passed++ < a->item_at)
+			continue;
+		const struct entry *e = index_find_at(&rq->q.index, sort_item_id(item), item->hint);
+		a->item_at++;
+		if (e != NULL)
+			row_put(rq, rows, e, false);
+	}
+	return end_of_list(a);
 }
 
 bool
@@ -136,24 +138,33 @@ sorted_slice(struct role_queue *rq, struct ask *a, struct buf *rows)
 	if (!a->collected) {
 		if (!collect(rq, a, rows))
 			return false;
-		if (a->item_count > 0 && (a->field != SEL_ID || a->by_id))
-			qsort(a->items, a->item_count, sizeof *a->items, compare_items);
+		sorter_end(&a->keys);
 		a->collected = true;
 		if (a->window)
 			place_window(a, rows);
-		a->item_end = a->limit > 0 && a->limit < a->item_count - a->item_at ? a->item_at + a->limit : a->item_count;
+		size_t left = a->keys.count - a->item_at;
+		a->item_end = a->item_at + (a->limit > 0 && a->limit < left ? a->limit : left);
 	}
-	size_t end = a->item_end;
-	while (a->item_at < end) {
-		size_t i = place_of(a, a->item_at);
-		const struct entry *e = index_find(&rq->q.index, a->items[i].id);
-		a->item_at++;
-		if (e != NULL)
-			row_put(rq, rows, e, false);
-		if (rows->len >= SLICE_BYTES)
-			return false;
-	}
-	return end_of_list(a);
+	return put_window(rq, a, rows);
+}
+
+/* What is shown, or sorted or grouped by, stands in the journal. */
+static bool
+in_journal(int field)
+{
+	return field == SEL_REASON || field == SEL_DEST || field == SEL_TRANSPORT;
+}
+
+static void
+sorted_begin(struct ask *a)
+{
+	enum selector_type type = selector_field_row((enum selector_field)a->field)->type;
+	bool text = (type == SELECTOR_TEXT || type == SELECTOR_DOMAIN) && a->field != SEL_ID;
+
+	sorter_begin(&a->keys, text, a->reverse);
+	a->any_order = true;
+	a->reads_journal = in_journal(a->field);
+	a->slice = sorted_slice;
 }
 
 /* -- counting ----------------------------------------------------------------------------------------------------- */
@@ -257,13 +268,20 @@ list_begin(struct role_queue *rq, struct ask *a, struct span command, struct spa
 	(void)args;
 	a->groups = MAP_INIT(group_key);
 	if (span_eqs(command, "queue ls")) {
-		if ((a->reverse || a->window) && a->field < 0)
+		/* Who wants all that match something in the journal gets them sooner if it is read from one end to the other. */
+		bool whole = a->limit == 0 && !a->by_id && (selector_reads(a->selector, SEL_REASON) ||
+		    selector_reads(a->selector, SEL_DEST) || selector_reads(a->selector, SEL_TRANSPORT));
+		if ((a->reverse || a->window || whole) && a->field < 0)
 			a->field = SEL_ID;
-		a->slice = a->field >= 0 ? sorted_slice : list_slice;
+		a->slice = list_slice;
+		if (a->field >= 0)
+			sorted_begin(a);
 	} else if (span_eqs(command, "queue show")) {
 		a->detail = true;
 		a->slice = list_slice;
 	} else if (span_eqs(command, "queue count")) {
+		a->any_order = true;
+		a->reads_journal = in_journal(a->field);
 		a->slice = count_slice;
 	} else {
 		return false;

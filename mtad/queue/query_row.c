@@ -4,6 +4,15 @@
 #include "queue/query.h"
 
 #include "base/clock.h"
+#include "spool/record.h"
+
+#define READ_KEEP	((size_t)64 << 10)
+
+/* Of the row that asked last. */
+static struct {
+	struct buf	 bytes;
+	struct envelope	 envelope;
+} held;
 
 /* -- for selectors ------------------------------------------------------------------------------------ */
 
@@ -19,12 +28,13 @@ row_rcpt_state(const struct entry *e, uint32_t rcpt)
 	return entry_state_text(r->status == RCPT_WAITING ? ENTRY_INCOMING : ENTRY_DEFERRED);
 }
 
+/* One of very many recipients may have taken much. */
 void
 row_clear(struct row *row)
 {
-	if (row->have_message)
-		message_clear(&row->message);
 	row->have_message = false;
+	if (held.bytes.cap > READ_KEEP)
+		buf_clear(&held.bytes);
 }
 
 static const struct envelope *
@@ -34,20 +44,31 @@ envelope_of(struct row *row)
 	struct err err;
 
 	if (row->have_message)
-		return &row->message.envelope;
+		return row->no_message ? NULL : &held.envelope;
 	int fd = s == NULL ? -1 : store_fd(row->rq->store, s->number, &err);
-	if (fd < 0 || !message_read(fd, s->nonce, row->e->loc, &row->message, &err)) {
-		message_clear(&row->message);
-		return NULL;
-	}
 	row->have_message = true;
-	return &row->message.envelope;
+	buf_reset(&held.bytes);
+	row->no_message = fd < 0 || !message_envelope(fd, row->e->loc, RECORD_MAX, &held.bytes) ||
+	    !envelope_unpack(buf_view(&held.bytes), &held.envelope, &err);
+	return row->no_message ? NULL : &held.envelope;
 }
 
 static struct span
 domain_of(struct span address)
 {
 	return span_skip(address, span_rfind(address, '@') + 1);
+}
+
+static bool
+last_outcome(struct row *row, uint32_t rcpt, struct last_outcome *last)
+{
+	struct loc at = row->e->rcpts[rcpt].reply;
+
+	if (row->shallow && at.segment != 0 && !reader_is_near(row->rq, at)) {
+		row->deep = true;
+		return false;
+	}
+	return reader_outcome(row->rq, row->e, rcpt, last);
 }
 
 /* Where it goes: from the scheduler, or where it went last, from the journal. */
@@ -61,7 +82,7 @@ dest_text(struct row *row, uint32_t rcpt, bool transport, struct span *out)
 		*out = span_str(transport ? d->transport->name : d->nexthop);
 		return true;
 	}
-	if (!reader_outcome(row->rq, row->e, rcpt, &last) || last.transport.len == 0)
+	if (!last_outcome(row, rcpt, &last) || last.transport.len == 0)
 		return false;
 	*out = transport ? last.transport : last.nexthop;
 	return true;
@@ -109,7 +130,7 @@ reason_text(struct row *row, uint32_t rcpt, struct span *out)
 {
 	struct last_outcome last;
 
-	if (row->e->rcpts[rcpt].status != RCPT_DEFERRED || !reader_outcome(row->rq, row->e, rcpt, &last))
+	if (row->e->rcpts[rcpt].status != RCPT_DEFERRED || !last_outcome(row, rcpt, &last))
 		return false;
 	*out = last.outcome.text;
 	return true;

@@ -1,6 +1,7 @@
 /*
- * Journal records read back, for lists, `why` and notices. Neighbours in a list were mostly written side by side, so a window of the segment is
- * read at once; what is read is bounded and decoded as any bytes from outside.
+ * Journal records read back, for lists, `why` and notices. Neighbours in a list were often written side by side: then a window of the segment is
+ * read at once. In a queue that is some hours old they lie anywhere: then each is read alone, as a window costs fifteen times as much. What is
+ * read is bounded and decoded as any bytes from outside.
  */
 #include "queue/role.h"
 
@@ -12,6 +13,7 @@
 #include "spool/record.h"
 
 #define WINDOW		((uint64_t)64 << 10)
+#define NEAR		((uint64_t)4 << 10)	/* from the last place asked for: the next ones are likely in the same window */
 
 static bool
 window_fill(struct role_queue *rq, struct reader_window *w, uint32_t segment, uint64_t at)
@@ -41,12 +43,32 @@ in_window(const struct reader_window *w, struct loc loc)
 	return w->segment == loc.segment && offset >= w->at && offset + loc.length <= w->at + w->len;
 }
 
+static struct reader_window *
+slot_for(struct role_queue *rq, struct loc loc, uint64_t *at)
+{
+	*at = loc_offset(loc) / (WINDOW / 2) * (WINDOW / 2);
+	return &rq->windows[(loc.segment * 7u + *at / (WINDOW / 2)) % WINDOWS];
+}
+
+bool
+reader_is_near(struct role_queue *rq, struct loc loc)
+{
+	uint64_t at, offset = loc_offset(loc);
+	const struct reader_window *w = slot_for(rq, loc, &at);
+	struct reader_place *last = &rq->places[loc.segment % WINDOWS];
+	uint64_t gap = offset > last->offset ? offset - last->offset : last->offset - offset;
+
+	if (last->segment != loc.segment || gap > 0)
+		*last = (struct reader_place){ loc.segment, offset, last->segment == loc.segment && gap <= NEAR };
+	return last->near || (in_window(w, loc) && w->at == at);
+}
+
 /* A window serves until the journal was written on: the current segment's is read anew where the record is not in it. */
 static struct reader_window *
 window_for(struct role_queue *rq, struct loc loc)
 {
-	uint64_t at = loc_offset(loc) / (WINDOW / 2) * (WINDOW / 2);
-	struct reader_window *w = &rq->windows[(loc.segment * 7u + at / (WINDOW / 2)) % WINDOWS];
+	uint64_t at;
+	struct reader_window *w = slot_for(rq, loc, &at);
 
 	if (in_window(w, loc) && w->at == at)
 		return w;
@@ -72,7 +94,7 @@ reader_record(struct role_queue *rq, struct loc loc, struct span *payload)
 
 	if (loc.segment == 0 || loc.length < RECORD_HEADER)
 		return false;
-	const struct reader_window *w = loc.length <= WINDOW / 2 ? window_for(rq, loc) : NULL;
+	const struct reader_window *w = loc.length <= WINDOW / 2 && reader_is_near(rq, loc) ? window_for(rq, loc) : NULL;
 	if (w != NULL)
 		return record_of(w->bytes + (loc_offset(loc) - w->at), loc, payload);
 	const struct store_segment *s = store_get(rq->store, loc.segment);

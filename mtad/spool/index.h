@@ -144,6 +144,15 @@ struct entry *index_find(const struct index *, struct qid);
 /* The first entry behind that ID (QID_NONE: the first of all), or NULL: a cursor that needs no lock and survives every change. */
 struct entry *index_after(const struct index *, struct qid);
 
+/*
+ * The same for who walks over many or comes back to them: the hint says where it was found, and is right until the order around it changes. A hint that is
+ * wrong costs nothing but the search.
+ */
+struct entry *index_find_at(const struct index *, struct qid, uint32_t hint);
+struct entry *index_next(const struct index *, struct qid after, uint32_t *hint);
+/* Somebody is about to ask for the entry there: in a large queue it takes the processor longer to get it than to look at it. */
+void	index_soon(const struct index *, uint32_t hint);
+
 /* NULL where the ID is there already. A message whose envelope asks for it starts on hold. */
 struct entry *index_add(struct index *, const struct envelope *, struct loc);
 void	index_remove(struct index *, struct entry *);

@@ -153,14 +153,59 @@ index_find(const struct index *ix, struct qid id)
 struct entry *
 index_after(const struct index *ix, struct qid id)
 {
+	uint32_t hint = UINT32_MAX;
+
+	return index_next(ix, id, &hint);
+}
+
+/* -- with a hint: chunk and place in one number ------------------------------------------------------------ */
+
+static bool
+hint_holds(const struct index *ix, uint32_t hint, struct qid id)
+{
+	uint32_t at = hint / CHUNK_MAX, place = hint % CHUNK_MAX;
+
+	return at < ix->chunk_count && place < ix->chunks[at]->count && qid_eq(ix->chunks[at]->entries[place]->id, id);
+}
+
+void
+index_soon(const struct index *ix, uint32_t hint)
+{
+	uint32_t at = hint / CHUNK_MAX, place = hint % CHUNK_MAX;
+
+	if (at >= ix->chunk_count || place >= ix->chunks[at]->count)
+		return;
+	const char *e = (const char *)ix->chunks[at]->entries[place];
+	for (size_t line = 0; line < sizeof(struct entry) + sizeof(struct entry_rcpt); line += 64)
+		__builtin_prefetch(e + line);
+}
+
+struct entry *
+index_find_at(const struct index *ix, struct qid id, uint32_t hint)
+{
+	return hint_holds(ix, hint, id) ? ix->chunks[hint / CHUNK_MAX]->entries[hint % CHUNK_MAX] : index_find(ix, id);
+}
+
+struct entry *
+index_next(const struct index *ix, struct qid id, uint32_t *hint)
+{
+	size_t at = *hint / CHUNK_MAX;
+	uint32_t place = *hint % CHUNK_MAX;
+
 	if (ix->chunk_count == 0)
 		return NULL;
-	size_t at = find_chunk(ix, id);
-	const struct index_chunk *c = ix->chunks[at];
-	uint32_t place = find_place(c, id);
-	if (place < c->count && qid_eq(c->entries[place]->id, id))
+	if (!hint_holds(ix, *hint, id)) {
+		at = find_chunk(ix, id);
+		place = find_place(ix->chunks[at], id);
+	}
+	if (place < ix->chunks[at]->count && qid_eq(ix->chunks[at]->entries[place]->id, id))
 		place++;
-	if (place < c->count)
-		return c->entries[place];
-	return at + 1 < ix->chunk_count ? ix->chunks[at + 1]->entries[0] : NULL;
+	if (place == ix->chunks[at]->count) {
+		if (++at == ix->chunk_count)
+			return NULL;
+		place = 0;
+	}
+	*hint = (uint32_t)at * CHUNK_MAX + place;
+	index_soon(ix, *hint + 2);
+	return ix->chunks[at]->entries[place];
 }

@@ -1,5 +1,7 @@
 #include "spool/message.h"
 
+#include <unistd.h>
+
 #include "base/num.h"
 #include "base/pack.h"
 #include "spool/record.h"
@@ -110,6 +112,32 @@ message_read(int fd, uint64_t nonce, struct loc loc, struct message *m, struct e
 		return false;
 	}
 	return message_parse(payload, m, err);
+}
+
+#define ENVELOPE_AT	(2 + PARTS_MAX * 9)	/* version, number of parts, kind and length of each */
+
+bool
+message_envelope(int fd, struct loc loc, size_t most, struct buf *out)
+{
+	unsigned char first[1024];
+	off_t at = (off_t)loc_offset(loc) + RECORD_HEADER;
+	ssize_t got = pread(fd, first, sizeof first, at);
+
+	if (got < ENVELOPE_AT + 4 || first[0] != MESSAGE_VERSION || first[1] != PARTS_MAX)
+		return false;
+	uint32_t len = num_get32(first + ENVELOPE_AT);
+	size_t have = (size_t)got - ENVELOPE_AT - 4;
+	if (len > most || len > loc.length)
+		return false;
+	if (len <= have) {
+		buf_put(out, first + ENVELOPE_AT + 4, len);
+		return !out->over;
+	}
+	char *room = buf_room(out, len);
+	if (room == NULL || pread(fd, room, len, at + ENVELOPE_AT + 4) != (ssize_t)len)
+		return false;
+	buf_added(out, len);
+	return true;
 }
 
 static void

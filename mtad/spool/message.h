@@ -40,6 +40,8 @@ struct message {
 bool	message_read(int fd, uint64_t nonce, struct loc, struct message *, struct err *);
 /* The same from a record's payload that is in memory already (a scan). */
 bool	message_parse(struct span payload, struct message *, struct err *);
+/* The envelope's bytes of the record (envelope_unpack takes them), at most `most`; nothing is checked. False: not to be had. */
+bool	message_envelope(int fd, struct loc, size_t most, struct buf *out);
 void	message_clear(struct message *);
 /* Empties it and keeps the memory for the next one. */
 void	message_reset(struct message *);

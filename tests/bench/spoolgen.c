@@ -1,6 +1,7 @@
 /*
- * Fills a spool with deferred messages, without a daemon: spoolgen QUEUE_DIRECTORY COUNT [BYTES]
- * For measuring the memory and the restart of a large queue, and the listing of it.
+ * Fills a spool with deferred messages, without a daemon: spoolgen QUEUE_DIRECTORY COUNT [BYTES [ROUNDS]]
+ * For measuring the memory and the restart of a large queue, and the listing of it. In the first round the messages are tried in the order
+ * in which they came, in each further one in another order, as in a queue that is some hours old: their newest journal records lie anywhere.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/loop.h"
+#include "base/mem.h"
 #include "base/num.h"
 #include "spool/event.h"
 #include "spool/message.h"
@@ -20,9 +22,16 @@
 
 #define NEXTHOPS	1000
 #define A_TICK		2000
+#define STRIDE		7368787u	/* a prime: steps of it visit every message once */
 #define PENDING_MAX	((size_t)16 << 20)
 
 enum { MAIL, JOURNAL, WRITERS };
+
+struct gen;
+struct told {			/* a message's newest journal record */
+	struct gen	*g;
+	struct loc	 at;
+};
 
 struct gen {
 	struct store	*st;
@@ -33,7 +42,10 @@ struct gen {
 		unsigned	 wants, held;
 	} writer[WRITERS];
 	struct loop_timer tick;
-	uint64_t	 count, made, told;	/* messages: of them, with their event */
+	uint64_t	 count, made, rounds;	/* messages: of them, put */
+	uint64_t	 round, told;		/* events of this round */
+	uint64_t	 events;		/* in all */
+	struct told	*last;			/* by message */
 	uint64_t	 done;			/* callbacks */
 	int64_t		 now;
 	bool		 ending;
@@ -106,6 +118,15 @@ on_done(void *arg, bool ok, struct loc loc)
 	g->done++;
 }
 
+static void
+on_told(void *arg, bool ok, struct loc loc)
+{
+	struct told *t = arg;
+
+	t->at = loc;
+	on_done(t->g, ok, loc);
+}
+
 static struct qid
 id_of(const struct gen *g, uint64_t n)
 {
@@ -137,25 +158,72 @@ put_message(struct gen *g, uint64_t n)
 	return spool_append(g->writer[MAIL].w, RECORD_MESSAGE, iov, parts, -1, on_done, g);
 }
 
+/* What remotes say: some have a part that differs each time. */
+static void
+reason_of(uint64_t n, char *text, size_t size)
+{
+	static const char *const same[] = {
+		"connect to mail.example[192.0.2.1]:25: Connection refused",
+		"host mx.example[192.0.2.2] said: 452 4.2.2 The email account that you tried to reach is over quota (in reply to RCPT TO command)",
+		"Host or domain name not found. Name service error for name=mx.example type=AAAA: Host not found, try again",
+	};
+	unsigned long long x = n * STRIDE;
+
+	switch (n % 8) {
+	case 0:
+		(void)snprintf(text, size, "host mx%llu.example[198.51.100.%llu] said: 421 4.7.0 Try again later, closing connection. "
+		    "x%llx-v%llx (in reply to MAIL FROM command)", x % 50, x % 250, x * STRIDE, x);
+		return;
+	case 1:
+		(void)snprintf(text, size, "host mx.example[192.0.2.3] said: 450 4.2.0 <user%llu@dest%llu.example>: Recipient address rejected: "
+		    "Greylisted, see https://example/%llx (in reply to RCPT TO command)", (unsigned long long)n, x % NEXTHOPS, x);
+		return;
+	case 2:
+		(void)snprintf(text, size, "connect to mx%llu.example[203.0.113.%llu]:25: Connection timed out", x % 200, x % 250);
+		return;
+	default:
+		(void)snprintf(text, size, "%s", same[n % 3]);
+	}
+}
+
 static bool
 put_event(struct gen *g, uint64_t n)
 {
-	char nexthop[64];
+	struct told *t = &g->last[n];
+	char nexthop[64], reason[300];
 
 	(void)snprintf(nexthop, sizeof nexthop, "dest%llu.example", (unsigned long long)n % NEXTHOPS);
+	reason_of(n, reason, sizeof reason);
 	buf_reset(&g->outcome);
 	outcome_pack(&g->outcome, &(struct outcome){ .number = 0, .status = OUTCOME_DEFERRED, .dsn = SPAN("4.4.1"),
-	    .text = SPAN("connect to mail.example[192.0.2.1]:25: Connection refused"), .relay = SPAN("none") });
+	    .text = span_str(reason), .relay = SPAN("none") });
 	struct spool_event e = {
-		.kind = EVENT_OUTCOMES, .time = g->now, .number = n + 1, .next = g->now + DAY, .attempt = 1,
+		.kind = EVENT_OUTCOMES, .time = g->now, .number = ++g->events, .next = g->now + DAY, .attempt = (uint32_t)g->round + 1,
 		.scope = SCOPE_DESTINATION, .transport = SPAN("smtp"), .nexthop = span_str(nexthop),
 		.outcomes = buf_view(&g->outcome),
 	};
 	buf_reset(&g->head);
-	event_record_begin(&g->head, id_of(g, n), (struct loc){ 0 });
+	event_record_begin(&g->head, id_of(g, n), t->at);
 	event_pack(&g->head, &e);
 	struct iovec iov = { g->head.ptr, g->head.len };
-	return spool_append(g->writer[JOURNAL].w, RECORD_EVENT, &iov, 1, -1, on_done, g);
+	t->g = g;
+	return spool_append(g->writer[JOURNAL].w, RECORD_EVENT, &iov, 1, -1, on_told, t);
+}
+
+/* The next round needs to know where all records of this one are. */
+static void
+put_events(struct gen *g)
+{
+	while (g->told < g->made && spool_writer_pending(g->writer[JOURNAL].w) <= PENDING_MAX) {
+		uint64_t n = g->round == 0 ? g->told : (g->told * STRIDE + g->round) % g->count;
+		if (!put_event(g, n))
+			return;
+		g->told++;
+	}
+	if (g->told < g->count || g->round + 1 == g->rounds || g->done < g->count + g->events)
+		return;
+	g->told = 0;
+	g->round++;
 }
 
 static void
@@ -168,9 +236,8 @@ on_tick(void *arg)
 			break;
 		g->made++;
 	}
-	while (g->told < g->made && put_event(g, g->told))
-		g->told++;
-	if (g->done == 2 * g->count && !g->ending) {
+	put_events(g);
+	if (g->done == (1 + g->rounds) * g->count && !g->ending) {
 		g->ending = true;
 		for (int i = 0; i < WRITERS; i++) {
 			while (spool_writer_segments(g->writer[i].w) > 0)
@@ -205,8 +272,11 @@ main(int argc, char **argv)
 	uint64_t bytes = 300;
 	struct err err;
 
-	if (argc < 3 || !num_u64(span_str(argv[2]), &g.count) || (argc > 3 && !num_u64(span_str(argv[3]), &bytes)))
-		fatal_exit(64, "usage: spoolgen QUEUE_DIRECTORY COUNT [BYTES]");
+	g.rounds = 1;
+	if (argc < 3 || !num_u64(span_str(argv[2]), &g.count) || (argc > 3 && !num_u64(span_str(argv[3]), &bytes)) ||
+	    (argc > 4 && !num_u64(span_str(argv[4]), &g.rounds)) || g.rounds == 0)
+		fatal_exit(64, "usage: spoolgen QUEUE_DIRECTORY COUNT [BYTES [ROUNDS]]");
+	g.last = mem_new((g.count + 1) * sizeof *g.last);
 	loop_init();
 	g.now = clock_wall();
 	while (g.body.len < bytes)
@@ -230,6 +300,7 @@ main(int argc, char **argv)
 	for (int i = 0; i < WRITERS; i++)
 		spool_writer_free(g.writer[i].w);
 	store_close(g.st);
+	free(g.last);
 	printf("%llu messages in %.1f s\n", (unsigned long long)g.count, (double)(clock_wall() - g.now) / 1e6);
 	return 0;
 }
