@@ -38,14 +38,17 @@ cover: ## line coverage of the unit tests, a line a file
 	@$(SUB) -j2 unit-programs
 	@for t in $(UNIT); do $$t >/dev/null 2>&1; done; tests/cover.sh $B
 
-# The scripted peer of the demo and the tests: one source a program, on mtad's own server grammar.
-DEMO	:= $(patsubst tests/demo/%.c,$B/tests/%,$(wildcard tests/demo/*.c))
-$B/tests/%: $B/obj/tests/demo/%.o $(LAYER_A)
-	@mkdir -p $(@D)
-	$(call say,LD)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LAYER_LIBS) $(LIBS)
+# Programs for the demo and the tests on the project's own layers, a source each: the scripted peer, the routing functions as a filter.
+define helper_program
+$B/tests/$(notdir $(1:.c=)): $B/obj/$(1:.c=.o) $(LAYER_A)
+	@mkdir -p $$(@D)
+	$$(call say,LD)
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) $$(LAYER_LIBS) $$(LIBS)
+endef
+HELPERS	:= $(wildcard tests/demo/*.c tests/peers/*.c)
+$(foreach f,$(HELPERS),$(eval $(call helper_program,$(f))))
 .PHONY: demo-programs
-demo-programs: $(DEMO)
+demo-programs: $(patsubst %.c,$B/tests/%,$(notdir $(HELPERS)))
 
 POSTFIX_NAMES := postqueue mailq postcat postsuper postmap postalias postconf sendmail newaliases postfix
 install: all ## install under DESTDIR and PREFIX; ALTERNATIVES=1 also links the Postfix names into sbin

@@ -18,14 +18,17 @@ struct router {
 	struct conf	*conf;
 	const struct view *view;
 	struct match_list *local, *virtual_alias, *virtual_mailbox, *relay;
-	struct tables	 transport_maps;
+	struct tables	 transport_maps, relocated_maps;
+	struct tables	 sender_relayhost, sender_transport;
+	struct span	 null_relayhost_key, null_transport_key;	/* asked for in place of the null sender */
 	bool		 transport_parents;	/* in transport_maps example.com stands for what is below it too */
 	struct ip	*own;			/* addresses of this machine */
 	size_t		 own_count;
 	struct destination local_to, virtual_to, relay_to, default_to;
 	struct span	 relayhost, myhostname, myorigin, mydomain, empty_recipient;
 	const char	*delimiters;
-	bool		 swap_bangpath, percent_hack, append_origin, append_domain, null_domain, numeric_domain, show_table;
+	bool		 swap_bangpath, percent_hack, append_origin, append_domain, null_domain, numeric_domain, show_table, relocated_prefix,
+			 dequoted;
 };
 
 /* An address at work: unquoted, of bounded length. */
@@ -42,9 +45,15 @@ struct destination destination_of(const char *value);
 
 /* host!user and user%host, where there is no domain yet. */
 void	rewrite_route(const struct router *, struct work *);
+/* That, and what is missing in our own context (route_rewrite). */
+void	rewrite_local(const struct router *, struct work *);
 
 /* What transport_maps say. ABSENT, or FOUND with "transport:nexthop" in *value. */
 enum table_result transport_lookup(const struct router *, struct facts *, struct span address, struct span domain,
     struct buf *value, struct err *);
+
+/* What a table by sender says. local: the sender's domain is ours. ABSENT for DUNNO too. */
+enum table_result sender_lookup(const struct router *, const struct tables *, struct facts *, struct span sender,
+    bool local, struct span null_key, struct buf *value, struct err *);
 
 #endif

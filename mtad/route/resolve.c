@@ -14,8 +14,9 @@ struct resolving {
 	struct buf	*trace;
 	struct work	 address;
 	struct err	 err;
-	struct span	 transport, nexthop;	/* of the router, or of `mapped` */
-	struct buf	 mapped;
+	struct span	 sender;
+	struct span	 transport, nexthop;	/* of the router, or of these */
+	struct buf	 mapped, by_sender, by_sender_host;
 };
 
 void
@@ -41,6 +42,17 @@ note(struct resolving *x, const char *fmt, ...)
 enum answer { NO, YES, STOP };
 
 static enum answer
+failed(struct resolving *x, const char *param, enum route_status *status)
+{
+	note(x, "%s: %s", param, x->err.text);
+	x->out->failed = true;
+	x->out->dsn = "4.3.0";
+	x->out->reason = x->err;
+	*status = ROUTE_DONE;
+	return STOP;
+}
+
+static enum answer
 ask(struct resolving *x, const struct match_list *l, const char *param, struct span name, enum route_status *status)
 {
 	switch (match_list_name(l, x->facts, name, &x->err)) {
@@ -55,12 +67,26 @@ ask(struct resolving *x, const struct match_list *l, const char *param, struct s
 	case MATCH_FAILED:
 		break;
 	}
-	note(x, "%s: %s", param, x->err.text);
-	x->out->failed = true;
-	x->out->dsn = "4.3.0";
-	x->out->reason = x->err;
-	*status = ROUTE_DONE;
-	return STOP;
+	return failed(x, param, status);
+}
+
+/* The same of a table's answer, which is in *value. */
+static enum answer
+found(struct resolving *x, enum table_result result, const char *param, const struct buf *value, enum route_status *status)
+{
+	switch (result) {
+	case TABLE_ABSENT:
+		return NO;
+	case TABLE_FOUND:
+		note(x, "%s: %.*s", param, SPAN_ARG(buf_view(value)));
+		return YES;
+	case TABLE_PENDING:
+		*status = ROUTE_PENDING;
+		return STOP;
+	case TABLE_FAILED:
+		break;
+	}
+	return failed(x, param, status);
 }
 
 bool
@@ -101,7 +127,7 @@ is_local(struct resolving *x, struct span domain, enum route_status *status)
 static bool
 has_routing(const struct router *r, struct span local)
 {
-	return span_has(local, '@') || (r->swap_bangpath && span_has(local, '!')) ||
+	return (r->dequoted && span_has(local, '@')) || (r->swap_bangpath && span_has(local, '!')) ||
 	    (r->percent_hack && span_has(local, '%'));
 }
 
@@ -120,24 +146,6 @@ without_dot(struct span domain)
 	return domain;
 }
 
-/* user@1.2.3.4 as user@[1.2.3.4], where that is wanted. */
-static void
-bracket_number(struct resolving *x)
-{
-	struct span local, domain;
-	struct ip ip;
-
-	if (!x->router->numeric_domain || !address_split(work_view(&x->address), &local, &domain) ||
-	    !ip_parse(domain, &ip) || ip.len != 4)
-		return;
-	struct work old = x->address;
-	address_split(work_view(&old), &local, &domain);
-	work_set(&x->address, local);
-	work_put(&x->address, SPAN("@["));
-	work_put(&x->address, domain);
-	work_put(&x->address, SPAN("]"));
-}
-
 /*
  * Takes local domains off as long as what is left names another: user%b@here is user@b, "user@b"@here too. *local is whether
  * the last one is ours.
@@ -150,12 +158,10 @@ strip_local(struct resolving *x, bool *local, enum route_status *status)
 
 	for (int hops = 0; hops < HOPS_MAX; hops++) {
 		rewrite_route(x->router, &x->address);
-		bracket_number(x);
 		if (!address_split(work_view(&x->address), &name, &domain)) {
 			work_put(&x->address, SPAN("@"));	/* a bare name is a user here */
 			work_put(&x->address, x->router->myhostname);
-			*local = true;
-			return YES;
+			address_split(work_view(&x->address), &name, &domain);
 		}
 		enum answer a = is_local(x, without_dot(domain), status);
 		if (a == STOP)
@@ -164,7 +170,7 @@ strip_local(struct resolving *x, bool *local, enum route_status *status)
 		if (a == NO || !has_routing(x->router, name))
 			return YES;
 		work_set(&rest, name);
-		rewrite_route(x->router, &rest);
+		rewrite_local(x->router, &rest);
 		note(x, "%.*s: sender-specified route to %.*s", SPAN_ARG(work_view(&x->address)),
 		    SPAN_ARG(work_view(&rest)));
 		x->address = rest;
@@ -172,12 +178,74 @@ strip_local(struct resolving *x, bool *local, enum route_status *status)
 	return NO;
 }
 
+/* user@1.2.3.4 as user@[1.2.3.4], where that is wanted. */
+static enum answer
+bracket_number(struct resolving *x, bool *local, enum route_status *status)
+{
+	struct span name, domain;
+	struct ip ip;
+
+	if (!x->router->numeric_domain || !address_split(work_view(&x->address), &name, &domain) ||
+	    !ip_parse(domain, &ip) || ip.len != 4)
+		return YES;
+	struct work old = x->address;
+	address_split(work_view(&old), &name, &domain);
+	work_set(&x->address, name);
+	work_put(&x->address, SPAN("@["));
+	work_put(&x->address, domain);
+	work_put(&x->address, SPAN("]"));
+	address_split(work_view(&x->address), &name, &domain);
+	enum answer a = is_local(x, domain, status);
+	*local = a == YES;
+	return a == STOP ? STOP : YES;
+}
+
+/* A table that is asked for the sender; its answer into *value. */
+static enum answer
+ask_sender(struct resolving *x, const struct tables *tables, const char *param, struct span null_key, struct buf *value,
+    enum route_status *status)
+{
+	struct span name, domain;
+	enum answer local = NO;
+
+	if (tables->count == 0)
+		return NO;
+	if (address_split(x->sender, &name, &domain) &&
+	    (local = span_caseeq(domain, x->router->myorigin) ? YES : is_local(x, domain, status)) == STOP)
+		return STOP;
+	value->max = 65536;
+	return found(x, sender_lookup(x->router, tables, x->facts, x->sender, local == YES, null_key, value, &x->err), param,
+	    value, status);
+}
+
+/* Where mail of the classes relay and default goes: `to`, or what its tables say for the sender. */
+static enum answer
+remote(struct resolving *x, struct destination to, struct span domain, enum route_status *status)
+{
+	const struct router *r = x->router;
+	enum answer a = NO;
+
+	if (x->out->class == ROUTE_DEFAULT) {
+		a = ask_sender(x, &r->sender_transport, "sender_dependent_default_transport_maps", r->null_transport_key,
+		    &x->by_sender, status);
+		if (a == YES)
+			to = destination_of(x->by_sender.ptr);
+	}
+	x->transport = to.transport;
+	x->nexthop = to.nexthop;
+	if (a == STOP || to.nexthop.len > 0)
+		return a == STOP ? STOP : YES;
+	a = ask_sender(x, &r->sender_relayhost, "sender_dependent_relayhost_maps", r->null_relayhost_key, &x->by_sender_host,
+	    status);
+	x->nexthop = a == YES ? buf_view(&x->by_sender_host) : r->relayhost.len > 0 ? r->relayhost : domain;
+	return a == STOP ? STOP : YES;
+}
+
 /* Class and default destination of a domain that is not ours. */
 static enum answer
 classify(struct resolving *x, struct span domain, enum route_status *status)
 {
 	const struct router *r = x->router;
-	const struct destination *to = &r->default_to;
 	struct route *out = x->out;
 	enum answer a;
 
@@ -201,11 +269,7 @@ classify(struct resolving *x, struct span domain, enum route_status *status)
 	if ((a = ask(x, r->relay, "relay_domains", domain, status)) == STOP)
 		return STOP;
 	out->class = a == YES ? ROUTE_RELAY : ROUTE_DEFAULT;
-	if (a == YES)
-		to = &r->relay_to;
-	x->transport = to->transport;
-	x->nexthop = to->nexthop.len > 0 ? to->nexthop : r->relayhost.len > 0 ? r->relayhost : domain;
-	return YES;
+	return remote(x, a == YES ? r->relay_to : r->default_to, domain, status);
 }
 
 static void
@@ -237,23 +301,11 @@ map_transport(struct resolving *x, struct span domain, enum route_status *status
 	if (x->router->transport_maps.count == 0 || x->out->class == ROUTE_VIRTUAL_ALIAS)
 		return YES;
 	x->mapped.max = 65536;
-	switch (transport_lookup(x->router, x->facts, work_view(&x->address), domain, &x->mapped, &x->err)) {
-	case TABLE_ABSENT:
-		return YES;
-	case TABLE_PENDING:
-		*status = ROUTE_PENDING;
-		return STOP;
-	case TABLE_FAILED:
-		x->out->failed = true;
-		x->out->dsn = "4.3.0";
-		x->out->reason = x->err;
-		*status = ROUTE_DONE;
-		return STOP;
-	case TABLE_FOUND:
-		break;
-	}
+	enum answer a = found(x, transport_lookup(x->router, x->facts, work_view(&x->address), domain, &x->mapped, &x->err),
+	    "transport_maps", &x->mapped, status);
+	if (a != YES)
+		return a == STOP ? STOP : YES;
 	struct destination to = destination_of(x->mapped.ptr);
-	note(x, "transport_maps: %s", x->mapped.ptr);
 	if (to.transport.len > 0) {
 		x->transport = to.transport;
 		x->nexthop = to.nexthop.len > 0 ? to.nexthop : domain;
@@ -261,6 +313,25 @@ map_transport(struct resolving *x, struct span domain, enum route_status *status
 		x->nexthop = to.nexthop;
 	}
 	return YES;
+}
+
+/* relocated(5): mail for who has moved goes back with the new address. */
+static enum answer
+map_relocated(struct resolving *x, bool local, enum route_status *status)
+{
+	if (x->router->relocated_maps.count == 0)
+		return YES;
+	x->by_sender.max = 65536;
+	buf_reset(&x->by_sender);
+	if (x->router->relocated_prefix)
+		buf_str(&x->by_sender, "5.1.6 User has moved to ");
+	enum answer a = found(x, tables_get_address(&x->router->relocated_maps, x->facts, work_view(&x->address),
+	    x->router->delimiters, local, &x->by_sender, &x->err), "relocated_maps", &x->by_sender, status);
+	if (a == YES) {
+		x->transport = SPAN("error");
+		x->nexthop = buf_view(&x->by_sender);
+	}
+	return a == STOP ? STOP : YES;
 }
 
 /* The results into the route's own memory. */
@@ -306,7 +377,7 @@ resolve(struct resolving *x, enum route_status *status)
 	bool local = false;
 
 	enum answer a = strip_local(x, &local, status);
-	if (a == STOP)
+	if (a == STOP || bracket_number(x, &local, status) == STOP)
 		return STOP;
 	address_split(work_view(&x->address), &name, &domain);
 	if (domain.len > 1 && domain.ptr[domain.len - 1] == '.') {
@@ -330,23 +401,27 @@ resolve(struct resolving *x, enum route_status *status)
 	} else if (classify(x, domain, status) == STOP) {
 		return STOP;
 	}
-	return map_transport(x, domain, status);
+	if (map_transport(x, domain, status) == STOP)
+		return STOP;
+	return map_relocated(x, local, status);
 }
 
 enum route_status
 route_resolve(const struct router *router, struct facts *facts, struct span recipient, struct span sender,
     struct route *out, struct buf *trace)
 {
-	struct resolving x = { .router = router, .facts = facts, .out = out, .trace = trace };
+	struct resolving x = { .router = router, .facts = facts, .out = out, .trace = trace,
+	    .sender = sender };
 	enum route_status status = ROUTE_DONE;
 	struct buf text = out->text;
 
-	(void)sender;	/* nothing here depends on it: sender_dependent_* tables have no effect */
 	buf_reset(&text);
 	*out = (struct route){ .class = ROUTE_DEFAULT, .text = text };
 	work_set(&x.address, recipient.len == 0 ? router->empty_recipient : recipient);
 	if (resolve(&x, &status) != STOP)
 		finish(&x);
 	buf_clear(&x.mapped);
+	buf_clear(&x.by_sender);
+	buf_clear(&x.by_sender_host);
 	return status;
 }

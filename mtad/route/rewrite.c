@@ -79,6 +79,12 @@ rewrite(const struct router *r, struct work *w, struct span origin, struct span 
 }
 
 void
+rewrite_local(const struct router *r, struct work *w)
+{
+	rewrite(r, w, r->myorigin, r->mydomain);
+}
+
+void
 route_rewrite(const struct router *r, struct span address, bool local, struct buf *out)
 {
 	struct work w;
@@ -86,7 +92,7 @@ route_rewrite(const struct router *r, struct span address, bool local, struct bu
 
 	work_set(&w, address);
 	if (local)
-		rewrite(r, &w, r->myorigin, r->mydomain);
+		rewrite_local(r, &w);
 	else if (remote.len > 0)
 		rewrite(r, &w, remote, remote);
 	buf_span(out, w.over ? address : work_view(&w));

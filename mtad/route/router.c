@@ -76,6 +76,8 @@ take_values(struct router *r)
 	r->myorigin = span_str(conf_str(v, P_myorigin));
 	r->mydomain = span_str(conf_str(v, P_mydomain));
 	r->empty_recipient = span_str(conf_str(v, P_empty_address_recipient));
+	r->null_relayhost_key = span_str(conf_str(v, P_empty_address_relayhost_maps_lookup_key));
+	r->null_transport_key = span_str(conf_str(v, P_empty_address_default_transport_maps_lookup_key));
 	r->delimiters = conf_str(v, P_recipient_delimiter);
 	r->swap_bangpath = conf_bool(v, P_swap_bangpath);
 	r->percent_hack = conf_bool(v, P_allow_percent_hack);
@@ -84,7 +86,15 @@ take_values(struct router *r)
 	r->null_domain = conf_bool(v, P_resolve_null_domain);
 	r->numeric_domain = conf_bool(v, P_resolve_numeric_domain);
 	r->show_table = conf_bool(v, P_show_user_unknown_table_name);
+	r->relocated_prefix = conf_bool(v, P_relocated_prefix_enable);
+	r->dequoted = conf_bool(v, P_resolve_dequoted_address);
 	r->transport_parents = in_parent_list(v, "transport_maps");
+}
+
+static bool
+open_tables(struct router *r, enum param p, struct tables *tables, struct err *err)
+{
+	return tables_open(tables, r->conf, conf_str(r->view, p), err) || fail(param_row(p)->name, err);
 }
 
 static bool
@@ -94,8 +104,10 @@ open_all(struct router *r, struct err *err)
 	    open_list(r, P_virtual_alias_domains, MATCH_STRING, &r->virtual_alias, err) &&
 	    open_list(r, P_virtual_mailbox_domains, MATCH_STRING, &r->virtual_mailbox, err) &&
 	    open_list(r, P_relay_domains, MATCH_DOMAIN, &r->relay, err) &&
-	    (tables_open(&r->transport_maps, r->conf, conf_str(r->view, P_transport_maps), err) ||
-	    fail("transport_maps", err));
+	    open_tables(r, P_transport_maps, &r->transport_maps, err) &&
+	    open_tables(r, P_relocated_maps, &r->relocated_maps, err) &&
+	    open_tables(r, P_sender_dependent_relayhost_maps, &r->sender_relayhost, err) &&
+	    open_tables(r, P_sender_dependent_default_transport_maps, &r->sender_transport, err);
 }
 
 struct router *
@@ -125,6 +137,9 @@ router_free(struct router *r)
 	match_list_free(r->virtual_mailbox);
 	match_list_free(r->relay);
 	tables_clear(&r->transport_maps);
+	tables_clear(&r->relocated_maps);
+	tables_clear(&r->sender_relayhost);
+	tables_clear(&r->sender_transport);
 	free(r->own);
 	conf_unref(r->conf);
 	free(r);

@@ -1,4 +1,4 @@
-/* transport(5): user+ext@domain, user@domain, domain, .parent, ... , "*". */
+/* transport(5): user+ext@domain, user@domain, domain, .parent, ... , "*"; and the tables that are asked for the sender. */
 #include <string.h>
 
 #include "mail/address.h"
@@ -42,5 +42,22 @@ transport_lookup(const struct router *r, struct facts *facts, struct span addres
 		found = lookup_domain(r, facts, domain, value, err);
 	if (found == TABLE_ABSENT)
 		found = tables_get(&r->transport_maps, facts, SPAN("*"), value, err);
+	return found;
+}
+
+enum table_result
+sender_lookup(const struct router *r, const struct tables *tables, struct facts *facts, struct span sender,
+    bool local, struct span null_key, struct buf *value, struct err *err)
+{
+	size_t before = value->len;
+
+	if (tables->count == 0)
+		return TABLE_ABSENT;
+	enum table_result found = tables_get_address(tables, facts, sender.len == 0 ? null_key : sender, r->delimiters,
+	    local, value, err);
+	if (found == TABLE_FOUND && span_caseeqs(span_skip(buf_view(value), before), "DUNNO")) {
+		buf_cut(value, before);
+		return TABLE_ABSENT;
+	}
 	return found;
 }
