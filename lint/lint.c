@@ -216,13 +216,13 @@ lint_run(const struct lint_options *options, struct lint_report *report)
 	source_read(&l, &l.main_cf, main_cf);
 	source_read(&l, &l.master_cf, master_cf);
 	if (options->main_cf.ptr != NULL) {
-		source_text(&l, &l.main_cf, options->main_cf);
+		source_use(&l, &l.main_cf, options->main_cf);
 		l.main_cf.there = l.main_cf.readable = true;
 	}
 	report->unreadable = !l.main_cf.readable && !l.master_cf.readable;
 	/* As mtad does where there is none. */
 	if (!l.master_cf.there)
-		source_text(&l, &l.master_cf, span_str(master_cf_builtin));
+		source_use(&l, &l.master_cf, span_str(master_cf_builtin));
 	model_read(&l);
 	model_conf(&l);
 	if (l.conf != NULL)

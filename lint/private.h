@@ -82,7 +82,7 @@ struct place {
 
 /* -- source.c -- */
 void	source_read(struct lint *, struct source *, const char *path);
-void	source_text(struct lint *, struct source *, struct span);	/* instead of what was read */
+void	source_use(struct lint *, struct source *, struct span);	/* instead of what was read */
 void	source_clear(struct source *);
 unsigned source_line_of(const struct source *, uint32_t offset);
 struct span source_line(const struct source *, unsigned line);	/* without its end */

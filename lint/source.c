@@ -132,7 +132,7 @@ source_read(struct lint *l, struct source *s, const char *path)
 }
 
 void
-source_text(struct lint *l, struct source *s, struct span text)
+source_use(struct lint *l, struct source *s, struct span text)
 {
 	buf_reset(&s->bytes);
 	buf_span(&s->bytes, text);

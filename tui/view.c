@@ -67,7 +67,7 @@ view_draw_empty(struct view *v, int y, int height, const char *text)
 	l.x = 2;
 	if (v->error[0] != '\0')
 		line_text(&l, STYLE_BAD, span_str(v->error));
-	else if (!link_up(v->con->link))
+	else if (v->ops->fetch != NULL && !link_up(v->con->link))
 		line_printf(&l, STYLE_WARN, "%s: the queue is shown when it is back", link_trouble(v->con->link));
 	else if (!v->known)
 		line_text(&l, STYLE_DIM, SPAN("..."));
