@@ -122,6 +122,10 @@ editor_run(struct buf *text, struct err *err)
 	char path[4096];
 	bool ok = false;
 
+	if (text->over) {
+		err_set(err, ERR_SYS, "the text is too large for an editor");
+		return false;
+	}
 	int n = snprintf(path, sizeof path, "%s/mtatui-XXXXXX", folder != NULL && *folder != '\0' ? folder : "/tmp");
 	if (n < 0 || (size_t)n >= sizeof path) {
 		err_set(err, ERR_SYS, "TMPDIR is too long");

@@ -86,7 +86,7 @@ key_yes(struct view *v)
 	bool ok = c->commit(c->arg, &err);
 
 	if (!ok)
-		buf_printf(&said, "nothing was changed: %s", err.text);
+		buf_printf(&said, "failed: %s", err.text);
 	else
 		buf_printf(&said, "%s is written; %s%s%s", c->what, c->effect != NULL ? c->effect : "it takes effect with a reload: R",
 		    c->command != NULL ? "  $ mtactl " : "", c->command != NULL ? c->command : "");
