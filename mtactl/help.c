@@ -39,13 +39,15 @@ takes_selector(const struct command_row *row)
 }
 
 static void
-put_fields(struct display *d)
+put_fields(struct display *d, enum selector_kind kind)
 {
 	static const char *const types[] = { "text", "domain", "number", "size", "time" };
 
 	put(d, "\nfields of expressions:\n");
 	for (unsigned i = 0; i < SELECTOR_FIELDS; i++) {
 		const struct selector_field_row *row = selector_field_row((enum selector_field)i);
+		if (!selector_field_in((enum selector_field)i, kind))
+			continue;
 		put(d, "  %-14s %-7s %s\n", row->name, types[row->type], row->summary);
 	}
 	put(d, "\nText takes = != ~ !~ in (a, b); numbers, sizes (10k, 5M) and times (90s, 2h, 5d) = != < <= > >= in.\n"
@@ -64,7 +66,7 @@ put_page(struct display *d, const struct command_row *row)
 	    : row->where & LOCAL ? "" : "; needs mtad running");
 	put(d, "  example: %s\n", row->example);
 	if (takes_selector(row))
-		put_fields(d);
+		put_fields(d, request_selects((enum command)(row - command_row((enum command)0))));
 }
 
 /* The words after "help" are looked up as a command line would be, without its arguments. */

@@ -14,6 +14,7 @@ const char repl_word_breaks[] = " \t\n\"'(),<>=!~|";
 
 static const char operators[] = "<>=!~";
 static const char *const states[] = { "incoming", "active", "deferred", "hold", "corrupt", "trash" };
+static const char *const severities[] = { "info", "warning", "error", "fatal", "panic" };
 
 struct place {
 	struct candidates *c;
@@ -134,16 +135,26 @@ add_values(struct place *p, enum selector_field field)
 	if (field == SEL_STATE) {
 		for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
 			add(p, states[i], "");
+	} else if (field == SEL_SEVERITY) {
+		for (size_t i = 0; i < sizeof severities / sizeof severities[0]; i++)
+			add(p, severities[i], "");
 	} else if (type == SELECTOR_TEXT || type == SELECTOR_DOMAIN) {
 		p->values(p->arg, name, p->c);
 	}
+}
+
+static enum selector_kind
+kind(const struct place *p)
+{
+	return p->c->command < 0 ? SELECTOR_QUEUE : request_selects((enum command)p->c->command);
 }
 
 static void
 add_fields(struct place *p)
 {
 	for (unsigned i = 0; i < SELECTOR_FIELDS; i++)
-		add(p, selector_field_row((enum selector_field)i)->name, selector_field_row((enum selector_field)i)->summary);
+		if (selector_field_in((enum selector_field)i, kind(p)))
+			add(p, selector_field_row((enum selector_field)i)->name, selector_field_row((enum selector_field)i)->summary);
 }
 
 static void
@@ -188,7 +199,7 @@ add_test(struct place *p)
 {
 	add_fields(p);
 	add_addresses(p);
-	for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
+	for (size_t i = 0; kind(p) == SELECTOR_QUEUE && i < sizeof states / sizeof states[0]; i++)
 		add(p, states[i], "messages in this state");
 	p->values(p->arg, "id", p->c);
 }
@@ -209,7 +220,7 @@ find_in(const struct place *p, enum selector_field *field)
 		return false;
 	for (size_t n = 2; n < p->count - p->args; n++)
 		if (span_eqs(token_back(p, n), "in"))
-			return selector_field_find(token_back(p, n + 1), field);
+			return selector_field_find_in(kind(p), token_back(p, n + 1), field);
 		else if (span_eqs(token_back(p, n), ")"))
 			return false;
 	return false;
@@ -221,11 +232,11 @@ add_selector(struct place *p)
 	struct span last = token_back(p, 1);
 	enum selector_field field;
 
-	if (is_operator(last) && selector_field_find(token_back(p, 2), &field)) {
+	if (is_operator(last) && selector_field_find_in(kind(p), token_back(p, 2), &field)) {
 		add_values(p, field);
 	} else if (find_in(p, &field)) {
 		add_values(p, field);
-	} else if (selector_field_find(last, &field) && !is_operator(token_back(p, 2))) {
+	} else if (selector_field_find_in(kind(p), last, &field) && !is_operator(token_back(p, 2))) {
 		add_operators(p, field);
 	} else if (last.len == 0 || span_eqs(last, "and") || span_eqs(last, "or") || span_eqs(last, "not") || span_eqs(last, "(")) {
 		add_test(p);

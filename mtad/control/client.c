@@ -151,6 +151,8 @@ work(void *arg)
 	struct client *c = arg;
 
 	take_lines(c);
+	if (c->eof)
+		streams_end(c);
 	write_out(c);
 	if (client_waiting(c) < OUT_LOW) {
 		asks_resume(c);

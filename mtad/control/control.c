@@ -23,6 +23,8 @@ on_peer(void *state, struct ipc *ipc)
 		return;
 	}
 	ctl->peers[ctl->peer_count++] = ipc;
+	streams_greet(ctl, ipc);
+	peers_greet(ctl, ipc);
 	if (ipc_peer(ipc) != ROLE_QUEUE)
 		return;
 	/* A new queue role names its segments anew. */
@@ -52,6 +54,7 @@ on_closed(void *state, struct ipc *ipc)
 	}
 	ipc_free(ipc);
 	status_gone(ctl, role, slot);
+	sessions_gone(ctl, role, slot);
 }
 
 /* -- answers -------------------------------------------------------------- */
@@ -123,6 +126,28 @@ on_stats(void *state, struct ipc *ipc, const struct ipc_stats *m, int fd)
 {
 	(void)fd;
 	status_answer(state, ipc, m);
+}
+
+static void
+on_rows(void *state, struct ipc *ipc, const struct ipc_rows *m, int fd)
+{
+	(void)fd;
+	sessions_answer(state, ipc, m);
+}
+
+static void
+on_log_line(void *state, struct ipc *ipc, const struct ipc_log_line *m, int fd)
+{
+	(void)fd;
+	logs_told(state, ipc, m);
+}
+
+static void
+on_trace_line(void *state, struct ipc *ipc, const struct ipc_trace_line *m, int fd)
+{
+	(void)ipc;
+	(void)fd;
+	stream_trace(state, m);
 }
 
 static void
@@ -215,6 +240,7 @@ start(void *state, struct err *err)
 		return false;
 	}
 	ctl->started = clock_wall();
+	logs_begin(ctl);
 	listen_on(ctl, role_fd("control"));
 	return true;
 }
@@ -243,12 +269,16 @@ static const struct ipc_handlers handlers = {
 	.segment_open = on_segment_open,
 	.segment_close = on_segment_close,
 	.stats = on_stats,
+	.rows = on_rows,
+	.log_line = on_log_line,
+	.trace_line = on_trace_line,
 	.closed = on_closed,
 };
 
 static const struct ipc_handlers master_handlers = {
 	.master_done = on_master_done,
 	.stats = on_stats,
+	.log_line = on_log_line,
 };
 
 static const struct role_spec spec = {

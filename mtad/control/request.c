@@ -45,6 +45,12 @@ put_done(struct client *c, const int64_t *id, int status, const char *error)
 }
 
 void
+reply_plain(struct client *c, int64_t id, int status, const char *error)
+{
+	put_done(c, &id, status, error);
+}
+
+void
 reply_done(struct ask *a, int status, const char *error)
 {
 	put_done(a->client, &a->id, status, error);
@@ -93,6 +99,7 @@ ask_free(struct ask *a)
 	a->client->asks--;
 	loop_timer_stop(&a->timer);
 	content_free(a->content);
+	stream_free(a);
 	buf_clear(&a->held);
 	free(a);
 }
@@ -118,7 +125,11 @@ asks_resume(struct client *c)
 		next = a->next;
 		if (a->client != c)
 			continue;
-		if (a->content != NULL) {
+		if (a->stream != NULL) {
+			stream_resume(a);
+		} else if (a->command == CMD_session_ls) {
+			sessions_resume(a);
+		} else if (a->content != NULL) {
 			content_fill(a);
 		} else if (a->paused) {
 			a->paused = false;
@@ -202,6 +213,30 @@ asks_queue_here(struct control *ctl)
 	}
 }
 
+/* What this role knows itself, or gathers from the others. */
+static void
+answer_here(struct ask *a, const struct request *req)
+{
+	switch (a->command) {
+	case CMD_session_ls:
+		sessions_begin(a);
+		break;
+	case CMD_trace:
+		trace_begin(a, req);
+		break;
+	case CMD_log:
+		log_begin(a, req);
+		break;
+	case CMD_debug_peer_add:
+	case CMD_debug_peer_ls:
+	case CMD_debug_peer_del:
+		peers_command(a, req);
+		break;
+	default:
+		status_begin(a);
+	}
+}
+
 static void
 dispatch(struct ask *a, const struct request *req)
 {
@@ -214,7 +249,7 @@ dispatch(struct ask *a, const struct request *req)
 		ipc_send_master_do(role_master(), &(struct ipc_master_do){
 			.request = a->number, .verb = span_str(row->name) }, -1);
 	} else if (row->where & ASK_CONTROL) {
-		status_begin(a);
+		answer_here(a, req);
 	} else {
 		reply_done(a, 64, "mtactl answers this itself; the daemon does not");
 	}
@@ -299,6 +334,15 @@ take_request(struct client *c, int64_t id, struct span name, json_t *args)
 	request_clear(&req);
 }
 
+static void
+cancel(struct client *c, int64_t id, json_t *of)
+{
+	if (json_is_integer(of))
+		stream_cancel(c, json_integer_value(of), id);
+	else
+		put_done(c, &id, 64, "cancel needs \"of\", the number of the request that is to end");
+}
+
 static const char *
 read_request(struct client *c, json_t *root)
 {
@@ -314,7 +358,10 @@ read_request(struct client *c, json_t *root)
 	/* Once said, it holds for the connection. */
 	if (json_is_true(json_object_get(root, "readonly")))
 		c->rights &= CTL_VIEW | CTL_READ;
-	take_request(c, json_integer_value(id), value_span(cmd), json_object_get(root, "args"));
+	if (span_eqs(value_span(cmd), "cancel"))
+		cancel(c, json_integer_value(id), json_object_get(json_object_get(root, "args"), "of"));
+	else
+		take_request(c, json_integer_value(id), value_span(cmd), json_object_get(root, "args"));
 	return NULL;
 }
 

@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/span.h"
 #include "ctl/rights.h"
+#include "ctl/selector.h"
 
 enum command {
 #define COMMAND(ident, name, grammar, right, where, summary, example)	CMD_##ident,
@@ -62,6 +63,9 @@ bool	request_get(const struct request *, const char *name, struct span *value);
 bool	request_add(struct request *, struct span name, struct span value, struct err *);
 /* All that the grammar requires is there. */
 bool	request_complete(const struct request *, struct err *);
+
+/* What the command's SELECTOR picks. */
+enum selector_kind request_selects(enum command);
 
 /* "90s", "10m", "1h30m", "2d"; a number alone is seconds. Microseconds; false where it is no time. */
 bool	duration_parse(struct span, int64_t *);

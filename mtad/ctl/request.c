@@ -171,17 +171,23 @@ check_field(struct span value, struct err *err)
 	return false;
 }
 
-static bool
-check_selector(struct span value, struct err *err)
+enum selector_kind
+request_selects(enum command c)
 {
-	struct selector *sel = selector_new(value, err);
+	return c == CMD_log ? SELECTOR_LOG : SELECTOR_QUEUE;
+}
+
+static bool
+check_selector(enum selector_kind kind, struct span value, struct err *err)
+{
+	struct selector *sel = selector_new_in(kind, value, err);
 
 	selector_free(sel);
 	return sel != NULL;
 }
 
 static bool
-check_value(enum placeholder place, struct span value, struct err *err)
+check_value(enum command c, enum placeholder place, struct span value, struct err *err)
 {
 	struct qid id;
 	int64_t time;
@@ -189,7 +195,7 @@ check_value(enum placeholder place, struct span value, struct err *err)
 
 	switch (place) {
 	case PLACE_SELECTOR:
-		return check_selector(value, err);
+		return check_selector(request_selects(c), value, err);
 	case PLACE_FIELD:
 		return check_field(value, err);
 	case PLACE_ID:
@@ -267,7 +273,7 @@ request_add(struct request *req, struct span name, struct span value, struct err
 		    SPAN_ARG(span_head(name, 40)));
 		return false;
 	}
-	if (!check_value(g.place, value, err)) {
+	if (!check_value(req->command, g.place, value, err)) {
 		if (g.option.len > 0)
 			err_prefix(err, "--%.*s", SPAN_ARG(g.option));
 		return false;
@@ -357,15 +363,16 @@ struct words {
 	size_t		 plain_count;
 };
 
-/* "--name value", "--name=value", "--flag". */
+/* "--name value", "--name=value", "--flag"; `word` is the first of them. */
 static bool
-take_option(struct request *req, struct words *w, struct err *err)
+take_option(struct request *req, struct words *w, struct span word, struct err *err)
 {
-	struct span body = span_skip(*w->word++, 2);
+	struct span body = span_skip(word, 2);
 	struct span name = span_head(body, span_find(body, '='));
 	struct span value = SPAN("1");
 	struct grammar g;
 
+	w->word++;
 	w->left--;
 	if (!find_argument(req->command, name, &g) || g.option.len == 0) {
 		err_set(err, ERR_PERM, "%s has no option --%.*s", command_row(req->command)->name,
@@ -385,18 +392,46 @@ take_option(struct request *req, struct words *w, struct err *err)
 	return request_add(req, name, value, err);
 }
 
+/* Options that have a letter, too. */
+static const struct { enum command command; const char *letter, *option; } letters[] = {
+	{ CMD_log, "-f", "--follow" },
+};
+
+static struct span
+whole_option(enum command c, struct span word)
+{
+	for (size_t i = 0; i < sizeof letters / sizeof letters[0]; i++)
+		if (letters[i].command == c && span_eqs(word, letters[i].letter))
+			return span_str(letters[i].option);
+	return word;
+}
+
+/* "for 10m" at the end is --for 10m. */
+static bool
+take_for(struct request *req, struct words *w, struct err *err)
+{
+	struct grammar g;
+
+	if (w->plain_count < 3 || !span_eqs(w->plain[w->plain_count - 2], "for")
+	    || !find_argument(req->command, SPAN("for"), &g) || g.option.len == 0)
+		return true;
+	w->plain_count -= 2;
+	return request_add(req, SPAN("for"), w->plain[w->plain_count + 1], err);
+}
+
 static bool
 split_options(struct request *req, struct words *w, struct err *err)
 {
 	bool options = true;
 
 	while (w->left > 0) {
+		struct span word = whole_option(req->command, *w->word);
 		if (options && span_eqs(*w->word, "--")) {
 			options = false;
 			w->word++;
 			w->left--;
-		} else if (options && span_starts(*w->word, "--")) {
-			if (!take_option(req, w, err))
+		} else if (options && span_starts(word, "--")) {
+			if (!take_option(req, w, word, err))
 				return false;
 		} else {
 			w->plain[w->plain_count++] = *w->word++;
@@ -463,5 +498,5 @@ request_parse(struct request *req, const struct span *words, size_t n, struct er
 		err_set(err, ERR_PERM, "the command is too long");
 		return false;
 	}
-	return split_options(req, &w, err) && add_positionals(req, &w, err) && request_complete(req, err);
+	return split_options(req, &w, err) && take_for(req, &w, err) && add_positionals(req, &w, err) && request_complete(req, err);
 }

@@ -25,10 +25,29 @@ selector_field_row(enum selector_field field)
 }
 
 bool
-selector_field_find(struct span name, enum selector_field *out)
+selector_field_in(enum selector_field field, enum selector_kind kind)
+{
+	if (kind == SELECTOR_QUEUE)
+		return field < SEL_PROGRAM;
+	switch (field) {
+	case SEL_ID:
+	case SEL_SENDER:
+	case SEL_SENDER_DOMAIN:
+	case SEL_RCPT:
+	case SEL_RCPT_DOMAIN:
+	case SEL_CLIENT:
+	case SEL_REASON:
+		return true;
+	default:
+		return field >= SEL_PROGRAM;
+	}
+}
+
+bool
+selector_field_find_in(enum selector_kind kind, struct span name, enum selector_field *out)
 {
 	for (unsigned i = 0; i < SELECTOR_FIELDS; i++) {
-		if (!span_caseeqs(name, rows[i].name))
+		if (!selector_field_in((enum selector_field)i, kind) || !span_caseeqs(name, rows[i].name))
 			continue;
 		*out = (enum selector_field)i;
 		return true;
@@ -36,14 +55,27 @@ selector_field_find(struct span name, enum selector_field *out)
 	return false;
 }
 
+bool
+selector_field_find(struct span name, enum selector_field *out)
+{
+	return selector_field_find_in(SELECTOR_QUEUE, name, out);
+}
+
 const char *
-selector_field_nearest(struct span name)
+selector_field_nearest_in(enum selector_kind kind, struct span name)
 {
 	struct near near = { .word = name };
 
 	for (unsigned i = 0; i < SELECTOR_FIELDS; i++)
-		near_try(&near, rows[i].name);
+		if (selector_field_in((enum selector_field)i, kind))
+			near_try(&near, rows[i].name);
 	return near.best;
+}
+
+const char *
+selector_field_nearest(struct span name)
+{
+	return selector_field_nearest_in(SELECTOR_QUEUE, name);
 }
 
 static bool
@@ -68,8 +100,15 @@ prepare_matching(struct selector *sel, struct err *err)
 struct selector *
 selector_new(struct span text, struct err *err)
 {
+	return selector_new_in(SELECTOR_QUEUE, text, err);
+}
+
+struct selector *
+selector_new_in(enum selector_kind kind, struct span text, struct err *err)
+{
 	struct selector *sel = mem_new(sizeof *sel);
 
+	sel->kind = kind;
 	sel->arena = ARENA_INIT(SELECTOR_MAX * 4);
 	if (!selector_parse(sel, text, err) || !prepare_matching(sel, err)) {
 		selector_free(sel);

@@ -36,6 +36,9 @@ enum selector_field {
 	SELECTOR_FIELDS
 };
 
+/* What is selected: recipients in the queue, or lines of the log. */
+enum selector_kind { SELECTOR_QUEUE, SELECTOR_LOG };
+
 struct selector_field_row {
 	const char	*name;
 	enum selector_type type;
@@ -43,9 +46,12 @@ struct selector_field_row {
 	const char	*summary;
 };
 const struct selector_field_row *selector_field_row(enum selector_field);
-bool	selector_field_find(struct span name, enum selector_field *);
+bool	selector_field_in(enum selector_field, enum selector_kind);
+bool	selector_field_find(struct span name, enum selector_field *);	/* of the queue */
+bool	selector_field_find_in(enum selector_kind, struct span name, enum selector_field *);
 /* The field with the nearest name, or NULL where none is near. */
-const char *selector_field_nearest(struct span name);
+const char *selector_field_nearest(struct span name);			/* of the queue */
+const char *selector_field_nearest_in(enum selector_kind, struct span name);
 
 /*
  * How to ask a row (whatever that is to the caller). False: the row has no such value. rcpt counts from 0 to recipients() - 1 and is 0 for fields of
@@ -61,6 +67,7 @@ struct selector;
 
 /* NULL with the err (ERR_PERM, "selector, column 12: ..."). An empty text selects all. */
 struct selector *selector_new(struct span text, struct err *);
+struct selector *selector_new_in(enum selector_kind, struct span text, struct err *);
 void	selector_free(struct selector *);
 
 bool	selector_match(const struct selector *, const struct selector_row_ops *, const void *row);

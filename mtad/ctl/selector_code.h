@@ -35,6 +35,7 @@ struct code {
 };
 
 struct selector {
+	enum selector_kind kind;
 	struct arena	 arena;		/* texts */
 	struct test	*tests;
 	struct value	*values;

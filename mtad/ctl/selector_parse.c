@@ -72,27 +72,51 @@ add_value(struct parser *p, struct test *t, struct value v)
 
 static const char *const states[] = { "incoming", "active", "deferred", "hold", "corrupt", "trash" };
 
+static const char *const severities[] = { "info", "warning", "error", "fatal", "panic" };
+#define COUNT(array)	(sizeof (array) / sizeof (array)[0])
+
+static bool
+is_among(struct span word, const char *const *words, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (span_caseeqs(word, words[i]))
+			return true;
+	return false;
+}
+
 static bool
 is_state(struct span word)
 {
-	for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
-		if (span_caseeqs(word, states[i]))
-			return true;
+	return is_among(word, states, COUNT(states));
+}
+
+static bool
+check_word(struct parser *p, struct span text, const char *what, const char *const *words, size_t n)
+{
+	struct near near = { .word = text };
+	struct buf list = BUF_INIT(200);
+
+	if (is_among(text, words, n))
+		return true;
+	for (size_t i = 0; i < n; i++) {
+		near_try(&near, words[i]);
+		buf_printf(&list, "%s%s", i == 0 ? "" : ", ", words[i]);
+	}
+	parser_fail(p, "\"%.*s\" is no %s%s%s%s: %s", SPAN_ARG(span_head(text, 40)), what,
+	    near.best != NULL ? "; did you mean \"" : "", near.best != NULL ? near.best : "",
+	    near.best != NULL ? "\"?" : "", list.ptr);
+	buf_clear(&list);
 	return false;
 }
 
 static bool
 check_text(struct parser *p, enum selector_field field, struct span text)
 {
-	struct near near = { .word = text };
-
-	if (field != SEL_STATE || is_state(text))
-		return true;
-	for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
-		near_try(&near, states[i]);
-	return parser_fail(p, "\"%.*s\" is no state%s%s%s: incoming, active, deferred, hold, corrupt, trash",
-	    SPAN_ARG(span_head(text, 40)), near.best != NULL ? "; did you mean \"" : "",
-	    near.best != NULL ? near.best : "", near.best != NULL ? "\"?" : "");
+	if (field == SEL_STATE)
+		return check_word(p, text, "state", states, COUNT(states));
+	if (field == SEL_SEVERITY)
+		return check_word(p, text, "severity", severities, COUNT(severities));
+	return true;
 }
 
 static bool
@@ -192,8 +216,8 @@ parse_field_test(struct parser *p, bool *matched)
 		return true;
 	}
 	*matched = true;
-	if (!selector_field_find(name, &field)) {
-		const char *near = selector_field_nearest(name);
+	if (!selector_field_find_in(p->sel->kind, name, &field)) {
+		const char *near = selector_field_nearest_in(p->sel->kind, name);
 		p->pos = start;
 		return parser_fail(p, "there is no field \"%.*s\"%s%s%s", SPAN_ARG(span_head(name, 40)),
 		    near != NULL ? "; did you mean \"" : "", near != NULL ? near : "",
@@ -234,11 +258,11 @@ static bool
 emit_short(struct parser *p, struct span word)
 {
 	struct qid id;
-	const char *near = selector_field_nearest(word);
+	const char *near = selector_field_nearest_in(p->sel->kind, word);
 
 	if (span_eqs(word, "*"))
 		return emit_test(p, SEL_ID, TEST_ALL) != NULL;
-	if (is_state(word))
+	if (p->sel->kind == SELECTOR_QUEUE && is_state(word))
 		return emit_equal(p, SEL_STATE, word);
 	if (word.len > 1 && *word.ptr == '@')
 		return emit_equal(p, SEL_RCPT_DOMAIN, span_skip(word, 1));
