@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "ctl/client.h"
 
+#define OPEN_TIME	300			/* ms */
 #define AGAIN_TIME	SECOND
 #define ASKS		16	/* the daemon takes that many on a connection */
 #define BATCH		2000	/* rows handed out before the keyboard is looked at */
@@ -78,7 +79,8 @@ link_tick(struct link *l, int64_t now)
 
 	if (l->client != NULL || now < l->due)
 		return;
-	l->client = ctl_client_open(l->path, &down, &l->trouble);
+	/* Keys are not read meanwhile: a daemon that was stopped (SIGSTOP) must not hold them up. */
+	l->client = ctl_client_open_within(l->path, OPEN_TIME, &down, &l->trouble);
 	l->due = clock_mono() + AGAIN_TIME;
 	if (l->client != NULL)
 		l->count++;

@@ -2,15 +2,19 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "ctl/jsonl.h"
 #include "local/private.h"
 #include "mail/date.h"
 #include "mail/delivery_log.h"
 #include "spool/record.h"
+
+#define ROWS_MAX	1000
 
 /* -- segments ------------------------------------------------------------------------------------ */
 
@@ -134,6 +138,49 @@ on_stats_ask(void *arg, struct ipc *c, const struct ipc_stats_ask *m, int fd)
 	buf_clear(&json);
 }
 
+static void
+put_row(const struct delivery *d, struct buf *out)
+{
+	char name[60], id[QID_TEXT];
+	struct jsonl j = { .out = out };
+	int64_t now = clock_wall();
+
+	snprintf(name, sizeof name, "local-%u-%llu", role_slot(), (unsigned long long)d->lease);
+	jsonl_object(&j, NULL);
+	jsonl_str(&j, "session", span_str(name));
+	jsonl_str(&j, "direction", SPAN("out"));
+	jsonl_str(&j, "service", span_str(d->transport));
+	jsonl_str(&j, "peer", d->now.address);
+	jsonl_str(&j, "state", d->pid != 0 ? SPAN("delivering") : SPAN("waiting"));
+	jsonl_str(&j, "sender", span_str(d->sender));
+	jsonl_i64(&j, "recipients", 1);
+	jsonl_str(&j, "queue_id", span_str(qid_text(d->id, id)));
+	jsonl_i64(&j, "since", d->handoff / SECOND);
+	jsonl_i64(&j, "idle", (now - d->handoff) / SECOND);
+	jsonl_i64(&j, "bytes", 0);
+	jsonl_i64(&j, "debug", 0);
+	jsonl_end_object(&j);
+	buf_char(out, '\n');
+}
+
+/* There are never many: one slice. */
+static void
+on_rows_ask(void *arg, struct ipc *c, const struct ipc_rows_ask *m, int fd)
+{
+	struct local *l = arg;
+	struct buf rows = BUF_INIT(0);
+	unsigned left = ROWS_MAX;
+
+	(void)fd;
+	for (struct delivery *d = span_eqs(m->what, "sessions") ? l->deliveries : NULL; d != NULL && left > 0; d = d->next)
+		if (!d->done) {
+			put_row(d, &rows);
+			left--;
+		}
+	ipc_send_rows(c, &(struct ipc_rows){ .request = m->request, .rows = buf_view(&rows) }, -1);
+	buf_clear(&rows);
+}
+
 /* -- channels -------------------------------------------------------------------------------------- */
 
 /* To a new queue role: what goes on here, and what it may not have heard. */
@@ -238,6 +285,7 @@ local_role(void)
 		.deliver = on_deliver,
 		.result_ack = on_result_ack,
 		.stats_ask = on_stats_ask,
+		.rows_ask = on_rows_ask,
 		.closed = on_closed,
 	};
 	static struct local local = { .segments = MAP_INIT(segment_key) };

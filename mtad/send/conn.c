@@ -155,6 +155,8 @@ conn_close(struct conn *c)
 {
 	struct send *s = c->send;
 
+	if (c->client != NULL)
+		conn_note(c, "the session ends");
 	if (c->state == CONN_IDLE)
 		pool_take(c);
 	if (c->io.fd >= 0) {
