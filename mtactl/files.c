@@ -14,6 +14,7 @@
 #include "base/num.h"
 #include "ctl/base64.h"
 #include "ctl/selector.h"
+#include "ctl/story.h"
 #include "mtactl/files.h"
 #include "mtactl/session.h"
 #include "spool/index_load.h"
@@ -184,6 +185,41 @@ select_entries(struct queue_files *q, const struct selector *sel, struct span te
 	return n;
 }
 
+/* -- history -------------------------------------------------------------- */
+
+static int
+story(struct session *s, struct queue_files *q, struct qid id, enum story_kind kind)
+{
+	struct story *st = story_new(q->store, id, index_find(&q->index, id), kind);
+	struct buf rows = BUF_INIT(0);
+	bool done = false;
+
+	while (!done && !s->display.failed) {
+		buf_reset(&rows);
+		done = story_slice(st, &rows, PIECE * 4, INT64_MAX);
+		struct span left = buf_view(&rows), line;
+		while (span_cut(&left, '\n', &line))
+			if (line.len > 0)
+				session_row(s, line);
+	}
+	bool found = story_found(st);
+	if (!found)
+		session_say(s, "nothing is on record of that message: it never was here, or its history is gone");
+	buf_clear(&rows);
+	story_free(st);
+	return found ? 0 : 1;
+}
+
+static int
+tell_story(struct session *s, struct queue_files *q, const struct request *req)
+{
+	struct span text = SPAN_NONE;
+	struct qid id;
+
+	request_get(req, "id", &text);
+	return qid_parse(text, &id) ? story(s, q, id, STORY_EVENTS) : 64;
+}
+
 static uint64_t
 limit_of(const struct request *req)
 {
@@ -223,10 +259,15 @@ list(struct session *s, struct queue_files *q, const struct request *req)
 		files_row(q, e, NULL, &row);
 		session_row(s, buf_view(&row));
 	}
+	struct qid ids[2];
+	size_t named = 0;
+	int status = 0;
+	if (n == 0 && req->command == CMD_why && selector_ids(sel, ids, 2, &named) && named == 1)
+		status = story(s, q, ids[0], STORY_ENDS);
 	buf_clear(&row);
 	selector_free(sel);
 	free(found);
-	return 0;
+	return status;
 }
 
 /* -- one message ---------------------------------------------------------- */
@@ -352,24 +393,43 @@ cat(struct session *s, struct queue_files *q, const struct request *req)
 	return status;
 }
 
+static int
+run(struct session *s, struct queue_files *q, const struct request *req)
+{
+	switch (req->command) {
+	case CMD_queue_show:
+		return show(s, q, req);
+	case CMD_cat:
+		return cat(s, q, req);
+	case CMD_story:
+		return tell_story(s, q, req);
+	default:
+		return list(s, q, req);
+	}
+}
+
+/* A series of requests loads the queue once. */
+static struct queue_files kept = { .dir = -1 };
+static bool keeping;
+
+void
+files_keep(bool keep)
+{
+	if (!keep && kept.dir >= 0)
+		close_queue(&kept);
+	kept.dir = -1;
+	keeping = keep;
+}
+
 int
 files_run(struct session *s, const struct request *req)
 {
-	struct queue_files q = { .dir = -1 };
-	int status = open_queue(s, &q);
+	struct queue_files own = { .dir = -1 }, *q = keeping ? &kept : &own;
+	int status = q->dir >= 0 ? 0 : open_queue(s, q);
 
-	if (status == 0) {
-		switch (req->command) {
-		case CMD_queue_show:
-			status = show(s, &q, req);
-			break;
-		case CMD_cat:
-			status = cat(s, &q, req);
-			break;
-		default:
-			status = list(s, &q, req);
-		}
-	}
-	close_queue(&q);
+	if (status == 0)
+		status = run(s, q, req);
+	if (!keeping)
+		close_queue(&own);
 	return status;
 }

@@ -19,6 +19,9 @@ struct queue_files {
 /* The spool directory, and root's rights given up. 0 or an exit status, said. */
 int	files_open_spool(struct session *, int *dir);
 
+/* From now on files_run keeps what it loaded, for the next request; false ends that. */
+void	files_keep(bool);
+
 /* What a selector is asked about. */
 struct file_row {
 	struct queue_files *files;

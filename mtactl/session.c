@@ -1,5 +1,7 @@
 #include "mtactl/session.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +11,7 @@
 #include "mtactl/present.h"
 
 #define FLUSH_AT	((size_t)64 << 10)
+#define STREAM_LOOK	200	/* ms after which Ctrl-C is seen */
 
 void
 session_say(struct session *s, const char *fmt, ...)
@@ -60,6 +63,10 @@ session_row(struct session *s, struct span row)
 	struct display *d = &s->display;
 
 	d->rows++;
+	if (s->take != NULL) {
+		s->take(s->take_arg, row);
+		return;
+	}
 	if (s->quiet)
 		return;
 	if (d->json) {
@@ -72,6 +79,40 @@ session_row(struct session *s, struct span row)
 		display_flush(d);
 }
 
+static volatile sig_atomic_t interrupted;
+static bool streaming;		/* the request under way */
+
+static void
+on_interrupt(int signo)
+{
+	(void)signo;
+	interrupted = 1;
+}
+
+/* What goes on until somebody ends it: Ctrl-C is how. */
+static bool
+is_stream(const struct request *req)
+{
+	struct span follow;
+
+	return req->command == CMD_trace || (req->command == CMD_log && request_get(req, "follow", &follow));
+}
+
+/* A stream shows what there is before it waits for more. */
+static void
+next_reply(struct session *s, struct ctl_reply *r, struct err *err)
+{
+	if (!streaming) {
+		ctl_client_next(s->client, -1, r, err);
+		return;
+	}
+	do {
+		ctl_client_next(s->client, s->display.out.len > 0 ? 0 : STREAM_LOOK, r, err);
+		if (r->kind == REPLY_WAIT)
+			display_flush(&s->display);
+	} while (r->kind == REPLY_WAIT && !interrupted && !s->display.failed);
+}
+
 /* Rows up to the end of the request; its status. */
 static int
 take_replies(struct session *s, int64_t id)
@@ -80,7 +121,12 @@ take_replies(struct session *s, int64_t id)
 		struct err err = { .kind = ERR_NONE };
 		struct ctl_reply r;
 
-		ctl_client_next(s->client, -1, &r, &err);
+		next_reply(s, &r, &err);
+		if (interrupted) {
+			ctl_client_close(s->client);
+			s->client = NULL;
+			return 0;
+		}
 		if (r.kind == REPLY_LOST) {
 			session_say(s, "%s", err.text);
 			ctl_client_close(s->client);
@@ -131,7 +177,37 @@ ask_daemon(struct session *s, const struct request *req)
 		session_say(s, "%s", err.text);
 		return 75;
 	}
+	streaming = is_stream(req);
+	if (streaming)
+		signal(SIGINT, on_interrupt);
 	return take_replies(s, id);
+}
+
+int
+session_reach(struct session *s)
+{
+	session_locate(s);
+	return reach(s);
+}
+
+int
+session_ask(struct session *s, const struct span *words, size_t n, void (*take)(void *, struct span), void *arg)
+{
+	struct err err = { .kind = ERR_NONE };
+	struct request req;
+	int status = 64;
+
+	if (!request_parse(&req, words, n, &err)) {
+		say_text(s, span_str(err.text));
+	} else {
+		s->take = take;
+		s->take_arg = arg;
+		status = session_reach(s);
+		status = status == 69 ? files_run(s, &req) : status == 0 ? ask_daemon(s, &req) : status;
+		s->take = NULL;
+	}
+	request_clear(&req);
+	return status;
 }
 
 static void
@@ -189,14 +265,26 @@ end_display(struct session *s, const struct presenter *p, int status)
 	return 75;
 }
 
+/* The usual reason why nothing answers is that another directory was meant. */
+static bool
+has_directory(struct session *s)
+{
+	if (access(s->conf_dir, F_OK) == 0)
+		return true;
+	session_say(s, "there is no configuration at %s: %s", s->conf_dir, strerror(errno));
+	return false;
+}
+
 static int
 run_files(struct session *s, const struct request *req)
 {
+	if (!has_directory(s))
+		return 69;
 	if (command_row(req->command)->where & OR_FILES) {
 		session_say(s, "mtad is not running: read from its files");
 		return files_run(s, req);
 	}
-	session_say(s, "mtad is not running (nothing answers on %s/ctl)", s->queue_directory);
+	session_say(s, "mtad is not running (nothing answers on %s/ctl; configuration %s)", s->queue_directory, s->conf_dir);
 	return 69;
 }
 
@@ -216,11 +304,21 @@ run_asked(struct session *s, const struct request *req)
 	return end_display(s, p, status);
 }
 
+/* It asks by itself, and tells what it wrote as rows. */
+static int
+run_export(struct session *s, const struct request *req)
+{
+	begin_display(s, req, presenter(s, req));
+	return export_run(s, req);
+}
+
 static int
 run_local(struct session *s, const struct request *req)
 {
 	if (req->command == CMD_help)
 		return help_run(s, req);
+	if (req->command == CMD_queue_export)
+		return run_export(s, req);
 	session_locate(s);
 	return spool_run(s, req);
 }

@@ -24,6 +24,8 @@ struct session {
 	bool		 readonly;
 	const struct presenter *present;	/* instead of the command's own; NULL: that */
 	bool		 quiet;		/* show nothing but errors */
+	void		(*take)(void *arg, struct span row);	/* instead of showing rows; NULL: show them */
+	void		*take_arg;
 	bool		 hush;		/* say nothing of a wrong configuration: the daemon will */
 	struct conf	*conf;		/* session_configure */
 	char		*queue_directory;	/* ours; session_locate */
@@ -47,6 +49,14 @@ void	session_clear(struct session *);
 /* "NAME: text" on stderr, after what was shown. */
 void	session_say(struct session *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* Connects to the daemon. 0, 69 (it is down, nothing was said), or another exit status, said. */
+int	session_reach(struct session *);
+/*
+ * Asks the daemon, or where it is down and the command can do that, the files: each row goes to `take`, what is wrong is said. The exit
+ * status.
+ */
+int	session_ask(struct session *, const struct span *words, size_t n, void (*take)(void *arg, struct span row), void *arg);
+
 /* help.c */
 int	help_run(struct session *, const struct request *);
 void	help_short(struct display *);
@@ -56,6 +66,9 @@ void	session_row(struct session *, struct span row);
 
 /* files.c: the queue as its files say, with the daemon down; by session_row. */
 int	files_run(struct session *, const struct request *);
+
+/* export.c */
+int	export_run(struct session *, const struct request *);
 
 /* spool.c */
 int	spool_run(struct session *, const struct request *);

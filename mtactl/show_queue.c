@@ -470,7 +470,8 @@ static const struct column dest_columns[] = {
 	{ "transport", "TRANSPORT", 9, false }, { "destination", "DESTINATION", 28, false },
 	{ "queued", "QUEUED", -6, false }, { "active", "ACTIVE", -6, false }, { "deferred", "DEFERRED", -8, false },
 	{ "concurrency", "CONC", -4, false }, { "limit", "LIMIT", -5, false },
-	{ "suspended_until", "SUSPENDED", 9, true }, { "reason", "REASON", 0, false }, { NULL, NULL, 0, false },
+	{ "suspended_until", "SUSPENDED", 9, true }, { "suspended_by", "BY", 8, false },
+	{ "suspended_reason", "WHY", 12, false }, { "reason", "REASON", 0, false }, { NULL, NULL, 0, false },
 };
 
 static void

@@ -120,13 +120,24 @@ parser_take_operator(struct parser *p, enum test_op *op)
 	return false;
 }
 
+/* Bytes up to the closing quote, or to the end where there is none. */
+static size_t
+quoted_len(struct span s, char quote)
+{
+	size_t i = 0;
+
+	while (i < s.len && s.ptr[i] != quote)
+		i += s.ptr[i] == '\\' && i + 1 < s.len && s.ptr[i + 1] == quote ? 2 : 1;
+	return i;
+}
+
 /* A string in double or single quotes: a backslash before the quote stands for the quote, any other stays. */
 static bool
 take_quoted(struct parser *p, struct span *out)
 {
 	char quote = p->text.ptr[p->pos];
 	size_t from = p->pos + 1, n = 0;
-	char *copy = arena_new(&p->sel->arena, p->text.len - p->pos);
+	char *copy = arena_new(&p->sel->arena, quoted_len(span_skip(p->text, from), quote) + 1);
 
 	if (copy == NULL)
 		return parser_fail(p, "the selector is too long");

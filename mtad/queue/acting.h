@@ -33,7 +33,7 @@ struct acting {
 	uint32_t	 cursor;	/* journal: the action shown last */
 	uint32_t	 undoes;	/* undo */
 	uint64_t	 skipped;
-	char		 detail[80];
+	char		 detail[240];
 };
 
 /* -- query_admin.c */

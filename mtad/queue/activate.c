@@ -124,7 +124,7 @@ behind(struct queue *q, struct entry *e, uint32_t rcpt, struct dest *d, const st
 {
 	bool on_trial = d->until <= queue_now(q) && d->blocked_rcpts == 0;
 
-	if (d->probe == NULL && (on_trial || (a->is_probe && a->from == d))) {
+	if (d->halt == NULL && d->probe == NULL && (on_trial || (a->is_probe && a->from == d))) {
 		struct job *j = job_for(q, e, d);
 		job_add(j, rcpt);
 		d->probe = j;
@@ -132,17 +132,13 @@ behind(struct queue *q, struct entry *e, uint32_t rcpt, struct dest *d, const st
 		queue_place(q, e, rcpt, PLACE_QUEUED, d);
 		return;
 	}
-	if (d->probe != NULL && d->stamped == d->probe && d->stamp == q->stamp && !d->probe->queued) {
+	if (d->halt == NULL && d->probe != NULL && d->stamped == d->probe && d->stamp == q->stamp && !d->probe->queued) {
 		job_add(d->probe, rcpt);	/* more recipients of the probe's message */
 		queue_place(q, e, rcpt, PLACE_QUEUED, d);
 		return;
 	}
-	if (!was_blocked) {
-		struct buf text = BUF_INIT(1024);
-		buf_printf(&text, "delivery temporarily suspended: %s", d->reason == NULL ? "" : d->reason);
-		queue_outcome_here(q, e, &rcpt, 1, OUTCOME_DEFERRED, "error", span_str(d->dsn), buf_view(&text));
-		buf_clear(&text);
-	}
+	if (!was_blocked)
+		dest_wait_outcome(q, d, e, &rcpt, 1);
 	dest_block(q, d, e, rcpt);
 }
 
@@ -165,10 +161,10 @@ to_destination(struct queue *q, struct entry *e, uint32_t rcpt, const struct que
 		break;
 	}
 	struct dest *d = dest_get(q, t, to->nexthop);
-	if (d->suspended && (e->rcpts[rcpt].flags & RCPT_FORCED))
+	if (d->suspended && d->halt == NULL && (e->rcpts[rcpt].flags & RCPT_FORCED))
 		dest_unsuspend(q, d);
 	e->rcpts[rcpt].flags = (uint8_t)(e->rcpts[rcpt].flags & ~RCPT_FORCED);
-	if (d->suspended) {
+	if (d->suspended || d->halt != NULL) {
 		behind(q, e, rcpt, d, a, was_blocked);
 		return;
 	}

@@ -93,6 +93,7 @@ dest_get(struct queue *q, struct transport *t, struct span nexthop)
 	d->number = number_take(q, d);
 	map_add(&q->dests, d);
 	heap_set(&q->dest_timers, &d->timer, queue_now(q) + IDLE_KEEP);
+	suspend_attach(q, d);
 	return d;
 }
 
@@ -144,7 +145,7 @@ dests_clear(struct queue *q)
 static bool
 may_send(const struct queue *q, const struct dest *d)
 {
-	if (d->queued == 0)
+	if (d->queued == 0 || d->halt != NULL)
 		return false;
 	if (d->suspended)
 		return d->probe != NULL && d->probe->queued;
@@ -158,7 +159,7 @@ dest_ready(struct queue *q, struct dest *d)
 {
 	struct transport *t = d->transport;
 
-	if (d->blocked_count > 0 && !d->suspended && !d->releasing) {
+	if (d->blocked_count > 0 && !d->suspended && d->halt == NULL && !d->releasing) {
 		d->releasing = true;
 		d->next_release = NULL;
 		if (q->release == NULL)
@@ -309,8 +310,29 @@ next_blocked(struct queue *q, struct dest *d)
 }
 
 void
+dest_scatter(struct queue *q, struct dest *d)
+{
+	int64_t now = queue_now(q);
+
+	for (struct entry *e; (e = next_blocked(q, d)) != NULL;) {
+		for (uint32_t i = 0; i < e->rcpt_count; i++) {
+			if (e->rcpts[i].place != PLACE_BLOCKED || e->rcpts[i].dest != d->number)
+				continue;
+			queue_place(q, e, i, PLACE_TIMER, NULL);
+			e->rcpts[i].next = now;
+		}
+		queue_set_timer(q, e);
+	}
+}
+
+void
 dest_probe(struct queue *q, struct dest *d)
 {
+	if (d->halt != NULL) {		/* no probe while an operator suspends it */
+		d->pause = 0;
+		dest_reap(q, d);
+		return;
+	}
 	if (!d->suspended && d->pause != 0) {		/* the rate delay is over */
 		d->pause = 0;
 		heap_set(&q->dest_timers, &d->timer, queue_now(q) + IDLE_KEEP);
@@ -338,7 +360,7 @@ dest_probe(struct queue *q, struct dest *d)
 static bool
 room_for_more(const struct queue *q, const struct dest *d)
 {
-	return !d->suspended && d->queued < (uint32_t)d->window + 8 && q->active < q->conf.active_limit &&
+	return !d->suspended && d->halt == NULL && d->queued < (uint32_t)d->window + 8 && q->active < q->conf.active_limit &&
 	    q->active_rcpts < q->conf.recipient_limit;
 }
 
@@ -361,11 +383,30 @@ dest_releases(struct queue *q, int budget)
 	}
 }
 
+/* Mail that was deferred before keeps its own reason: nothing was tried. */
 static void
-suspended_outcome(struct queue *q, struct dest *d, struct entry *e, const uint32_t *rcpts, uint32_t n)
+halted_outcome(struct queue *q, struct entry *e, const uint32_t *rcpts, uint32_t n)
+{
+	uint32_t *fresh = mem_array(n, sizeof *fresh), count = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (e->rcpts[rcpts[i]].status == RCPT_WAITING)
+			fresh[count++] = rcpts[i];
+	if (count > 0)
+		queue_outcome_here(q, e, fresh, count, OUTCOME_DEFERRED, "error", SPAN("4.3.2"),
+		    SPAN("delivery temporarily suspended by the administrator"));
+	free(fresh);
+}
+
+void
+dest_wait_outcome(struct queue *q, struct dest *d, struct entry *e, const uint32_t *rcpts, uint32_t n)
 {
 	struct buf text = BUF_INIT(1024);
 
+	if (d->halt != NULL) {
+		halted_outcome(q, e, rcpts, n);
+		return;
+	}
 	buf_printf(&text, "delivery temporarily suspended: %s", d->reason == NULL ? "destination is down" : d->reason);
 	queue_outcome_here(q, e, rcpts, n, OUTCOME_DEFERRED, "error", span_str(d->dsn), buf_view(&text));
 	buf_clear(&text);
@@ -383,19 +424,22 @@ drain_job(struct queue *q, struct dest *d, struct job *j)
 	j->count = j->taken;
 	if (j->leases == 0)
 		job_free(q, j);
-	suspended_outcome(q, d, e, rcpts, n);
+	dest_wait_outcome(q, d, e, rcpts, n);
 	for (uint32_t i = 0; i < n; i++)
 		dest_block(q, d, e, rcpts[i]);
 	free(rcpts);
 	queue_finish(q, e);
 }
 
+/* What is queued and must not be: with an operator's suspension the probe as well. */
 static struct job *
-not_probe(const struct dest *d)
+to_drain(const struct dest *d)
 {
+	if (!d->suspended && d->halt == NULL)
+		return NULL;
 	for (uint32_t f = 0; d->flows != NULL && f < FLOWS; f++)
 		for (struct job *j = d->flows[f].first; j != NULL; j = j->next)
-			if (j != d->probe)
+			if (j != d->probe || d->halt != NULL)
 				return j;
 	return NULL;
 }
@@ -406,7 +450,7 @@ dest_drain(struct queue *q, int budget)
 	struct dest *d;
 
 	while (budget-- > 0 && (d = q->drain) != NULL) {
-		struct job *j = d->suspended ? not_probe(d) : NULL;
+		struct job *j = to_drain(d);
 		if (j != NULL) {
 			drain_job(q, d, j);
 			continue;
@@ -473,15 +517,8 @@ dest_succeeded(struct queue *q, struct dest *d)
 }
 
 static void
-suspend(struct queue *q, struct dest *d)
+drain_later(struct queue *q, struct dest *d)
 {
-	int64_t now = queue_now(q);
-
-	if (!d->suspended)
-		d->since = now;
-	d->suspended = true;
-	d->until = now + backoff(q, now - d->since);
-	heap_set(&q->dest_timers, &d->timer, d->until);
 	if (d->draining || d->queued == 0)
 		return;
 	d->draining = true;
@@ -492,6 +529,25 @@ suspend(struct queue *q, struct dest *d)
 		q->drain_last->next_drain = d;
 	q->drain_last = d;
 	q->ops->wake(q->arg);
+}
+
+void
+dest_halted(struct queue *q, struct dest *d)
+{
+	drain_later(q, d);
+}
+
+static void
+suspend(struct queue *q, struct dest *d)
+{
+	int64_t now = queue_now(q);
+
+	if (!d->suspended)
+		d->since = now;
+	d->suspended = true;
+	d->until = now + backoff(q, now - d->since);
+	heap_set(&q->dest_timers, &d->timer, d->until);
+	drain_later(q, d);
 }
 
 void

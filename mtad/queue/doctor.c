@@ -84,6 +84,8 @@ check_blocked(struct doctor *doc, const struct queue *q, const struct entry *e, 
 	doc->blocked[d->number]++;
 	if (e->timer.index == 0 && !stopped(e))
 		fault(doc, e, i, "waits behind a destination, and no timer is set for the end of its life");
+	if (d->halt != NULL)
+		return;		/* the operator is the blocker */
 	if (d->suspended ? d->probe == NULL && d->timer.index == 0 : !d->releasing && d->queued == 0 && d->busy == 0)
 		fault(doc, e, i, "waits behind a destination that has no next event");
 }
@@ -193,7 +195,9 @@ check_dest(struct doctor *doc, const struct queue *q, const struct dest *d)
 		count_fault(doc, d, "queued", d->queued, jobs);
 	if (doc->blocked[d->number] != d->blocked_rcpts)
 		count_fault(doc, d, "blocked recipients", d->blocked_rcpts, doc->blocked[d->number]);
-	if (d->queued > 0 && !d->suspended && d->busy == 0 && d->pause == 0 && !in_ready(d))
+	if (d->halt != NULL && d->queued > 0 && !d->draining)
+		count_fault(doc, d, "queued, and suspended by an operator", 0, d->queued);
+	if (d->queued > 0 && !d->suspended && d->halt == NULL && d->busy == 0 && d->pause == 0 && !in_ready(d))
 		count_fault(doc, d, "queued, and not in turn", d->queued, 0);
 	if (d->timer.index == 0)
 		count_fault(doc, d, "has no timer", 0, 0);

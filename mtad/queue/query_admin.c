@@ -14,7 +14,11 @@
 static bool
 act_flush(struct queue *q, struct entry *e, struct by by, struct acting *g)
 {
-	(void)g;
+	const struct dest *d = suspend_blocks(q, e);
+
+	if (d != NULL)
+		(void)snprintf(g->detail, sizeof g->detail, "%.40s:%.80s is suspended by %.40s: \"mtactl dest resume\" ends that",
+		    d->transport->name, d->nexthop, d->halt->who);
 	return queue_flush(q, e, by);
 }
 

@@ -1,5 +1,5 @@
 /*
- * why, doctor, dest ls, and the numbers for status.
+ * why, doctor, and the numbers for status.
  */
 #include "queue/query.h"
 
@@ -48,14 +48,23 @@ put_destination(struct role_queue *rq, struct jsonl *j, const struct entry *e, u
 	buf_clear(&text);
 }
 
+/* An operator's suspension of where it goes. */
+static const struct suspension *
+halted_by(const struct role_queue *rq, const struct entry *e, uint32_t i)
+{
+	const struct dest *d = e->rcpts[i].place == PLACE_BLOCKED ? dest_numbered(&rq->q, e->rcpts[i].dest) : NULL;
+
+	return d == NULL ? NULL : d->halt;
+}
+
 /* What would help: for a failure what mends its cause, else what the scheduler's state asks for. */
 static const char *
-help_of(const struct entry *e, uint32_t i, const struct why *w, const struct last_outcome *last)
+help_of(const struct role_queue *rq, const struct entry *e, uint32_t i, const struct why *w, const struct last_outcome *last)
 {
 	bool stopped = (e->flags & (ENTRY_HELD | ENTRY_BAD | ENTRY_TRASHED)) != 0;
 	enum place place = e->rcpts[i].place;
 
-	if (last == NULL || stopped || place == PLACE_QUEUED || place == PLACE_LEASED)
+	if (last == NULL || stopped || halted_by(rq, e, i) != NULL || place == PLACE_QUEUED || place == PLACE_LEASED)
 		return w->help;
 	return explain(&last->outcome)->help;
 }
@@ -94,12 +103,17 @@ put_why(struct role_queue *rq, struct buf *out, const struct entry *e, uint32_t 
 	put_verdict(&j, e, i, &w, last);
 	if (last != NULL) {
 		jsonl_str(&j, "reason", last->outcome.text);
-		jsonl_str(&j, "code", span_str(explain(&last->outcome)->code));
+		if (halted_by(rq, e, i) == NULL)
+			jsonl_str(&j, "code", span_str(explain(&last->outcome)->code));
 		if (last->outcome.relay.len > 0)
 			jsonl_str(&j, "relay", last->outcome.relay);
 		if (last->outcome.dsn.len > 0)
 			jsonl_str(&j, "dsn", last->outcome.dsn);
 		jsonl_i64(&j, "last_time", last->time / SECOND);
+	}
+	if (halted_by(rq, e, i) != NULL) {
+		jsonl_str(&j, "code", SPAN("suspended"));
+		jsonl_i64(&j, "since", halted_by(rq, e, i)->since / SECOND);
 	}
 	jsonl_i64(&j, "attempts", e->rcpts[i].attempts);
 	if (w.next_time != 0)
@@ -108,7 +122,7 @@ put_why(struct role_queue *rq, struct buf *out, const struct entry *e, uint32_t 
 		jsonl_str(&j, "next_event", span_str(w.next));
 	if (w.blocker[0] != '\0')
 		jsonl_str(&j, "blocker", span_str(w.blocker));
-	const char *help = help_of(e, i, &w, last);
+	const char *help = help_of(rq, e, i, &w, last);
 	if (help[0] != '\0')
 		jsonl_str(&j, "help", span_str(help));
 	put_destination(rq, &j, e, i, last);
@@ -137,6 +151,8 @@ why_slice(struct role_queue *rq, struct ask *a, struct buf *rows)
 	}
 	if (pause)
 		return false;
+	if (a->matched == 0 && a->by_id && a->id_count == 1)
+		return story_ends(rq, a, rows);
 	if (a->matched == 0)
 		ask_fail(a, 1, "no such message in the queue: it is finished, or never was here");
 	return true;
@@ -295,59 +311,15 @@ doctor_slice(struct role_queue *rq, struct ask *a, struct buf *rows)
 	return true;
 }
 
-/* -- destinations ----------------------------------------------------------------------------------------------- */
-
-static void
-put_dest(struct role_queue *rq, struct buf *rows, const struct dest *d)
-{
-	struct jsonl j = { .out = rows };
-
-	jsonl_object(&j, NULL);
-	jsonl_str(&j, "transport", span_str(d->transport->name));
-	jsonl_str(&j, "destination", span_str(d->nexthop));
-	jsonl_i64(&j, "queued", d->queued);
-	jsonl_i64(&j, "active", d->busy);
-	jsonl_i64(&j, "deferred", (int64_t)d->blocked_rcpts);
-	jsonl_i64(&j, "concurrency", (int64_t)d->window);
-	jsonl_i64(&j, "limit", (int64_t)d->transport->limits.limit);
-	if (d->suspended) {
-		jsonl_i64(&j, "suspended_until", queue_wall(&rq->q, d->until) / SECOND);
-		jsonl_str(&j, "reason", span_str(d->reason));
-	}
-	jsonl_end_object(&j);
-	buf_char(rows, '\n');
-}
-
-/* The cursor is the destination's number. */
-bool
-dest_slice(struct role_queue *rq, struct ask *a, struct buf *rows)
-{
-	while (a->item_at < rq->q.dest_count && (a->limit == 0 || a->matched < a->limit)) {
-		const struct dest *d = rq->q.numbered[a->item_at++];
-		if (d == NULL)
-			continue;
-		a->matched++;
-		put_dest(rq, rows, d);
-		if (rows->len >= SLICE_BYTES)
-			return false;
-	}
-	return true;
-}
-
 bool
 why_begin(struct role_queue *rq, struct ask *a, struct span command, struct span args)
 {
-	struct span limit;
-
 	(void)rq;
+	(void)args;
 	if (span_eqs(command, "why")) {
 		a->slice = why_slice;
 	} else if (span_eqs(command, "doctor")) {
 		a->slice = doctor_slice;
-	} else if (span_eqs(command, "dest ls")) {
-		if (args_get(args, "limit", &limit))
-			(void)num_u64(limit, &a->limit);
-		a->slice = dest_slice;
 	} else {
 		return false;
 	}

@@ -29,6 +29,7 @@ static const struct queue_ops queue_ops = {
 	.append = spooling_append,
 	.notice = workers_notice,
 	.sound = workers_sound,
+	.epitaph = workers_epitaph,
 	.wake = wake,
 	.spill_done = spooling_spill_done,
 };

@@ -51,12 +51,32 @@ why_stopped(const struct queue *q, const struct entry *e, struct why *w)
 }
 
 static void
+why_halted(const struct dest *d, struct why *w)
+{
+	struct buf text = BUF_INIT(2048), name = BUF_INIT(1024);
+
+	suspension_text(d->halt, d, &text);
+	suspension_name(d->halt, &name);
+	PUT(w->blocker, "%s", text.ptr == NULL ? "" : text.ptr);
+	PUT(w->help, "\"mtactl dest resume %.200s\" lets its mail go", name.ptr == NULL ? "" : name.ptr);
+	w->next_time = d->halt->until;
+	PUT(w->next, d->halt->until != 0 ? "the suspension ends, and what waited is delivered" :
+	    "nothing, until the destination is resumed");
+	buf_clear(&text);
+	buf_clear(&name);
+}
+
+static void
 why_blocked(const struct queue *q, const struct entry_rcpt *r, struct why *w)
 {
 	const struct dest *d = dest_numbered(q, r->dest);
 
 	if (d == NULL)
 		return;
+	if (d->halt != NULL) {
+		why_halted(d, w);
+		return;
+	}
 	if (!d->suspended) {
 		PUT(w->blocker, "destination %s:%s answers again and takes what waited, %u at a time", d->transport->name,
 		    d->nexthop, (unsigned)d->window);

@@ -64,6 +64,20 @@ workers_sound(void *arg, const struct entry *e, struct err *err)
 	return true;
 }
 
+#define EPITAPH_MAX	((size_t)256 << 10)	/* thousands of recipients: their numbers must do */
+
+void
+workers_epitaph(void *arg, const struct entry *e, struct buf *out)
+{
+	struct role_queue *rq = arg;
+	const struct store_segment *s = store_get(rq->store, e->loc.segment);
+	struct err err;
+	int fd = s == NULL ? -1 : store_fd(rq->store, s->number, &err);
+
+	if (fd < 0 || !message_envelope(fd, e->loc, EPITAPH_MAX, out))
+		buf_reset(out);
+}
+
 static void
 send_deliver(struct role_queue *rq, struct link *link, const struct lease *l, int spill)
 {
