@@ -38,9 +38,39 @@ say_problem(struct console *con, const struct conf_problems *p)
 	console_say(con, STYLE_BAD, "refused: the configuration would be wrong");
 }
 
-/* Warnings that a text gives and the one on the screen did not. */
+static bool
+is_known_finding(const struct config_view *c, const struct lint_finding *f)
+{
+	for (size_t i = 0; i < c->text.report.count; i++)
+		if (c->text.report.items[i].code == f->code && strcmp(c->text.report.items[i].message, f->message) == 0)
+			return true;
+	return false;
+}
+
+/* What the linter would find in this main.cf and has not found in the one on the screen. */
 static void
-put_notes(const struct config_view *c, const struct conf_problems *p, struct buf *notes)
+put_findings(const struct config_view *c, struct span main_cf, struct buf *notes)
+{
+	const struct console *con = c->view.con;
+	struct lint_report report = { .count = 0 };
+	struct lint_options options = {
+		.dir = con->conf_dir, .overrides = con->overrides, .override_count = con->override_count, .main_cf = main_cf,
+	};
+
+	if (!c->text.linted)
+		return;
+	lint_run(&options, &report);
+	for (size_t i = 0; i < report.count; i++) {
+		const struct lint_finding *f = &report.items[i];
+		if (f->level >= LINT_WARNING && !is_known_finding(c, f))
+			buf_printf(notes, "%s %s, line %u: %s\n", lint_rule(f->code)->code, lint_level_name(f->level), f->line, f->message);
+	}
+	lint_report_clear(&report);
+}
+
+/* Warnings that a master.cf gives and the one on the screen did not. */
+static void
+put_warnings(const struct config_view *c, const struct conf_problems *p, struct buf *notes)
 {
 	for (size_t i = 0; i < p->count; i++) {
 		bool known = false;
@@ -79,7 +109,7 @@ propose(struct view *v, struct conf_edit *e, struct buf *command)
 		change_clear(&change);
 	} else {
 		conf_edit_diff(e, &change.diff);
-		put_notes(of(v), &problems, &change.notes);
+		put_findings(of(v), conf_edit_text(e), &change.notes);
 		change_ask(v->con, &change);
 	}
 	conf_unref(conf);
@@ -214,8 +244,10 @@ check_files(struct view *v, size_t file, struct span text, struct buf *notes)
 	    file == 1 ? text : buf_view(&files[1].text), &problems);
 	bool ok = conf != NULL;
 
-	if (ok)
-		put_notes(of(v), &problems, notes);
+	if (ok && file == 0)
+		put_findings(of(v), text, notes);
+	else if (ok)
+		put_warnings(of(v), &problems, notes);
 	else
 		say_problem(v->con, &problems);
 	conf_unref(conf);
