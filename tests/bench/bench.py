@@ -1,18 +1,25 @@
 #!/usr/bin/python3
 """Measures mtad beside Debian's Postfix and the floor, on one machine in one run, and writes docs/benchmarks.md.
 
-  tests/bench/bench.py [--build DIR] [relay] [idle] [list] [queue] [--rounds N] [--dry]
+  tests/bench/bench.py [--build DIR] [relay] [idle] [list] [queue] [views] [--rounds N] [--scale N] [--dry]
+A part alone is written over its own section of the page. --scale 10 takes a tenth of the messages: to see whether it works.
 """
 import argparse
+import fcntl
 import glob
+import json
 import os
 import platform
+import re
 import shutil
 import signal
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
+import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -20,6 +27,11 @@ sys.path.insert(0, f"{ROOT}/tests/lib")
 TICK = os.sysconf("SC_CLK_TCK")
 SESSIONS = 50
 SIZE = 4096
+SCALE = 1
+
+
+def scaled(count):
+    return count // SCALE
 
 
 def tree(pid):
@@ -152,7 +164,8 @@ def start_sink(port, count):
 
 
 def generate(port, count):
-    return ["smtp-source", "-s", str(SESSIONS), "-m", str(count), "-l", str(SIZE), "-f", "sender@example.test",
+    """-d: a session is kept for its next message. Without it the generator is what is measured: it can open some 3,000 connections a second."""
+    return ["smtp-source", "-d", "-s", str(SESSIONS), "-m", str(count), "-l", str(SIZE), "-f", "sender@example.test",
             "-t", "recipient@example.org", f"127.0.0.1:{port}"]
 
 
@@ -185,10 +198,12 @@ def direct_round(count):
     port = free_port()
     sink = start_sink(port, count)
     start = time.monotonic()
-    # The sink ends at the last message, before the generator has said QUIT everywhere.
-    subprocess.run(generate(port, count), timeout=600, stderr=subprocess.DEVNULL)
+    generator = subprocess.Popen(generate(port, count), stderr=subprocess.DEVNULL)
     sink.wait(600)
-    return count / (time.monotonic() - start)
+    took = time.monotonic() - start
+    # The sink ends at the last message; the generator, which has not said QUIT everywhere yet, sleeps a second over that and fails.
+    generator.wait(60)
+    return count / took
 
 
 def spread(values):
@@ -196,7 +211,7 @@ def spread(values):
 
 
 def relay(folder, build, rounds, say):
-    kinds = [(Floor, 20000), (Mtad, 20000)] + ([(Postfix, 3000)] if os.geteuid() == 0 and shutil.which("postfix") else [])
+    kinds = [(Floor, scaled(20000)), (Mtad, scaled(20000))] + ([(Postfix, scaled(3000))] if os.geteuid() == 0 and shutil.which("postfix") else [])
     rates = {k.name: [] for k, _ in kinds}
     cpu = {k.name: [] for k, _ in kinds}
     for i in range(rounds):
@@ -206,16 +221,16 @@ def relay(folder, build, rounds, say):
             if seconds:
                 cpu[kind.name].append(seconds * 1e6)
             print(f"  round {i + 1} {kind.name}: {rate:,.0f}/s" + (f", {seconds * 1e6:,.0f} us CPU a message" if seconds else ""), flush=True)
-    direct = direct_round(20000)
+    direct = [direct_round(scaled(20000)) for _ in range(rounds)]
     median = {k: statistics.median(v) for k, v in rates.items()}
     say("## Relay\n")
-    say(f"{SIZE // 1024} KiB messages, {SESSIONS} parallel sessions, from the first connection to the last message counted at the sink; "
+    say(f"{SIZE // 1024} KiB messages, {SESSIONS} parallel sessions that stay open, from the first connection to the last message counted at the sink; "
         f"{rounds} interleaved rounds, median (spread).\n")
     say("| | messages a second | CPU a message, all processes |\n|---|---|---|")
     for name in rates:
         say(f"| {name} | {spread(rates[name])} | {statistics.median(cpu[name]):,.0f} us |" if cpu[name] else
             f"| {name} | {spread(rates[name])} | |")
-    say(f"| generator straight into the sink | {direct:,.0f} | |\n")
+    say(f"| generator straight into the sink | {spread(direct)} | |\n")
     if "Postfix" in median:
         say(f"- **mtad relays {median['mtad'] / median['Postfix']:.1f} times as many as Postfix** (to reach: 5).")
     say(f"- mtad reaches {median['mtad'] / median['floor']:.2f} of the floor (to reach: 0.6).\n")
@@ -249,7 +264,7 @@ def timed(command, **kw):
 
 def listing(folder, build, rounds, say):
     """20,000 deferred messages: mtactl queue ls beside mailq."""
-    count = 20000
+    count = scaled(20000)
     mta = Mtad(folder, build, 1, {"initial_destination_concurrency": "20"})
     mta.start()
     subprocess.run(generate(mta.port, count), check=True, timeout=600)
@@ -277,12 +292,19 @@ def listing(folder, build, rounds, say):
         say(f"`mtactl queue ls`: {ms:.0f} ms.\n")
 
 
+def generated(folder, build, count, attempts, sink_port, main=None):
+    """An instance, not started, with so many deferred messages, each of which was tried so often."""
+    server = Mtad(folder, build, sink_port, {"mtad_segment_size": str(256 << 20), "queue_run_delay": "1h", **(main or {})})
+    os.makedirs(f"{server.mta.dir}/queue", exist_ok=True)
+    subprocess.run([f"{build}/bench/spoolgen", f"{server.mta.dir}/queue", str(count), "300", str(attempts)], check=True, timeout=600,
+                   stdout=subprocess.DEVNULL)
+    return server
+
+
 def queue(folder, build, rounds, say):
     say("## A large queue\n\n| queued messages | resident memory of the queue role | bytes a message | ready after a restart |\n|---|---|---|---|")
-    for count in (100000, 1000000):
-        server = Mtad(folder, build, 1, {"mtad_segment_size": str(256 << 20), "queue_run_delay": "1h"})
-        os.makedirs(f"{server.mta.dir}/queue", exist_ok=True)
-        subprocess.run([f"{build}/bench/spoolgen", f"{server.mta.dir}/queue", str(count)], check=True, timeout=600, stdout=subprocess.DEVNULL)
+    for count in (scaled(100000), scaled(1000000)):
+        server = generated(folder, build, count, 1, 1)
         server.start()
         server.stop()               # the first start makes a checkpoint of it
         start = time.perf_counter()
@@ -298,6 +320,133 @@ def queue(folder, build, rounds, say):
     say("\nTo reach: 400 bytes each, ready in 5 s, a first screen in 1 s.\n")
 
 
+# What an operator may sort or look for: every field by which a list can be sorted, and selectors of every price.
+SORTS = ["id", "state", "sender", "sender.domain", "rcpt", "rcpt.domain", "age", "size", "nrcpt", "reason", "cause", "dest", "transport",
+         "attempts", "next", "client", "user", "service", "subject", "message-id", "hold.reason"]
+FILTERS = ["state = deferred", "rcpt.domain = dest7.example", "sender ~ ^sender1", "age > 1h", "cause ~ refused", "reason ~ refused",
+           "reason ~ 'nothing says this'", "dest = dest7.example", "client ~ localhost", "subject ~ 99", "reason ~ 421 and rcpt.domain = dest8.example"]
+
+
+def best_of(rounds, command, **kw):
+    """The median time of a command in milliseconds, and its last output."""
+    runs = [timed(command, **kw) for _ in range(rounds)]
+    return statistics.median(t for t, _ in runs) * 1000, runs[-1][1].stdout
+
+
+def screens(ctl, rounds):
+    """What the console asks for, for its first screen: (milliseconds, name), the slowest first."""
+    window = ["--limit", "72", "--total"]
+    found = [(best_of(rounds, ctl + ["--json", "queue", "ls", "--sort", f] + window)[0], f"sorted by {f}") for f in SORTS]
+    found += [(best_of(rounds, ctl + ["--json", "queue", "ls", f, "--sort", "age"] + window)[0], f"`{f}`") for f in FILTERS]
+    return sorted(found, reverse=True)
+
+
+def json_rate(ctl, rounds, count):
+    took = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        subprocess.run(ctl + ["queue", "ls", "--json"], check=True, stdout=subprocess.DEVNULL)
+        took.append(time.perf_counter() - start)
+    return count / statistics.median(took)
+
+
+class Console:
+    """mtatui on a terminal of its own, at its queue view, sorted by reason."""
+
+    def __init__(self, build, folder):
+        self.build, self.folder = build, folder
+
+    def __enter__(self):
+        self.terminal, slave = os.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        self.process = subprocess.Popen([f"{self.build}/mtatui", "-c", self.folder], stdin=slave, stdout=slave, stderr=slave,
+                                        start_new_session=True, env={**os.environ, "TERM": "xterm", "LANG": "C.UTF-8"})
+        os.close(slave)
+        self.seen = b""
+        threading.Thread(target=self.read, daemon=True).start()
+        time.sleep(0.5)
+        os.write(self.terminal, b"1")
+        time.sleep(1)
+        assert self.process.poll() is None and b"QUEUE ID" in self.seen, "the console does not show the queue"
+        return self
+
+    def read(self):
+        while True:
+            try:
+                data = os.read(self.terminal, 65536)
+            except OSError:
+                return
+            if not data:
+                return
+            self.seen = (self.seen + data)[-100000:]
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        os.close(self.terminal)
+
+
+def console_cost(folder, build, rounds, count):
+    """CPU a relayed message with this many deferred ones in the queue, without and with a console that shows it: medians, microseconds."""
+    from mtadtest import free_port
+    messages = scaled(20000)
+    port = free_port()
+    server = generated(folder, build, count, 3, port)
+    server.start()
+    cpu = {False: [], True: []}
+    try:
+        for i in range(-1, 2 * rounds):     # one round to get warm
+            shown = i % 2 == 1 and i > 0
+            sink = start_sink(port, messages)
+            with Console(build, server.mta.dir) if shown else open(os.devnull):
+                before = cpu_seconds(server.pid)
+                subprocess.run(generate(server.port, messages), check=True, timeout=600)
+                sink.wait(600)
+                took = (cpu_seconds(server.pid) - before) / messages * 1e6
+            if i < 0:
+                continue
+            cpu[shown].append(took)
+            print(f"  {'with' if shown else 'without'} a console: {cpu[shown][-1]:,.0f} us a message", flush=True)
+    finally:
+        server.stop()
+        shutil.rmtree(f"{folder}/mtad")
+    return statistics.median(cpu[False]), statistics.median(cpu[True])
+
+
+def views(folder, build, rounds, say):
+    """What an operator waits for, on a queue that is some hours old: the newest journal records of its messages lie in no order."""
+    say("## What an operator waits for\n\nDeferred messages that were tried three times in different orders, so that what the remotes said last is spread "
+        "over the journal. Times are of the whole command, medians.\n")
+    for count in (scaled(100000), scaled(1000000)):
+        server = generated(folder, build, count, 3, 1)
+        server.start()
+        ctl = [f"{build}/mtactl", "-c", server.mta.dir]
+        try:
+            some = json.loads(subprocess.run(ctl + ["--json", "queue", "ls", "--limit", "1", "--offset", str(count // 2)], check=True,
+                                             capture_output=True).stdout.splitlines()[-1])
+            why, text = best_of(rounds, ctl + ["why", some["queue_id"]])
+            assert some["recipients"][0]["address"].encode() in text, "why tells nothing of the message"
+            lists = [(best_of(rounds, ctl + ["queue", "ls", f])[0], f) for f in ("rcpt.domain = dest7.example", "reason ~ nothing.says.this")]
+            rate = json_rate(ctl, rounds, count)
+            slow = screens(ctl, rounds)
+        finally:
+            server.stop()
+            shutil.rmtree(f"{folder}/mtad")
+        big = count > scaled(100000)
+        say(f"### {count:,} messages\n")
+        say("| | | to reach |\n|---|---|---|")
+        say(f"| `why` of one in the middle | {why:.0f} ms | {'' if big else '100 ms'} |")
+        for ms, f in lists:
+            say(f"| `queue ls '{f}'`, whole | {ms:.0f} ms | {'' if big else '100 ms'} |")
+        say(f"| `queue ls --json > /dev/null`, rows a second | {rate:,.0f} | {'' if big else '200,000'} |")
+        say(f"| first screen, median of {len(slow)} sorts and filters | {statistics.median(t for t, _ in slow):.0f} ms | |")
+        say(f"| the slowest of them: {slow[0][1]} | {slow[0][0]:.0f} ms | {'1,000' if big else '500'} ms |")
+        say(f"| the second and third: {slow[1][1]}, {slow[2][1]} | {slow[1][0]:.0f} ms, {slow[2][0]:.0f} ms | |\n")
+    without, shown = console_cost(folder, build, rounds, scaled(100000))
+    say(f"CPU a relayed message, with {scaled(100000):,} others in the queue: {without:.0f} us; with a console that shows the queue: {shown:.0f} us, "
+        f"{(shown / without - 1) * 100:+.1f} % (to reach: less than 5 % more).\n")
+
+
 def machine(folder):
     model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
     fs = subprocess.run(["stat", "-f", "-c", "%T", folder], capture_output=True, text=True).stdout.strip()
@@ -307,14 +456,32 @@ def machine(folder):
             f"4 KiB write and fdatasync {sync_latency(folder):.0f} us (median).")
 
 
+def put_sections(page, text):
+    """The sections of the text over those of the same name on the page, or behind its last."""
+    split = re.compile(r"(?m)^(?=## )")
+    have = split.split(page)
+    for part in split.split(text)[1:]:
+        name = part.split("\n", 1)[0]
+        at = next((i for i, old in enumerate(have) if old.split("\n", 1)[0] == name), len(have))
+        have[at:at + 1] = [part.rstrip("\n") + "\n\n"]
+    return "".join(have)
+
+
 def main():
+    global SCALE
     p = argparse.ArgumentParser()
     p.add_argument("--build", default=f"{ROOT}/build/release")
     p.add_argument("--rounds", type=int, default=5)
+    p.add_argument("--scale", type=int, default=1)
     p.add_argument("--dry", action="store_true", help="print only")
     p.add_argument("what", nargs="*", default=[])
     a = p.parse_args()
+    SCALE = a.scale
     os.environ["MTAD_BUILD"] = os.path.abspath(a.build)
+    parts = {"relay": relay, "idle": idle, "list": listing, "queue": queue, "views": views}
+    unknown = [name for name in a.what if name not in parts]
+    if unknown:
+        p.error(f"no such part: {unknown[0]}; there are {' '.join(parts)}")
     folder = tempfile.mkdtemp(prefix="mtad-bench-", dir=os.environ.get("TMPDIR", "/var/tmp"))
     os.chmod(folder, 0o755)
     lines = []
@@ -322,7 +489,6 @@ def main():
     def say(text):
         print(text, flush=True)
         lines.append(text)
-    parts = {"relay": relay, "idle": idle, "list": listing, "queue": queue}
     try:
         say("# Benchmarks\n\nWritten by `make bench`. " + machine(folder) + "\nThe machine is shared and noisy: the ratios count.\n")
         for name, part in parts.items():
@@ -330,9 +496,13 @@ def main():
                 part(folder, os.path.abspath(a.build), a.rounds, say)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    if not a.dry and not a.what:
-        with open(f"{ROOT}/docs/benchmarks.md", "w") as f:
-            f.write("\n".join(lines) + "\n")
+    if a.dry or a.scale != 1:
+        return
+    path, text = f"{ROOT}/docs/benchmarks.md", "\n".join(lines) + "\n"
+    if a.what:
+        text = put_sections(open(path).read(), text)
+    with open(path, "w") as f:
+        f.write(text)
 
 
 if __name__ == "__main__":
