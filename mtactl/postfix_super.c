@@ -13,8 +13,8 @@
 #define USAGE	"usage: postsuper [-c config_dir] [-d queue_id (delete)] [-e queue_id (expire)] " \
 	"[-f queue_id (expire and/or un-hold)] [-h queue_id (hold)] [-H queue_id (un-hold)] [-p (purge temporary files)] " \
 	"[-r queue_id (requeue)] [-s (structure fix)] [-S (redundant structure fix)][-v (verbose)] [queue...]"
-#define BATCH		64	/* IDs in a request, and their bytes: well below a selector's bounds */
-#define BATCH_BYTES	2000
+#define BATCH		1000	/* IDs in a request, and their bytes: below a selector's bounds */
+#define BATCH_BYTES	24000
 
 /* In the order in which their counts are told. */
 static const struct action {

@@ -114,20 +114,31 @@ plans_clear(struct role_queue *rq)
 static uint64_t
 mix(uint64_t h, uint64_t v)
 {
-	h = (h ^ v) * 0x9e3779b97f4a7c15u;
-	return h ^ h >> 29;
+	h = (h ^ h >> 32) * 0x9e3779b97f4a7c15u + v + 1;	/* of the order, too */
+	return (h ^ h >> 29) * 0xbf58476d1ce4e5b9u;
+}
+
+/* What its own attempt found and what was found by another's is the same trouble. */
+static struct span
+trouble(struct span cause)
+{
+	static const char behind[] = "delivery temporarily suspended: ";
+
+	return span_starts(cause, behind) ? span_skip(cause, sizeof behind - 1) : cause;
 }
 
 static uint64_t
 print_of(const struct queue *q, const struct entry *e)
 {
-	uint64_t h = mix(e->flags & (ENTRY_HELD | ENTRY_BAD | ENTRY_TRASHED), e->action);
+	uint64_t h = mix(1, e->flags & (ENTRY_HELD | ENTRY_BAD | ENTRY_TRASHED));
+
+	h = mix(h, e->action);
 
 	for (uint32_t i = 0; i < e->rcpt_count; i++) {
 		const struct entry_rcpt *r = &e->rcpts[i];
 		h = mix(h, r->status);
 		if (r->cause != 0)
-			h = mix(h, map_hash(index_cause_text(&q->index, r->cause)));
+			h = mix(h, map_hash(trouble(index_cause_text(&q->index, r->cause))));
 	}
 	return h;
 }
