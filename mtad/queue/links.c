@@ -179,6 +179,7 @@ link_gone(struct role_queue *rq, enum role role, uint32_t slot, uint32_t epoch)
 	}
 	if (role == ROLE_RECEIVE) {
 		spooling_writer_ended(rq, slot, epoch, false);
+		spills_writer_gone(rq, slot, epoch);
 		notices_worker_gone(&rq->q, slot);
 	} else if ((role == ROLE_SEND || role == ROLE_LOCAL) && link_get(rq, role, slot) == NULL) {
 		worker_gone(&rq->q, (uint8_t)role, slot);
@@ -282,7 +283,7 @@ links_acknowledge(struct role_queue *rq)
 void
 links_spool_state(struct role_queue *rq, struct link *only)
 {
-	struct ipc_spool_state m = { .free = rq->free_bytes, .full = rq->full };
+	struct ipc_spool_state m = { .free = rq->free_bytes, .full = rq->full, .lagging = rq->lagging };
 
 	for (struct link *l = only != NULL ? only : rq->links; l != NULL; l = only != NULL ? NULL : l->next)
 		if (l->role == ROLE_RECEIVE || l->role == ROLE_CONTROL)

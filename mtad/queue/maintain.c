@@ -293,6 +293,7 @@ upkeep(void *arg)
 	if (rq->stopping)
 		return;
 	watch_space(rq);
+	lag_watch(rq);
 	purge_for_space(rq);
 	plans_expire(rq);
 	if (rq->checkpoint == NULL && maintain_checkpoint_is_due(rq))

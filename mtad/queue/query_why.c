@@ -345,6 +345,7 @@ stats_put(struct role_queue *rq, struct buf *out)
 	jsonl_i64(&j, "bytes", (int64_t)bytes);
 	jsonl_i64(&j, "free", (int64_t)rq->free_bytes);
 	jsonl_bool(&j, "full", rq->full);
+	jsonl_bool(&j, "lagging", rq->lagging);
 	jsonl_bool(&j, "open", q->open);
 	jsonl_i64(&j, "deliveries", (int64_t)q->leases.count);
 	jsonl_i64(&j, "destinations", (int64_t)q->dests.count);

@@ -105,8 +105,10 @@ struct role_queue {
 	bool		 syncing;		/* a barrier of the journal is under way */
 	uint64_t	*spills_done;		/* spill files of ended messages, until the next barrier */
 	size_t		 spills_done_count, spills_done_cap;
+	struct spill_grant *grants;		/* spills.c */
+	size_t		 grant_count, grant_cap;
 	uint64_t	 free_bytes;
-	bool		 full;
+	bool		 full, lagging;
 	int64_t		 history_looked;
 	uint32_t	 dropping;		/* journal segment whose entries are recorded anew; 0: none */
 	struct qid	 drop_at;
@@ -191,6 +193,18 @@ void	maintain_checkpoint_now(struct role_queue *);
 bool	compact_slice(struct role_queue *);	/* true: more at once */
 /* Begins to empty that segment; false: not now. */
 bool	compact_begin(struct role_queue *, uint32_t segment);
+
+/* -- lag.c */
+void	lag_watch(struct role_queue *);
+
+/* -- spills.c: whose spill files are whose */
+void	spills_granted(struct role_queue *, uint64_t spill, uint32_t slot, uint32_t epoch);
+/* It was given to that process, and not named by it before: now it is. False, and logged: it was not. */
+bool	spills_claim(struct role_queue *, uint64_t spill, uint32_t slot, uint32_t epoch);
+/* The process was reaped and its log read: what it did not use is removed. */
+void	spills_writer_gone(struct role_queue *, uint32_t slot, uint32_t epoch);
+/* Files that no message names and that processes of before may hold. */
+void	spills_adopt(struct role_queue *, bool (*wanted)(void *arg, uint64_t spill), void *arg);
 
 /* -- history.c */
 bool	history_slice(struct role_queue *);

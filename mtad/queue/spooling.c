@@ -79,7 +79,7 @@ set_aside(struct role_queue *rq, const struct scan_record *rec)
 }
 
 static void
-found_message(struct role_queue *rq, const struct scan_record *rec)
+found_message(struct role_queue *rq, const struct store_segment *s, const struct scan_record *rec)
 {
 	struct message m = { 0 };
 	struct err err = { 0 };
@@ -88,6 +88,9 @@ found_message(struct role_queue *rq, const struct scan_record *rec)
 	if (!message_parse(rec->payload, &m, &err))
 		log_error("qmgr", "spool segment %u, offset %llu: %s", rec->loc.segment,
 		    (unsigned long long)loc_offset(rec->loc), err.text);
+	else if (m.envelope.spill != 0 && index_find(&rq->q.index, m.envelope.id) == NULL &&
+	    !spills_claim(rq, m.envelope.spill, s->grant.slot, s->grant.epoch))
+		log_error("qmgr", "%s: refused", qid_text(m.envelope.id, id));
 	else if (queue_submit(&rq->q, &m.envelope, rec->loc))
 		log_info("qmgr", "%s: found in the log of a process that ended", qid_text(m.envelope.id, id));
 	message_clear(&m);
@@ -112,7 +115,7 @@ scan_tail(struct role_queue *rq, const struct store_segment *s)
 		if (got == SCAN_CORRUPT)
 			set_aside(rq, &rec);
 		else if (rec.type == RECORD_MESSAGE)
-			found_message(rq, &rec);
+			found_message(rq, s, &rec);
 	}
 	if (scan.torn > 0)
 		log_info("qmgr", "spool segment %u: %u records at its end were never finished, and are cut", s->number,
@@ -254,6 +257,7 @@ grant_spills(struct role_queue *rq, struct link *l)
 	int fd;
 
 	while (l->spills < SPILLS_A_WRITER && store_spill_take(rq->store, &m.spill, &fd)) {
+		spills_granted(rq, m.spill, l->slot, l->epoch);
 		ipc_send_spill_grant(l->ipc, &m, fd);
 		(void)close(fd);
 		l->spills++;
@@ -437,7 +441,11 @@ sweep_spills(struct role_queue *rq)
 	}
 	if (w.count > 0)
 		qsort(w.spills, w.count, sizeof *w.spills, compare_spills);
-	uint32_t n = store_spill_sweep(rq->store, is_wanted, &w);
+	uint32_t n = 0;
+	if (role_epoch() <= 1)
+		n = store_spill_sweep(rq->store, is_wanted, &w);
+	else
+		spills_adopt(rq, is_wanted, &w);
 	if (n > 0)
 		log_info("qmgr", "removed %u spill files of no message", n);
 	free(w.spills);
@@ -489,8 +497,7 @@ spooling_start(struct role_queue *rq, struct err *err)
 	store_each(rq->store, pin_journal, rq);
 	queue_recovered(&rq->q);
 	store_start(rq->store, &store_ops, rq);
-	if (role_epoch() <= 1)
-		sweep_spills(rq);
+	sweep_spills(rq);
 	rq->journal = spool_writer_new(&journal_ops, rq, JOURNAL_LAZY);
 	rq->copies = spool_writer_new(&copies_ops, rq, 0);
 	spooling_grants(rq);

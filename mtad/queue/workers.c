@@ -176,6 +176,7 @@ workers_on_submit(void *arg, struct ipc *ipc, const struct ipc_submit *m, int fd
 	struct loc loc = loc_make(m->segment, m->offset, m->length);
 	struct envelope env;
 	struct err err = { 0 };
+	char id[QID_TEXT];
 
 	(void)fd;
 	if (l == NULL)
@@ -184,6 +185,9 @@ workers_on_submit(void *arg, struct ipc *ipc, const struct ipc_submit *m, int fd
 		log_error("qmgr", "a receive process names segment %u, which is not there", m->segment);
 	else if (!envelope_unpack(m->envelope, &env, &err))
 		log_error("qmgr", "a receive process sent a bad envelope: %s", err.text);
+	else if (env.spill != 0 && index_find(&rq->q.index, env.id) == NULL &&
+	    !spills_claim(rq, env.spill, l->slot, l->epoch))
+		log_error("qmgr", "%s: refused", qid_text(env.id, id));
 	else
 		(void)queue_submit(&rq->q, &env, loc);
 	spooling_submitted(rq, loc);
@@ -303,7 +307,7 @@ workers_on_spill_used(void *arg, struct ipc *ipc, const struct ipc_spill_used *m
 		return;
 	if (l->spills > 0)
 		l->spills--;
-	if (m->used == 0)
+	if (m->used == 0 && spills_claim(rq, m->spill, l->slot, l->epoch))
 		store_spill_remove(rq->store, m->spill);
 	spooling_grants(rq);
 }
