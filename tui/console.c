@@ -136,6 +136,9 @@ console_init(struct console *con, struct link *link)
 	con->mains[MAIN_QUEUE] = queue_new(con, NULL);
 	con->mains[MAIN_DEST] = dest_new(con);
 	con->mains[MAIN_DOCTOR] = command_new(con, &doctor, false);
+	con->mains[MAIN_SESSIONS] = session_new(con);
+	con->mains[MAIN_LOG] = log_new(con, NULL, false);
+	con->mains[MAIN_JOURNAL] = journal_new(con);
 	con->mains[MAIN_MAPS] = maps_new(con);
 	con->mains[MAIN_CONFIG] = config_new(con);
 	con->status[0] = '\0';
@@ -151,6 +154,7 @@ console_clear(struct console *con)
 	plan_free(con);
 	prompt_clear(&con->prompt);
 	tag_none(con);
+	free(con->suspending);
 }
 
 /* -- keys ----------------------------------------------------------------- */
@@ -173,10 +177,10 @@ console_key(struct console *con, int key)
 	con->redraw = true;
 	if (key == '\n')
 		key = KEY_RETURN;
-	if (con->plan != NULL) {
-		plan_key(con, key);
-	} else if (con->prompt.open) {
+	if (con->prompt.open) {
 		prompt_key(&con->prompt, key);
+	} else if (con->plan != NULL) {
+		plan_key(con, key);
 	} else {
 		con->status[0] = '\0';
 		if (!use_key(con->top->ops->keys, con->top, key))

@@ -36,7 +36,7 @@ const char *key_label(int code, char out[16]);
 int	key_named(struct span name);
 
 /* Those that Tab goes through, in this order. */
-enum main_view { MAIN_OVERVIEW, MAIN_QUEUE, MAIN_DEST, MAIN_DOCTOR, MAIN_MAPS, MAIN_CONFIG, CONSOLE_MAINS };
+enum main_view { MAIN_OVERVIEW, MAIN_QUEUE, MAIN_DEST, MAIN_DOCTOR, MAIN_SESSIONS, MAIN_LOG, MAIN_JOURNAL, MAIN_MAPS, MAIN_CONFIG, CONSOLE_MAINS };
 
 /* In the bar at the bottom: a key and a word for what it does. */
 struct hint {
@@ -84,6 +84,15 @@ struct rate_sample {
 	struct stats	 stats;
 };
 
+/* What was done last here and can be taken back. */
+#define ACTIONS_LAST	8
+struct last_action {
+	enum command	 command;
+	int64_t		 numbers[ACTIONS_LAST];	/* of the daemon's journal */
+	size_t		 count;			/* 0: nothing */
+	int64_t		 messages;
+};
+
 struct console {
 	struct link	*link;
 	const char	*instance, *conf_dir;
@@ -103,7 +112,8 @@ struct console {
 	size_t		 sample_at;
 	int64_t		 stats_due;
 	bool		 stats_pending;
-	struct plan	*last;		/* done last, for undo */
+	struct last_action last;
+	char		*suspending;	/* destination that a reason is being typed for */
 };
 
 void	console_init(struct console *, struct link *);
@@ -146,6 +156,15 @@ struct view *overview_new(struct console *);
 struct view *queue_new(struct console *, const char *selector);	/* NULL: everything */
 struct view *message_new(struct console *, const char *id);
 struct view *dest_new(struct console *);
+struct view *session_new(struct console *);
+struct view *log_new(struct console *, const char *selector, bool follows);	/* NULL: every line */
+struct view *journal_new(struct console *);
+/* The messages of a selector as one trouble: why, and what helps. dest: "example.com" or "smtp:example.com"; NULL: they are of several. */
+struct view *trouble_new(struct console *, const char *selector, const char *title, const char *dest);
+/* The trouble with a destination, from its row of dest ls. */
+void	dest_trouble(struct console *, struct span row);
+/* The live dialogue with a peer; empty: with all. */
+void	trace_show(struct console *, struct span peer);
 struct view *maps_new(struct console *);
 struct view *config_new(struct console *);
 struct view *help_new(struct console *, const struct view *about);
@@ -167,8 +186,12 @@ void	act_on(struct console *, enum command, const char *id);		/* one message */
 void	act_on_tagged(struct console *, enum command);
 void	act_on_selector(struct console *, enum command, const char *selector);
 void	act_undo(struct console *);
+void	act_undo_one(struct console *, int64_t number, const char *command, int64_t messages);
+/* NULL: says that there is no one destination. */
+void	act_suspend(struct console *, const char *dest);	/* asks for the reason first */
+void	act_resume(struct console *, const char *dest);
 void	plan_key(struct console *, int key);
 void	plan_draw(struct console *, int rows);
-void	plan_free(struct console *);		/* both plans */
+void	plan_free(struct console *);
 
 #endif

@@ -112,6 +112,24 @@ key_undo(struct view *v)
 }
 
 static void
+key_sessions(struct view *v)
+{
+	console_show(v->con, MAIN_SESSIONS);
+}
+
+static void
+key_log(struct view *v)
+{
+	console_show(v->con, MAIN_LOG);
+}
+
+static void
+key_journal(struct view *v)
+{
+	console_show(v->con, MAIN_JOURNAL);
+}
+
+static void
 key_maps(struct view *v)
 {
 	console_show(v->con, MAIN_MAPS);
@@ -166,6 +184,9 @@ const struct key console_keys[] = {
 	{ '1', "the deferred queue", key_deferred }, { '2', "the active queue", key_active },
 	{ '3', "the incoming queue", key_incoming }, { '4', "the hold queue", key_hold },
 	{ '5', "the corrupt queue", key_corrupt }, { '6', "the trash", key_trash }, { '0', "all queues", key_all },
+	{ '7', "SMTP sessions, in and out; their dialogues", key_sessions }, { 'P', NULL, key_sessions },
+	{ '8', "the log: warnings and errors, or live", key_log }, { 'L', NULL, key_log },
+	{ '9', "the journal: what operators did, and its undo", key_journal }, { 'J', NULL, key_journal },
 	{ 'M', "lookup tables", key_maps }, { 'C', "configuration, with what the linter says of it", key_config },
 	{ 'z', "take the last action back", key_undo },
 	{ FN(KEY_F(5)), "ask again now (it is done every 2 seconds)", key_refresh }, { CTRL('l'), NULL, key_refresh },

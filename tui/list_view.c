@@ -45,8 +45,16 @@ row_number(struct span row, const char *key)
 	int64_t n = 0;
 
 	if (jsonl_find(row, key, &value))
-		jsonl_int(value, &n);
+		jsonl_int(span_head(value, span_find(value, '.')), &n);
 	return n;
+}
+
+bool
+row_true(struct span row, const char *key)
+{
+	struct span value;
+
+	return jsonl_find(row, key, &value) && jsonl_true(value);
 }
 
 void
@@ -104,11 +112,11 @@ rows_done(void *arg, int status, struct span error)
 
 	if (n > 1 && l->shape->compare != NULL)
 		qsort(l->coming.items, n, sizeof *l->coming.items, l->shape->compare);
-	if (status <= 1)
+	if (status <= 1 || n > 0)	/* not every role has answered: what there is, is shown */
 		list_take(&l->list, &l->coming, 0, n);
 	else
 		list_rows_clear(&l->coming);
-	view_done(arg, status, error);
+	view_done(arg, status > 1 && n > 0 ? 1 : status, error);
 }
 
 void
@@ -332,10 +340,20 @@ column_time(struct view *v, struct span row, struct span value, struct buf *out,
 	int64_t when, now = console_now();
 
 	(void)v; (void)row; (void)style;
-	if (!jsonl_int(value, &when) || when <= 0)
+	if (!jsonl_int(span_head(value, span_find(value, '.')), &when) || when <= 0)
 		return;
 	time_text(&text, when, now);
 	size_t at = now - when < 20 * 3600 && text.len > 8 ? text.len - 8 : 0;
 	buf_span(out, span_skip(buf_view(&text), at));
 	buf_clear(&text);
+}
+
+void
+column_severity(struct view *v, struct span row, struct span value, struct buf *out, enum style *style)
+{
+	(void)v; (void)value;
+	if (!row_text(row, "severity", out))
+		return;
+	struct span name = buf_view(out);
+	*style = span_eqs(name, "info") || span_eqs(name, "debug") ? STYLE_DIM : span_eqs(name, "warning") ? STYLE_WARN : STYLE_BAD;
 }

@@ -47,7 +47,8 @@ void	list_view_label(struct view *, struct buf *);
 struct span list_view_row(struct view *);
 /* A member of a row as text, appended; false: it is not there, or empty. */
 bool	row_text(struct span row, const char *key, struct buf *out);
-int64_t	row_number(struct span row, const char *key);	/* 0: not there */
+int64_t	row_number(struct span row, const char *key);	/* 0: not there; without its fraction */
+bool	row_true(struct span row, const char *key);
 /* A text in quotes, as selectors take it. */
 void	put_quoted(struct buf *, struct span);
 
@@ -59,5 +60,7 @@ void	column_count(struct view *, struct span row, struct span value, struct buf 
 void	column_when(struct view *, struct span row, struct span value, struct buf *out, enum style *style);
 /* "03:14:15" of today, else with the day. */
 void	column_time(struct view *, struct span row, struct span value, struct buf *out, enum style *style);
+/* info, warning, error ... */
+void	column_severity(struct view *, struct span row, struct span value, struct buf *out, enum style *style);
 
 #endif

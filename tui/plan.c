@@ -1,116 +1,95 @@
 /*
- * Actions: a plan first (the exact messages, counted, some of them shown), a question, then the doing, message by message as frozen.
- * What was done last can be taken back.
+ * Actions: the daemon's plan first (the exact messages, counted, some of them shown), a question, then the doing of what was frozen. What was done last can be
+ * taken back, by the daemon's journal.
  */
+#include "tui/plan.h"
 #include "tui/nc.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "mtactl/display.h"
-#include "mtactl/present.h"
-#include "tui/console.h"
+#include "tui/list_view.h"
 
 #define SAMPLES		5
-#define PLAN_MAX	10000	/* messages in a plan */
-#define CHUNK		200	/* queue IDs a request: the daemon looks those up and walks nothing */
+#define GROUPS		15
+#define IDS_AT_ONCE	1500	/* a selector takes 2000 tests, 32 KB */
 
-enum stage { COUNTING, ASKING, DOING };
-
-struct plan {
-	struct console	*con;
+static const struct {
 	enum command	 command;
-	enum stage	 stage;
-	struct list_rows given;		/* IDs that are looked up; none: the selector is */
-	size_t		 given_at;
-	char		*selector;
-	struct list_rows ids;		/* what is there of it: the plan */
-	struct list_rows samples;
-	int64_t		 recipients, bytes;
-	bool		 more;		/* than PLAN_MAX */
-	size_t		 at;		/* doing: the next of ids */
-	struct list_rows acted;
-	size_t		 skipped;
-	char		 detail[200];	/* of one skipped */
-	char		 done[16];	/* "held" */
-};
-
-struct plan_row {
-	enum command	 command, undo;
 	const char	*verb;
-	bool		 can_undo;
+	bool		 reasons;
+} kinds[] = {
+	{ CMD_delete, "Delete", true },
+	{ CMD_undelete, "Take back from the trash", false },
+	{ CMD_hold, "Hold", true },
+	{ CMD_release, "Release", true },
+	{ CMD_requeue, "Requeue", true },
+	{ CMD_flush, "Try now", true },
+	{ CMD_bounce, "Bounce", true },
 };
+#define KINDS	(sizeof kinds / sizeof kinds[0])
 
-static const struct plan_row kinds[] = {
-	{ CMD_delete, CMD_undelete, "Delete", true },
-	{ CMD_undelete, CMD_delete, "Take back from the trash", true },
-	{ CMD_hold, CMD_release, "Hold", true },
-	{ CMD_release, CMD_hold, "Release", true },
-	{ CMD_requeue, CMD_requeue, "Requeue", false },
-	{ CMD_flush, CMD_flush, "Try now", false },
-};
-
-static const struct plan_row *
-kind_of(enum command c)
+const char *
+plan_verb(enum command c)
 {
-	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+	for (size_t i = 0; i < KINDS; i++)
 		if (kinds[i].command == c)
-			return &kinds[i];
-	return &kinds[0];
+			return kinds[i].verb;
+	return command_row(c)->name;
 }
 
-static void
-free_one(struct plan *p)
+bool
+plan_reasons(const struct plan *p)
 {
-	if (p == NULL)
-		return;
-	link_forget(p->con->link, p);
-	list_rows_clear(&p->given);
-	list_rows_clear(&p->ids);
-	list_rows_clear(&p->samples);
-	list_rows_clear(&p->acted);
-	free(p->selector);
-	free(p);
+	for (size_t i = 0; i < KINDS; i++)
+		if (kinds[i].command == p->command)
+			return kinds[i].reasons && p->question == NULL;
+	return false;
 }
 
 void
-plan_free(struct console *con)
+plan_command(const struct plan *p, struct buf *out)
 {
-	free_one(con->plan);
-	free_one(con->last);
-	con->plan = con->last = NULL;
+	const struct list_rows *what = p->selectors.count > 0 ? &p->selectors : &p->steps;
+
+	buf_printf(out, "mtactl %s", command_row(p->command)->name);
+	if (what->count > 0) {
+		bool plain = span_find(span_str(what->items[0].key), '=') == strlen(what->items[0].key);
+		buf_printf(out, plain ? " %s" : " '%s'", what->items[0].key);
+	}
+	if (what->count > 1)
+		buf_printf(out, " ... (in %zu parts)", what->count);
+	if (p->reason != NULL)
+		buf_printf(out, " --reason '%s'", p->reason);
+}
+
+static void
+free_counts(struct plan *p)
+{
+	list_rows_clear(&p->samples);
+	list_rows_clear(&p->groups);
+	p->messages = p->recipients = p->bytes = 0;
 }
 
 static void
 drop(struct plan *p)
 {
 	p->con->plan = NULL;
-	free_one(p);
+	link_forget(p->con->link, p);
+	free_counts(p);
+	list_rows_clear(&p->selectors);
+	list_rows_clear(&p->steps);
+	free(p->reason);
+	free(p->question);
+	free(p);
 }
 
-/* The IDs from `at` on, at most a chunk of them, as a selector. */
-static size_t
-join_ids(const struct list_rows *ids, size_t at, size_t most, struct buf *out)
+void
+plan_free(struct console *con)
 {
-	size_t n = 0;
-
-	for (; n < most && at + n < ids->count; n++)
-		buf_printf(out, "%s%s", n > 0 ? " " : "", ids->items[at + n].key);
-	return n;
-}
-
-/* The command that does the same; a very long one is cut where it is shown. */
-static void
-put_command(const struct plan *p, struct buf *out)
-{
-	buf_printf(out, "mtactl %s ", command_row(p->command)->name);
-	if (p->selector != NULL)
-		buf_printf(out, "'%s'", p->selector);
-	else if (p->ids.count <= 12)
-		join_ids(&p->ids, 0, 12, out);
-	else
-		buf_printf(out, "%s %s ... (%zu queue IDs)", p->ids.items[0].key, p->ids.items[1].key, p->ids.count);
+	if (con->plan != NULL)
+		drop(con->plan);
 }
 
 /* -- counting ------------------------------------------------------------- */
@@ -119,26 +98,20 @@ static void
 count_row(void *arg, struct span row)
 {
 	struct plan *p = arg;
-	struct queue_row q;
-	struct jsonl_walk w;
-	struct rcpt_row r;
-	struct buf id = BUF_INIT(64);
+	struct buf number = BUF_INIT(32);
 
-	queue_row_read(row, &q);
-	if (q.id.len == 0 || !jsonl_text(q.id, &id))
-		return;
-	if (p->ids.count >= PLAN_MAX) {
-		p->more = true;
-	} else {
-		list_rows_add(&p->ids, buf_view(&id), SPAN_NONE);
+	if (row_text(row, "plan", &number)) {
+		list_rows_add(&p->steps, buf_view(&number), SPAN_NONE);
+		p->messages += row_number(row, "messages");
+		p->recipients += row_number(row, "recipients");
+		p->bytes += row_number(row, "size");
+	} else if (row_true(row, "sample")) {
 		if (p->samples.count < SAMPLES)
-			list_rows_add(&p->samples, buf_view(&id), row);
-		p->bytes += q.size;
-		if (jsonl_walk_array(&w, q.recipients))
-			while (rcpt_row_next(&w, &r))
-				p->recipients++;
+			list_rows_add(&p->samples, SPAN_NONE, row);
+	} else if (p->at <= 1 && p->groups.count < GROUPS) {
+		list_rows_add(&p->groups, SPAN_NONE, row);
 	}
-	buf_clear(&id);
+	buf_clear(&number);
 }
 
 static void	count_done(void *arg, int status, struct span error);
@@ -146,15 +119,10 @@ static void	count_done(void *arg, int status, struct span error);
 static void
 count_next(struct plan *p)
 {
-	struct buf ids = BUF_INIT(0);
-	char limit[16];
+	struct span selector = span_str(p->selectors.items[p->at++].key);
 
-	snprintf(limit, sizeof limit, "%d", PLAN_MAX + 1);
-	p->given_at += join_ids(&p->given, p->given_at, CHUNK, &ids);
-	link_call(p->con->link, CMD_queue_ls, (const struct link_arg[]){
-	    { "selector", p->selector != NULL ? span_str(p->selector) : buf_view(&ids) },
-	    { "limit", span_str(limit) }, { NULL, SPAN_NONE } }, (struct link_handler){ count_row, count_done, p });
-	buf_clear(&ids);
+	link_call(p->con->link, p->command, (const struct link_arg[]){ { "selector", selector }, { "reason", span_str(p->reason) },
+	    { "plan", SPAN("1") }, { NULL, SPAN_NONE } }, (struct link_handler){ count_row, count_done, p });
 }
 
 static void
@@ -167,39 +135,46 @@ count_done(void *arg, int status, struct span error)
 	if (status > 1) {
 		console_say(con, STYLE_BAD, "%.*s", SPAN_ARG(span_head(error, 300)));
 		drop(p);
-	} else if (p->selector == NULL && p->given_at < p->given.count) {
+	} else if (p->at < p->selectors.count) {
 		count_next(p);
-	} else if (p->ids.count == 0) {
+	} else if (p->messages == 0) {
 		console_say(con, STYLE_WARN, "nothing is there to %s", command_row(p->command)->name);
 		drop(p);
 	} else {
-		p->stage = ASKING;
+		p->stage = PLAN_ASKING;
 	}
 }
 
 /* -- doing ---------------------------------------------------------------- */
 
 static void
+action_row(struct plan *p, struct span row)
+{
+	if (p->action_count < ACTIONS_LAST)
+		p->actions[p->action_count++] = row_number(row, "action");
+	p->can_undo = p->can_undo || row_true(row, "undo");
+}
+
+static void
 do_row(void *arg, struct span row)
 {
 	struct plan *p = arg;
-	struct span value = SPAN_NONE;
 	struct buf id = BUF_INIT(64), text = BUF_INIT(200);
 
-	if (jsonl_find(row, "queue_id", &value))
-		jsonl_text(value, &id);
-	if (jsonl_find(row, "result", &value))
-		jsonl_text(value, &text);
-	if (text.len > 0 && !span_eqs(buf_view(&text), "skipped")) {
-		snprintf(p->done, sizeof p->done, "%s", text.ptr);
-		list_rows_add(&p->acted, buf_view(&id), SPAN_NONE);
+	row_text(row, "result", &text);
+	row_text(row, "queue_id", &id);
+	if (row_number(row, "action") > 0) {
+		action_row(p, row);
+	} else if (text.len > 0 && !span_eqs(buf_view(&text), "skipped")) {
+		snprintf(p->result, sizeof p->result, "%s", text.ptr);
+		p->done++;
 	} else {
 		p->skipped++;
 		buf_reset(&text);
-		if (jsonl_find(row, "detail", &value))
-			jsonl_text(value, &text);
+		row_text(row, "detail", &text);
 		snprintf(p->detail, sizeof p->detail, "%.64s: %.128s", id.len > 0 ? id.ptr : "", text.len > 0 ? text.ptr : "");
 	}
+	p->con->redraw = true;
 	buf_clear(&id);
 	buf_clear(&text);
 }
@@ -208,21 +183,36 @@ static void
 say_result(struct plan *p, int status, struct span error)
 {
 	struct buf out = BUF_INIT(480), command = BUF_INIT(200);
-	bool bad = status > 1;
+	bool bad = status > 1 || (status == 1 && p->done == 0 && p->action_count == 0);
 
-	if (p->acted.count > 0)
-		buf_printf(&out, "%s %zu message%s", p->done, p->acted.count, p->acted.count == 1 ? "" : "s");
+	if (p->done > 0)
+		buf_printf(&out, "%s %zu message%s", p->result, p->done, p->done == 1 ? "" : "s");
 	if (p->skipped > 0)
 		buf_printf(&out, "%sskipped %zu (%s)", out.len > 0 ? ", " : "", p->skipped, p->detail);
 	if (error.len > 0 && (bad || out.len == 0))
 		buf_printf(&out, "%s%.*s", out.len > 0 ? "; " : "", SPAN_ARG(span_head(error, 200)));
-	if (p->acted.count > 0 && kind_of(p->command)->can_undo)
+	if (out.len == 0)
+		buf_str(&out, bad ? "that did not work" : "done");
+	if (p->can_undo)
 		buf_str(&out, "; z takes it back");
-	put_command(p, &command);
-	buf_printf(&out, "  $ %s", command.len > 0 ? command.ptr : "mtactl");
-	console_say(p->con, bad ? STYLE_BAD : p->skipped > 0 ? STYLE_WARN : STYLE_GOOD, "%s", out.len > 0 ? out.ptr : "done");
+	plan_command(p, &command);
+	buf_printf(&out, "  $ %s", command.ptr);
+	console_say(p->con, bad ? STYLE_BAD : p->skipped > 0 ? STYLE_WARN : STYLE_GOOD, "%s", out.ptr);
 	buf_clear(&out);
 	buf_clear(&command);
+}
+
+static void
+remember(struct plan *p)
+{
+	struct last_action *last = &p->con->last;
+
+	if (!p->can_undo)
+		return;
+	memcpy(last->numbers, p->actions, sizeof last->numbers);
+	last->count = p->action_count;
+	last->messages = (int64_t)p->done;
+	last->command = p->command;
 }
 
 static void	do_done(void *arg, int status, struct span error);
@@ -230,13 +220,12 @@ static void	do_done(void *arg, int status, struct span error);
 static void
 do_next(struct plan *p)
 {
-	struct buf ids = BUF_INIT(0);
+	struct span value = span_str(p->steps.items[p->at++].key);
+	bool reason = p->step != CMD_apply && p->reason != NULL;	/* a plan has frozen its own */
 
-	p->stage = DOING;
-	p->at += join_ids(&p->ids, p->at, CHUNK, &ids);
-	link_call(p->con->link, p->command, (const struct link_arg[]){ { "selector", buf_view(&ids) }, { NULL, SPAN_NONE } },
+	link_call(p->con->link, p->step, (const struct link_arg[]){ { p->step_arg, value },
+	    { reason ? "reason" : NULL, reason ? span_str(p->reason) : SPAN_NONE }, { NULL, SPAN_NONE } },
 	    (struct link_handler){ do_row, do_done, p });
-	buf_clear(&ids);
 }
 
 static void
@@ -245,20 +234,15 @@ do_done(void *arg, int status, struct span error)
 	struct plan *p = arg;
 	struct console *con = p->con;
 
-	if (status <= 1 && p->at < p->ids.count) {
+	if (status <= 1 && p->at < p->steps.count) {
 		do_next(p);
 		return;
 	}
 	say_result(p, status, error);
-	con->plan = NULL;
+	remember(p);
 	con->stats_due = 0;
 	view_refresh(con->top);
-	if (p->acted.count > 0 && kind_of(p->command)->can_undo) {
-		free_one(con->last);
-		con->last = p;
-	} else {
-		free_one(p);
-	}
+	drop(p);
 }
 
 /* -- beginning ------------------------------------------------------------ */
@@ -273,19 +257,38 @@ plan_new(struct console *con, enum command c)
 	MEM_NEW(p);
 	p->con = con;
 	p->command = c;
+	p->step = CMD_apply;
+	p->step_arg = "number";
 	con->plan = p;
 	return p;
 }
 
+/* On messages: counted by the daemon, then asked about. */
+static void
+begin(struct plan *p)
+{
+	free_counts(p);
+	list_rows_clear(&p->steps);
+	p->at = 0;
+	p->stage = PLAN_COUNTING;
+	count_next(p);
+}
+
 void
-act_on(struct console *con, enum command c, const char *id)
+act_on_selector(struct console *con, enum command c, const char *selector)
 {
 	struct plan *p = plan_new(con, c);
 
 	if (p == NULL)
 		return;
-	list_rows_add(&p->given, span_str(id), SPAN_NONE);
-	count_next(p);
+	list_rows_add(&p->selectors, span_str(selector), SPAN_NONE);
+	begin(p);
+}
+
+void
+act_on(struct console *con, enum command c, const char *id)
+{
+	act_on_selector(con, c, id);
 }
 
 static int
@@ -300,126 +303,154 @@ void
 act_on_tagged(struct console *con, enum command c)
 {
 	struct plan *p = tag_count(con) == 0 ? NULL : plan_new(con, c);
+	struct list_rows ids = { .count = 0 };
+	struct buf selector = BUF_INIT(0);
 	size_t at = 0;
 	const char *id;
 
 	if (p == NULL)
 		return;
 	while ((id = map_next(&con->tags, &at)) != NULL)
-		list_rows_add(&p->given, span_str(id), SPAN_NONE);
-	qsort(p->given.items, p->given.count, sizeof *p->given.items, compare_keys);
-	count_next(p);
+		list_rows_add(&ids, span_str(id), SPAN_NONE);
+	qsort(ids.items, ids.count, sizeof *ids.items, compare_keys);
+	for (size_t i = 0; i < ids.count; i++) {
+		buf_printf(&selector, "%s%s", selector.len > 0 ? " " : "", ids.items[i].key);
+		if (i + 1 < ids.count && (i + 1) % IDS_AT_ONCE != 0)
+			continue;
+		list_rows_add(&p->selectors, buf_view(&selector), SPAN_NONE);
+		buf_reset(&selector);
+	}
+	buf_clear(&selector);
+	list_rows_clear(&ids);
+	begin(p);
 }
 
-void
-act_on_selector(struct console *con, enum command c, const char *selector)
+/* What is no plan of messages: asked about at once, and done by a command of its own. */
+static struct plan *
+ask(struct console *con, enum command c, const char *arg, const char *value, const char *question)
 {
 	struct plan *p = plan_new(con, c);
 
 	if (p == NULL)
-		return;
-	p->selector = mem_str(selector);
-	count_next(p);
+		return NULL;
+	p->step = c;
+	p->step_arg = arg;
+	p->question = mem_str(question);
+	p->stage = PLAN_ASKING;
+	if (value != NULL)
+		list_rows_add(&p->steps, span_str(value), SPAN_NONE);
+	return p;
+}
+
+static void
+undo_question(struct buf *out, int64_t number, const char *command, int64_t messages)
+{
+	buf_printf(out, "Take back action %lld (%s", (long long)number, command);
+	if (messages > 0)
+		buf_printf(out, ", %lld message%s", (long long)messages, messages == 1 ? "" : "s");
+	buf_str(out, ")");
+}
+
+void
+act_undo_one(struct console *con, int64_t number, const char *command, int64_t messages)
+{
+	struct buf question = BUF_INIT(400);
+	char text[24];
+
+	snprintf(text, sizeof text, "%lld", (long long)number);
+	undo_question(&question, number, command, messages);
+	ask(con, CMD_undo, "number", text, question.ptr);
+	buf_clear(&question);
 }
 
 void
 act_undo(struct console *con)
 {
-	struct plan *last = con->last;
+	const struct last_action *last = &con->last;
+	struct buf question = BUF_INIT(400);
 
-	if (last == NULL) {
-		console_say(con, STYLE_WARN, "nothing was done here that could be taken back");
+	if (last->count == 0) {
+		console_say(con, STYLE_WARN, "nothing was done here that could be taken back (9: what was done elsewhere)");
 		return;
 	}
-	struct plan *p = plan_new(con, kind_of(last->command)->undo);
-	if (p == NULL)
+	undo_question(&question, last->numbers[0], command_row(last->command)->name, last->messages);
+	struct plan *p = ask(con, CMD_undo, "number", NULL, question.ptr);
+	for (size_t i = last->count; p != NULL && i > 0; i--) {
+		char number[24];
+		snprintf(number, sizeof number, "%lld", (long long)last->numbers[i - 1]);
+		list_rows_add(&p->steps, span_str(number), SPAN_NONE);
+	}
+	buf_clear(&question);
+}
+
+/* -- destinations --------------------------------------------------------- */
+
+static void
+suspend_with(struct view *v, struct span reason)
+{
+	struct console *con = v->con;
+	struct buf question = BUF_INIT(1200);
+
+	buf_printf(&question, "Suspend %s: nothing is delivered to it until it is resumed", con->suspending);
+	struct plan *p = ask(con, CMD_dest_suspend, "dest", con->suspending, question.ptr);
+	if (p != NULL && span_trim(reason).len > 0)
+		p->reason = span_dup(span_trim(reason));
+	buf_clear(&question);
+}
+
+void
+act_suspend(struct console *con, const char *dest)
+{
+	if (dest == NULL) {
+		console_say(con, STYLE_WARN, "this is not about one destination (destinations: Tab)");
+	} else if (console_may(con, CTL_ADMINISTER)) {
+		free(con->suspending);
+		con->suspending = mem_str(dest);
+		prompt_open(&con->prompt, con->top, "reason: ", NULL, suspend_with);
+	}
+}
+
+void
+act_resume(struct console *con, const char *dest)
+{
+	struct buf question = BUF_INIT(1200);
+
+	if (dest == NULL) {
+		console_say(con, STYLE_WARN, "this is not about one destination (destinations: Tab)");
 		return;
-	p->given = last->acted;
-	last->acted = (struct list_rows){ .count = 0 };
-	con->last = NULL;
-	free_one(last);
-	count_next(p);
+	}
+	buf_printf(&question, "Resume %s: deliver to it again", dest);
+	ask(con, CMD_dest_resume, "dest", dest, question.ptr);
+	buf_clear(&question);
 }
 
 /* -- the question --------------------------------------------------------- */
+
+static void
+take_reason(struct view *v, struct span text)
+{
+	struct plan *p = v->con->plan;
+
+	if (p == NULL || p->stage != PLAN_ASKING)
+		return;
+	free(p->reason);
+	p->reason = span_trim(text).len > 0 ? span_dup(span_trim(text)) : NULL;
+	begin(p);
+}
 
 void
 plan_key(struct console *con, int key)
 {
 	struct plan *p = con->plan;
 
-	if (p->stage == ASKING && (key == 'y' || key == 'Y')) {
+	if (p->stage == PLAN_ASKING && (key == 'y' || key == 'Y')) {
+		p->stage = PLAN_DOING;
+		p->at = 0;
 		do_next(p);
-	} else if (p->stage != DOING && (key == 'n' || key == 'N' || key == 'q' || key == KEY_ESCAPE || key == CTRL('c'))) {
+	} else if (p->stage == PLAN_ASKING && key == 'r' && plan_reasons(p)) {
+		prompt_open(&con->prompt, con->top, "reason: ", p->reason, take_reason);
+	} else if (p->stage != PLAN_DOING && (key == 'n' || key == 'N' || key == 'q' || key == KEY_ESCAPE || key == CTRL('c'))) {
 		drop(p);
 		console_say(con, STYLE_DIM, "nothing was done");
 	}
-}
-
-static void
-draw_sample(int y, const struct list_row *row)
-{
-	struct span first = SPAN_NONE;
-	struct buf text = BUF_INIT(0);
-	struct queue_row q;
-	struct jsonl_walk w;
-	struct rcpt_row r;
-	struct line l;
-
-	queue_row_read(span_of(row->text, row->len), &q);
-	if (jsonl_walk_array(&w, q.recipients) && rcpt_row_next(&w, &r))
-		first = r.address;
-	line_begin(&l, y, STYLE_PLAIN, false);
-	l.x = 4;
-	line_cell(&l, 14, STYLE_PLAIN, span_str(row->key));
-	jsonl_text(q.sender, &text);
-	line_text(&l, STYLE_PLAIN, text.len > 0 ? buf_view(&text) : SPAN("<>"));
-	buf_reset(&text);
-	jsonl_text(first, &text);
-	line_text(&l, STYLE_DIM, SPAN(" to "));
-	line_text(&l, STYLE_PLAIN, buf_view(&text));
-	buf_clear(&text);
-}
-
-static void
-draw_question(const struct plan *p, int y)
-{
-	struct buf size = BUF_INIT(32);
-	struct line l;
-
-	line_begin(&l, y, STYLE_BAR, false);
-	size_text(&size, p->bytes);
-	line_printf(&l, STYLE_PLAIN, " %s %s%zu message%s (%lld recipient%s, %s)?", kind_of(p->command)->verb,
-	    p->more ? "the first " : "", p->ids.count, p->ids.count == 1 ? "" : "s", (long long)p->recipients,
-	    p->recipients == 1 ? "" : "s", size.ptr);
-	line_right(&l, STYLE_PLAIN, SPAN("y yes  n no "));
-	buf_clear(&size);
-}
-
-void
-plan_draw(struct console *con, int rows)
-{
-	const struct plan *p = con->plan;
-	struct buf command = BUF_INIT(0);
-	struct line l;
-
-	if (p->stage != ASKING) {
-		line_begin(&l, rows - 2, STYLE_PLAIN, false);
-		line_printf(&l, STYLE_WARN, p->stage == COUNTING ? "counting ..." : "%zu of %zu ...", p->at, p->ids.count);
-		return;
-	}
-	int y = rows - 4 - (int)p->samples.count - (p->ids.count > p->samples.count ? 1 : 0);
-	draw_question(p, y > 1 ? y : 1);
-	y = y > 1 ? y + 1 : 2;
-	for (size_t i = 0; i < p->samples.count; i++)
-		draw_sample(y++, &p->samples.items[i]);
-	if (p->ids.count > p->samples.count) {
-		line_begin(&l, y++, STYLE_PLAIN, false);
-		line_printf(&l, STYLE_DIM, "    and %zu more", p->ids.count - p->samples.count);
-	}
-	line_begin(&l, y++, STYLE_PLAIN, false);
-	line_begin(&l, rows - 2, STYLE_PLAIN, false);
-	put_command(p, &command);
-	line_printf(&l, STYLE_DIM, "$ %s", command.ptr);
-	buf_clear(&command);
 }

@@ -164,12 +164,42 @@ next_word(struct span *rest, struct buf *out)
 	return true;
 }
 
+/* Commands that have a view of their own. False: this one has none. */
+static bool
+show_view(struct console *con, const struct request *req)
+{
+	struct span value = SPAN_NONE;
+	char *selector;
+
+	switch (req->command) {
+	case CMD_session_ls:
+		console_show(con, MAIN_SESSIONS);
+		return true;
+	case CMD_journal:
+		console_show(con, MAIN_JOURNAL);
+		return true;
+	case CMD_trace:
+		request_get(req, "peer", &value);
+		trace_show(con, value);
+		return true;
+	case CMD_log:
+		selector = request_get(req, "selector", &value) ? span_dup(value) : NULL;
+		console_push(con, log_new(con, selector, request_get(req, "follow", &value)));
+		free(selector);
+		return true;
+	default:
+		return false;
+	}
+}
+
 static void
 run_request(struct console *con, struct request *req)
 {
 	const struct command_row *row = command_row(req->command);
 	bool shows = row->right == CTL_VIEW || row->right == CTL_READ;
 
+	if (show_view(con, req))
+		return;
 	if (req->command == CMD_help)
 		console_push(con, help_new(con, con->top));
 	else if (row->where & LOCAL)

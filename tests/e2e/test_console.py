@@ -98,7 +98,7 @@ LOOKS = [{}, {"NO_COLOR": "1"}, {"TERM": "vt100"}, {"LANG": "C"}]
 def test_views(queue, cols, rows, look):
     with Screen(queue, cols=cols, rows=rows, **look) as s:
         s.wait("5 deferred")
-        s.wait("DESTINATIONS WITH DEFERRED MAIL")
+        s.wait("DESTINATIONS IN TROUBLE")
         s.wait("smtp:dead.test")
         s.keys("1")
         s.wait(queue.ids[0])
@@ -147,7 +147,7 @@ def test_actions_tags_and_undo(queue):
         s.wait(rf"held 2 messages.*\$ mtactl hold {ids[1]}")
         assert [states()[i] for i in ids] == ["deferred", "hold", "hold", "deferred", "deferred"]
         s.keys("z")
-        s.wait("Release 2 messages")
+        s.wait(r"Take back action \d+ \(hold, 2 messages\)")
         s.keys("y")
         s.wait("released 2 messages")
         assert states()[ids[1]] != "hold"
