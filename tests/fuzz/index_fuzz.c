@@ -1,6 +1,6 @@
 /*
  * The index against records that lie: a journal record applied to messages that are there, and a checkpoint's entry. The first byte chooses
- * (e: entry; else: record). Whatever comes, the counts stay right and an entry that was taken can be encoded and read again.
+ * (e: entry; a: the table of actions; else: record). Whatever comes, the counts stay right and an entry that was taken can be encoded and read again.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -75,6 +75,26 @@ try_entry(struct index *ix, struct span s)
 	buf_clear(&twice);
 }
 
+static void
+try_actions(struct span s)
+{
+	struct actions as = { 0 }, copy = { 0 };
+	struct buf once = BUF_INIT(0), twice = BUF_INIT(0);
+
+	if (actions_decode(&as, s)) {
+		actions_encode(&as, &once);
+		if (!actions_decode(&copy, buf_view(&once)))
+			abort();
+		actions_encode(&copy, &twice);
+		if (!span_eq(buf_view(&once), buf_view(&twice)))
+			abort();
+	}
+	actions_clear(&as);
+	actions_clear(&copy);
+	buf_clear(&once);
+	buf_clear(&twice);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -86,6 +106,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	index_init(&ix);
 	if (data[0] == 'e') {
 		try_entry(&ix, s);
+	} else if (data[0] == 'a') {
+		try_actions(s);
 	} else {
 		add(&ix);
 		(void)index_apply_record(&ix, s, (struct loc){ 2, 64, 100 }, NULL);
