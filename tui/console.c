@@ -263,7 +263,7 @@ put_hints(struct line *l, const struct hint *h, int behind)
 static void
 draw_keys(const struct console *con, int y)
 {
-	static const struct hint first[] = { { "F1", "Help" }, { "F2", "Command" }, { NULL, NULL } };
+	static const struct hint first[] = { { "?", "Help" }, { ":", "Command" }, { NULL, NULL } };
 	static const struct hint usual[] = { { "F3", "Search" }, { "F5", "Refresh" }, { "F6", "Sort" }, { "F9", "Delete" }, { NULL, NULL } };
 	static const struct hint last[] = { { "Tab", "Next" }, { "F10", "Quit" }, { NULL, NULL } };
 	const struct hint *hints = con->top->ops->hints;

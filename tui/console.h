@@ -173,6 +173,7 @@ struct view *command_new(struct console *, struct request *, bool repeat);
 /* Words as a shell would split them. */
 void	command_line(struct console *, struct span line);
 void	command_why(struct console *, const char *id);
+void	command_story(struct console *, const char *id);
 
 bool	queue_is(const struct view *);
 void	queue_filter(struct view *, const char *selector);	/* a queue view's; NULL: everything */

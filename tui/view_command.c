@@ -122,17 +122,29 @@ command_new(struct console *con, struct request *req, bool repeat)
 	return v;
 }
 
+static void
+push_of_message(struct console *con, enum command c, const char *arg, const char *id)
+{
+	struct request req = { .command = c };
+	struct err err;
+
+	if (request_add(&req, span_str(arg), span_str(id), &err)) {
+		console_push(con, command_new(con, &req, true));
+		console_echo(con, "%s %s", command_row(c)->name, id);
+	}
+	request_clear(&req);
+}
+
 void
 command_why(struct console *con, const char *id)
 {
-	struct request req = { .command = CMD_why };
-	struct err err;
+	push_of_message(con, CMD_why, "selector", id);
+}
 
-	if (request_add(&req, SPAN("selector"), span_str(id), &err)) {
-		console_push(con, command_new(con, &req, true));
-		console_echo(con, "why %s", id);
-	}
-	request_clear(&req);
+void
+command_story(struct console *con, const char *id)
+{
+	push_of_message(con, CMD_story, "id", id);
 }
 
 /* -- the ":" line --------------------------------------------------------- */

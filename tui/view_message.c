@@ -13,12 +13,13 @@
 
 #define HEADING		"\033[32m"
 #define CONTENT_MAX	((size_t)2 << 20)	/* more is not shown */
+#define HISTORY_LINES	10	/* of the story */
 #define FETCH_MAX	((int64_t)16 << 20)	/* of a larger message only the header is asked for */
 
 struct message_view {
 	struct text_view pane;
 	char		*id;
-	struct display	 why;		/* being made */
+	struct display	 why, story;	/* being made */
 	struct buf	 envelope;
 	struct buf	 content, refused;
 	bool		 raw, all_headers, have_content, big;
@@ -66,7 +67,26 @@ put_decoded(const struct message_view *m, struct buf *out)
 	buf_clear(&tree);
 }
 
-/* Text safe for the terminal, from the three answers. */
+/* The last lines of the story: s shows all of it. */
+static void
+put_history(const struct message_view *m, struct buf *out)
+{
+	struct span all = buf_view(&m->story.out);
+	size_t at = all.len, lines = 0;
+
+	for (; at > 0 && lines <= HISTORY_LINES; at--)
+		lines += all.ptr[at - 1] == '\n' ? 1 : 0;
+	if (at > 0) {	/* stopped before the newline in front of the first line shown */
+		heading(out, "History, its end (s: all)");
+		buf_span(out, span_skip(all, at + 1));
+	} else {
+		heading(out, "History");
+		buf_span(out, all);
+	}
+	buf_char(out, '\n');
+}
+
+/* Text safe for the terminal, from the four answers. */
 static void
 compose(struct message_view *m)
 {
@@ -78,6 +98,8 @@ compose(struct message_view *m)
 	heading(&all, "Envelope");
 	buf_span(&all, buf_view(&m->envelope));
 	buf_char(&all, '\n');
+	if (m->story.out.len > 0)
+		put_history(m, &all);
 	if (m->refused.len > 0) {
 		heading(&all, "Content");
 		safe_text(&all, buf_view(&m->refused), true);
@@ -115,6 +137,24 @@ why_done(void *arg, int status, struct span error)
 		safe_text(&m->why.out, error, false);
 	if (status == 0 || m->why.out.len > 0)
 		compose(m);
+	view_done(arg, 0, SPAN_NONE);
+}
+
+static void
+story_row(void *arg, struct span row)
+{
+	struct message_view *m = arg;
+
+	if (m->story.out.len < CONTENT_MAX)
+		presenter_of(CMD_story)->row(&m->story, row);
+}
+
+static void
+story_done(void *arg, int status, struct span error)
+{
+	(void)status;	/* without a history there is the rest */
+	(void)error;
+	compose(arg);
 	view_done(arg, 0, SPAN_NONE);
 }
 
@@ -193,9 +233,12 @@ fetch(struct view *v)
 	struct message_view *m = of(v);
 
 	display_clear(&m->why);
+	display_clear(&m->story);
 	m->why = (struct display){ .tty = true, .colored = true, .now = console_now(), .request = &m->request };
+	m->story = (struct display){ .tty = true, .colored = true, .now = console_now(), .request = &m->request };
 	view_ask(v, CMD_why, (const struct link_arg[]){ { "selector", span_str(m->id) }, { NULL, SPAN_NONE } }, why_row, why_done);
 	view_ask(v, CMD_queue_show, (const struct link_arg[]){ { "id", span_str(m->id) }, { NULL, SPAN_NONE } }, show_row, show_done);
+	view_ask(v, CMD_story, (const struct link_arg[]){ { "id", span_str(m->id) }, { NULL, SPAN_NONE } }, story_row, story_done);
 }
 
 /* -- on the screen -------------------------------------------------------- */
@@ -243,6 +286,12 @@ key_why(struct view *v)
 	command_why(v->con, of(v)->id);
 }
 
+static void
+key_story(struct view *v)
+{
+	command_story(v->con, of(v)->id);
+}
+
 #define ACT_KEY(name, command) \
 	static void name(struct view *v) { act_on(v->con, command, of(v)->id); }
 ACT_KEY(key_delete, CMD_delete)
@@ -251,21 +300,24 @@ ACT_KEY(key_release, CMD_release)
 ACT_KEY(key_requeue, CMD_requeue)
 ACT_KEY(key_flush, CMD_flush)
 ACT_KEY(key_undelete, CMD_undelete)
+ACT_KEY(key_bounce, CMD_bounce)
 
 static const struct key keys[] = {
 	{ 'v', "content: decoded, or raw", key_raw },
 	{ 'H', "all headers, or those that say something", key_headers },
 	{ 'c', "to the next section: why, envelope, parts, content", key_section },
-	{ 'w', "why is it still here?", key_why },
+	{ 'w', "why is it still here?", key_why }, { 's', "its story: everything that happened to it", key_story },
 	{ 'd', "delete (to the trash)", key_delete }, { FN(KEY_F(9)), NULL, key_delete },
 	{ 'h', "hold", key_hold }, { 'l', "release from hold", key_release },
 	{ 'r', "requeue: forget back-off, route anew", key_requeue }, { 'f', "try now", key_flush },
+	{ 'b', "bounce: give up, and tell the sender", key_bounce },
 	{ 'U', "undelete: back from the trash", key_undelete },
 	{ 0, NULL, NULL },
 };
 
 static const struct hint hints[] = {
-	{ "v", "Raw" }, { "H", "Headers" }, { "c", "Section" }, { "w", "Why" }, { "d", "Delete" }, { "h", "Hold" }, { NULL, NULL },
+	{ "f", "Try" }, { "r", "Requeue" }, { "h", "Hold" }, { "l", "Release" }, { "b", "Bounce" }, { "d", "Delete" },
+	{ "s", "Story" }, { "v", "Raw" }, { "H", "Headers" }, { "c", "Section" }, { "w", "Why" }, { NULL, NULL },
 };
 
 static void
@@ -275,6 +327,7 @@ clear_view(struct view *v)
 
 	text_view_clear(v);
 	display_clear(&m->why);
+	display_clear(&m->story);
 	buf_clear(&m->envelope);
 	buf_clear(&m->content);
 	buf_clear(&m->refused);

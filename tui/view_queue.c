@@ -10,7 +10,7 @@
 #include "ctl/selector.h"
 #include "mtactl/display.h"
 #include "mtactl/present.h"
-#include "tui/console.h"
+#include "tui/queue_draw.h"
 
 struct queue_view {
 	struct view	 view;
@@ -132,195 +132,6 @@ queue_filter(struct view *v, const char *selector)
 
 /* -- drawing -------------------------------------------------------------- */
 
-struct columns {
-	int	sender, recipient, reason;
-};
-
-static struct columns
-layout(int cols)
-{
-	int left = cols - (1 + 1 + 15 + 9 + 6 + 5 + 4 + 6);	/* tag, mark, ID, state, size, age, tries, next */
-
-	if (left >= 100)
-		return (struct columns){ left / 4, left / 4, 0 };
-	if (left >= 70)
-		return (struct columns){ left / 3, left / 3, 0 };
-	return (struct columns){ left / 2, 0, -1 };
-}
-
-static void
-draw_heading(const struct queue_view *q, int y)
-{
-	struct columns c = layout(COLS);
-	struct line l;
-
-	(void)q;
-	line_begin(&l, y, STYLE_BOLD, false);
-	l.x = 2;
-	line_cell(&l, 14, STYLE_PLAIN, SPAN("QUEUE ID"));
-	line_cell(&l, 8, STYLE_PLAIN, SPAN("STATE"));
-	line_cell(&l, -5, STYLE_PLAIN, SPAN("SIZE"));
-	line_cell(&l, -4, STYLE_PLAIN, SPAN("AGE"));
-	line_cell(&l, -3, STYLE_PLAIN, SPAN("TRY"));
-	line_cell(&l, -5, STYLE_PLAIN, SPAN("NEXT"));
-	line_cell(&l, c.sender, STYLE_PLAIN, SPAN("SENDER"));
-	line_cell(&l, c.recipient, STYLE_PLAIN, SPAN("RECIPIENT"));
-	if (c.reason >= 0)
-		line_cell(&l, 0, STYLE_PLAIN, SPAN("REASON"));
-}
-
-static enum style
-state_style(struct span raw)
-{
-	if (span_eqs(raw, "\"active\"") || span_eqs(raw, "\"incoming\""))
-		return STYLE_GOOD;
-	if (span_eqs(raw, "\"hold\""))
-		return STYLE_WARN;
-	return span_eqs(raw, "\"corrupt\"") ? STYLE_BAD : STYLE_PLAIN;
-}
-
-/* Of a row's recipients: the first, how many, and the one whose reason stands for all. */
-struct about {
-	struct rcpt_row	 first, told;
-	int64_t		 attempts, next;
-	size_t		 count;
-};
-
-static struct about
-about_recipients(struct span recipients)
-{
-	struct about a = { .count = 0 };
-	struct jsonl_walk w;
-	struct rcpt_row r;
-
-	if (!jsonl_walk_array(&w, recipients))
-		return a;
-	for (; rcpt_row_next(&w, &r); a.count++) {
-		if (a.count == 0)
-			a.first = a.told = r;
-		if (a.told.reason.len == 0 && r.reason.len > 0)
-			a.told = r;
-		if (r.attempts > a.attempts)
-			a.attempts = r.attempts;
-		if (r.next > 0 && (a.next == 0 || r.next < a.next))
-			a.next = r.next;
-	}
-	return a;
-}
-
-static void
-cell_json(struct line *l, int width, enum style style, struct span raw, const char *empty)
-{
-	struct buf text = BUF_INIT(0);
-
-	jsonl_text(raw, &text);
-	line_cell(l, width, style, text.len > 0 ? buf_view(&text) : span_str(empty));
-	buf_clear(&text);
-}
-
-static void
-cell_recipient(struct line *l, int width, const struct about *a)
-{
-	struct buf text = BUF_INIT(0);
-
-	jsonl_text(a->first.address, &text);
-	if (a->count > 1)
-		buf_printf(&text, " +%zu", a->count - 1);
-	line_cell(l, width, STYLE_PLAIN, buf_view(&text));
-	buf_clear(&text);
-}
-
-static void
-cell_number(struct line *l, int width, int64_t n, void (*format)(struct buf *, int64_t))
-{
-	struct buf text = BUF_INIT(64);
-
-	format(&text, n);
-	line_cell(l, width, STYLE_PLAIN, buf_view(&text));
-	buf_clear(&text);
-}
-
-static void
-plain_number(struct buf *out, int64_t n)
-{
-	if (n > 0)
-		buf_printf(out, "%lld", (long long)n);
-}
-
-static void
-until_text(struct buf *out, int64_t seconds)
-{
-	if (seconds <= 0)
-		buf_str(out, "now");
-	else
-		age_text(out, seconds);
-}
-
-static void
-nothing(struct buf *out, int64_t n)
-{
-	(void)n;
-	buf_char(out, '-');
-}
-
-static void
-draw_row(struct queue_view *q, const struct list_row *row, int y, bool cursor)
-{
-	struct columns c = layout(COLS);
-	int64_t now = console_now();
-	struct queue_row r;
-	struct line l;
-
-	queue_row_read(span_of(row->text, row->len), &r);
-	struct about a = about_recipients(r.recipients);
-	bool tagged = tag_has(q->view.con, row->key);
-	line_begin(&l, y, STYLE_PLAIN, cursor);
-	line_cell(&l, 1, STYLE_WARN, tagged ? SPAN("+") : SPAN(" "));
-	line_cell(&l, 14, tagged ? STYLE_WARN : STYLE_BOLD, span_str(row->key));
-	cell_json(&l, 8, state_style(r.queue), r.queue, "");
-	cell_number(&l, -5, r.size, size_text);
-	cell_number(&l, -4, now - r.arrival, age_text);
-	cell_number(&l, -3, a.attempts, plain_number);
-	cell_number(&l, -5, a.next - now, a.next > 0 ? until_text : nothing);
-	cell_json(&l, c.sender, STYLE_PLAIN, r.sender, "<>");
-	cell_recipient(&l, c.recipient, &a);
-	if (c.reason >= 0)
-		cell_json(&l, 0, STYLE_DIM, r.hold_reason.len > 0 ? r.hold_reason : a.told.reason, "");
-}
-
-/* Below the list: who to whom, and the reason in full, of the row under the cursor. */
-static void
-draw_detail(struct queue_view *q, int y)
-{
-	const struct list_row *row = list_current(&q->list);
-	struct buf text = BUF_INIT(0);
-	struct queue_row r;
-	struct line l;
-
-	line_begin(&l, y, STYLE_BAR, false);
-	line_begin(&l, y + 1, STYLE_PLAIN, false);
-	if (row == NULL)
-		return;
-	queue_row_read(span_of(row->text, row->len), &r);
-	struct about a = about_recipients(r.recipients);
-	line_begin(&l, y, STYLE_BAR, false);
-	jsonl_text(r.sender, &text);
-	line_printf(&l, STYLE_PLAIN, " %s  %s", row->key, text.len > 0 ? text.ptr : "<>");
-	buf_reset(&text);
-	jsonl_text(a.told.address, &text);
-	line_printf(&l, STYLE_PLAIN, " to %s", text.len > 0 ? text.ptr : "-");
-	if (a.count > 1)
-		line_printf(&l, STYLE_PLAIN, " and %zu more", a.count - 1);
-	buf_reset(&text);
-	jsonl_text(r.hold_reason.len > 0 ? r.hold_reason : a.told.reason, &text);
-	if (text.len == 0)
-		jsonl_text(a.first.blocker, &text);
-	line_begin(&l, y + 1, STYLE_PLAIN, false);
-	l.x = 1;
-	line_text(&l, STYLE_PLAIN, buf_view(&text));
-	buf_clear(&text);
-}
-
 static void
 draw(struct view *v, int y, int height)
 {
@@ -333,16 +144,16 @@ draw(struct view *v, int y, int height)
 		view_draw_empty(v, y, height, q->selector != NULL ? "nothing matches" : "the queue is empty");
 		return;
 	}
-	draw_heading(q, y);
+	queue_draw_heading(y);
 	for (int i = 0; i < rows; i++) {
 		size_t place = q->list.top + (size_t)i;
 		const struct list_row *row = list_at(&q->list, place);
 		if (row != NULL)
-			draw_row(q, row, y + 1 + i, place == q->list.cursor);
+			queue_draw_row(v->con, row, y + 1 + i, place == q->list.cursor);
 		else
 			line_begin(&l, y + 1 + i, STYLE_PLAIN, place == q->list.cursor && place < q->list.total);
 	}
-	draw_detail(q, y + height - 2);
+	queue_draw_detail(list_current(&q->list), y + height - 2);
 	if (v->error[0] != '\0') {
 		line_begin(&l, y + height - 1, STYLE_PLAIN, false);
 		line_text(&l, STYLE_BAD, span_str(v->error));
@@ -499,7 +310,7 @@ key_tagged(struct view *v)
 		return;
 	}
 	of(v)->to_tagged = true;
-	console_say(v->con, STYLE_WARN, "%zu tagged: d delete, h hold, l release, r requeue, f try now, U undelete", tag_count(v->con));
+	console_say(v->con, STYLE_WARN, "%zu tagged: d delete, h hold, l release, r requeue, f try now, b bounce", tag_count(v->con));
 }
 
 static void
@@ -529,6 +340,7 @@ ACT_KEY(key_release, CMD_release)
 ACT_KEY(key_requeue, CMD_requeue)
 ACT_KEY(key_flush, CMD_flush)
 ACT_KEY(key_undelete, CMD_undelete)
+ACT_KEY(key_bounce, CMD_bounce)
 
 static void
 key_why(struct view *v)
@@ -551,12 +363,18 @@ static const struct key keys[] = {
 	{ 'd', "delete (to the trash)", key_delete }, { FN(KEY_F(9)), NULL, key_delete },
 	{ 'h', "hold", key_hold }, { 'l', "release from hold", key_release },
 	{ 'r', "requeue: forget back-off, route anew", key_requeue }, { 'f', "try now", key_flush },
+	{ 'b', "bounce: give up, and tell the sender", key_bounce },
 	{ 'U', "undelete: back from the trash", key_undelete },
 	{ 't', "tag, or untag", key_tag }, { ' ', NULL, key_tag },
 	{ 'T', "tag all that a selector picks", key_tag_by }, { 'u', "untag all", key_untag },
 	{ ';', "the next action is for the tagged (Esc: it is not)", key_tagged },
 	{ KEY_ESCAPE, "back", key_escape },
 	{ 0, NULL, NULL },
+};
+
+static const struct hint hints[] = {
+	{ "/", "Filter" }, { "s", "Sort" }, { "w", "Why" }, { "f", "Try" }, { "h", "Hold" }, { "l", "Release" }, { "d", "Delete" },
+	{ "b", "Bounce" }, { "r", "Requeue" }, { "t", "Tag" }, { "T", "Tag by" }, { ";", "Tagged" }, { NULL, NULL },
 };
 
 static void
@@ -571,6 +389,7 @@ static const struct view_ops ops = {
 	.name = "queue",
 	.size = sizeof(struct queue_view),
 	.keys = keys,
+	.hints = hints,
 	.clear = clear_view,
 	.fetch = fetch,
 	.draw = draw,

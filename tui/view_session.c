@@ -168,7 +168,7 @@ static const struct list_shape shape = {
 	.columns = columns,
 	.keys = { "session", "since", "role" },
 	.empty = "no SMTP session now; T shows the dialogue of those to come",
-	.detail = 2,
+	.detail = 3,
 	.bar = bar,
 	.text = text,
 };
