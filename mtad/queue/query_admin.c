@@ -324,6 +324,7 @@ admin_begin(struct role_queue *rq, struct ask *a, struct span command, struct sp
 		a->acting->reason = reason_of(text);
 	a->durable = verb->durable;
 	a->trash = a->trash || verb->effect == EFFECT_UNDELETE;
+	a->any_order = true;
 	a->slice = act_slice;
 	if (args_get(args, "plan", &text))
 		plan_begin(rq, a);
