@@ -192,14 +192,6 @@ mailq_main(struct postfix *p, int argc, char **argv)
 	return postfix_show(p, "queue ls", &present_mailq);
 }
 
-static int
-newaliases_main(struct postfix *p, int argc, char **argv)
-{
-	(void)argc;
-	(void)argv;
-	return postfix_not_yet(p->name, "rebuilding alias tables");
-}
-
 static const struct {
 	const char	*name;
 	int		(*run)(struct postfix *, int argc, char **argv);

@@ -20,6 +20,7 @@ struct postfix {
 	void		*arg;
 };
 
+int	newaliases_main(struct postfix *, int argc, char **argv);
 int	postcat_main(struct postfix *, int argc, char **argv);
 int	postconf_main(struct postfix *, int argc, char **argv);
 int	postfix_control_main(struct postfix *, int argc, char **argv);

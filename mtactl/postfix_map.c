@@ -1,13 +1,15 @@
 /*
- * postmap -q and postalias -q: a table asked for keys. The tables that are built into files come with a later version.
+ * postmap and postalias: their options; -q, a table asked for keys; -s, its entries.
  */
+#include "mtactl/postfix_map.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "mtactl/postfix.h"
+#include "table/named.h"
 #include "table/table.h"
 
 static int
@@ -16,44 +18,56 @@ usage(const struct postfix *p)
 	return postfix_fatal(p->name, "usage: %s [-bfFhimnNoprsuUvw] [-c config_dir] [-d key] [-q key] [map_type:]file...", p->name);
 }
 
-/* The configuration reads the text of tables when it is loaded; one that is nothing but a list of this table reads this one. */
+/* -- what is asked with ------------------------------------------------------------------------------ */
+
+static void
+on_warning(void *arg, const char *path, unsigned line, const char *text)
+{
+	const struct postfix *p = arg;
+
+	if (line == 0)
+		postfix_warn(p->name, "%s: %s", path, text);
+	else
+		postfix_warn(p->name, "%s, line %u: %s", path, line, text);
+}
+
+/* Tables can be asked where the configuration is wrong, too; then with the built-in one. */
 static struct conf *
-load_for(const struct postfix *p, const char *spec)
+load(const struct postfix *p)
 {
 	struct conf_problems problems = { .count = 0 };
-	struct buf main_cf = BUF_INIT(65536), path = BUF_INIT(65536);
-	struct conf *conf = NULL;
 
-	for (const char *at = spec; *at != '\0'; at++) {
-		if (*at == '$')
-			buf_char(&path, '$');
-		buf_char(&path, *at == '\n' ? ' ' : *at);
-	}
-	buf_printf(&main_cf, "transport_maps = %s\n", path.len > 0 ? path.ptr : "");
-	if (!main_cf.over && !path.over)
-		conf = conf_parse(p->session.conf_dir, buf_view(&main_cf), SPAN_NONE, &problems);
-	if (conf == NULL && problems.count > 0)
-		postfix_fatal(p->name, "%s", problems.items[problems.count - 1].text);
-	buf_clear(&main_cf);
-	buf_clear(&path);
+	struct conf *conf = conf_load(p->session.conf_dir, NULL, 0, &problems);
+	conf_problems_clear(&problems);
+	if (conf == NULL)
+		conf = conf_parse(p->session.conf_dir, SPAN_NONE, SPAN_NONE, &problems);
 	conf_problems_clear(&problems);
 	return conf;
 }
 
+void
+postmap_spec(const struct postmap *m, const char *word, struct buf *spec)
+{
+	if (strchr(word, ':') == NULL)
+		buf_printf(spec, "%s:", conf_str(conf_main(m->conf), P_default_database_type));
+	buf_str(spec, word);
+}
+
 static struct table *
-open_table(const struct postfix *p, const char *spec, struct conf **conf)
+open_table(const struct postmap *m, const char *word)
 {
 	struct err err = { .kind = ERR_NONE };
-	struct span type = span_head(span_str(spec), span_find(span_str(spec), ':'));
-	struct table *t = NULL;
+	struct buf spec = BUF_INIT(0);
+	struct table *t;
 
-	*conf = NULL;
-	if (type.len == strlen(spec))
-		postfix_fatal(p->name, "%s: name a type, such as texthash:%s", spec, spec);
-	else if ((*conf = load_for(p, spec)) != NULL && (t = table_open(*conf, span_str(spec), &err)) == NULL)
-		postfix_fatal(p->name, "%s", err.text);
+	postmap_spec(m, word, &spec);
+	if ((t = table_open(m->conf, buf_view(&spec), &err)) == NULL)
+		postfix_fatal(m->postfix->name, "%s", err.text);
+	buf_clear(&spec);
 	return t;
 }
+
+/* -- asking -------------------------------------------------------------------------------------------- */
 
 struct tables_asked {
 	const struct postfix *postfix;
@@ -61,7 +75,7 @@ struct tables_asked {
 	size_t		 count;
 };
 
-/* 0 found, 1 not; POSTFIX_NOT_YET and said where the table cannot answer. */
+/* 0 found, 1 not; more than 1, and said, where the table cannot answer. */
 static int
 look_up(const struct tables_asked *a, struct span key, bool with_key)
 {
@@ -76,7 +90,7 @@ look_up(const struct tables_asked *a, struct span key, bool with_key)
 		else if (r == TABLE_PENDING)
 			status = postfix_not_yet(a->postfix->name, "a table that only the daemon can ask");
 		else if (r == TABLE_FAILED)
-			status = postfix_fatal(a->postfix->name, "%s: %s", table_name(a->tables[i]), err.text) + 1;
+			status = postfix_fatal(a->postfix->name, "table %s: query error: %s", table_name(a->tables[i]), err.text) + 1;
 	}
 	if (status == 0 && with_key)
 		printf("%.*s\t", SPAN_ARG(key));
@@ -107,51 +121,147 @@ look_up_stdin(const struct tables_asked *a)
 }
 
 static int
-query(const struct postfix *p, const char *key, char *const *specs, size_t n)
+query(const struct postmap *m, char *const *words, size_t n)
 {
-	struct table **tables = mem_array(n, sizeof(struct table *));
-	struct conf **confs = mem_array(n, sizeof(struct conf *));
-	struct tables_asked a = { .postfix = p, .tables = tables };
+	struct tables_asked a = { .postfix = m->postfix, .tables = mem_array(n, sizeof(struct table *)) };
+	int status = 0;
+
+	for (; status == 0 && a.count < n; a.count++)
+		if ((a.tables[a.count] = open_table(m, words[a.count])) == NULL)
+			status = POSTFIX_FATAL;
+	if (status == 0)
+		status = strcmp(m->query, "-") == 0 ? look_up_stdin(&a) : look_up(&a, span_str(m->query), false);
+	for (size_t i = 0; i < a.count; i++)
+		table_free(a.tables[i]);
+	free(a.tables);
+	return status > 1 && status < 64 ? POSTFIX_FATAL : status;
+}
+
+static bool
+print_entry(void *arg, struct span key, struct span value)
+{
+	const struct postmap *m = arg;
+
+	return printf("%.*s%s\t%.*s\n", SPAN_ARG(key), m->aliases ? ":" : "", SPAN_ARG(value)) > 0;
+}
+
+static int
+list(struct postmap *m, char *const *words, size_t n)
+{
+	struct err err = { .kind = ERR_NONE };
+
+	for (size_t i = 0; i < n; i++) {
+		struct table *t = open_table(m, words[i]);
+		bool ok = t != NULL && table_each(t, print_entry, m, &err);
+		if (t != NULL && !ok)
+			postfix_fatal(m->postfix->name, "%s: %s", table_name(t), err.text);
+		table_free(t);
+		if (!ok)
+			return POSTFIX_FATAL;
+	}
+	return 0;
+}
+
+/* -- options -------------------------------------------------------------------------------------------- */
+
+/* False where the option cannot be had. */
+static bool
+take_option(struct postmap *m, int option)
+{
+	switch (option) {
+	case 'c': m->postfix->session.conf_dir = optarg; return true;
+	case 'd': m->delete_ = optarg; return true;
+	case 'f': m->build.keep_case = true; return true;
+	case 'i': m->insert = true; return true;
+	case 'o': m->build.stay_root = true; return true;
+	case 'p': m->build.plain_mode = true; return true;
+	case 'q': m->query = optarg; return true;
+	case 'r': m->build.duplicates = BUILD_DUP_REPLACE; return true;
+	case 's': m->list = true; return true;
+	case 'w': m->build.duplicates = BUILD_DUP_IGNORE; return true;
+	case 'n': case 'N':	/* NUL behind keys: none is needed in our files */
+	case 'u': case 'U':	/* keys are bytes here */
+	case 'v': return true;
+	default: return false;
+	}
+}
+
+static int
+build_all(struct postmap *m, char *const *words, size_t n)
+{
+	struct buf spec = BUF_INIT(0);
 	int status = 0;
 
 	for (size_t i = 0; status == 0 && i < n; i++) {
-		if ((tables[i] = open_table(p, specs[i], &confs[i])) == NULL)
-			status = POSTFIX_FATAL;
-		a.count = i + 1;
+		buf_reset(&spec);
+		postmap_spec(m, words[i], &spec);
+		status = m->insert ? postmap_change(m, spec.ptr) : postmap_build(m, spec.ptr);
 	}
-	if (status == 0)
-		status = strcmp(key, "-") == 0 ? look_up_stdin(&a) : look_up(&a, span_str(key), false);
-	for (size_t i = 0; i < a.count; i++) {
-		table_free(tables[i]);
-		conf_unref(confs[i]);
-	}
-	free(tables);
-	free(confs);
-	return status > 1 && status < 64 ? POSTFIX_FATAL : status;
+	buf_clear(&spec);
+	return status;
+}
+
+static int
+run(struct postmap *m, char *const *words, size_t n)
+{
+	table_use(&(struct table_env){ .warn = on_warning, .arg = m->postfix, .blocks = true, .keep_case = m->build.keep_case });
+	m->conf = load(m->postfix);
+	if (m->conf == NULL)
+		return postfix_fatal(m->postfix->name, "the configuration cannot be read");
+	int status = m->query != NULL ? query(m, words, n) : m->delete_ != NULL ? postmap_delete(m, words, n) :
+	    m->list ? list(m, words, n) : build_all(m, words, n);
+	conf_unref(m->conf);
+	table_use(&(struct table_env){ .open = NULL });
+	return status;
 }
 
 int
 postmap_main(struct postfix *p, int argc, char **argv)
 {
-	const char *key = NULL;
-	bool others = false;
-	int option;
+	struct postmap m = { .postfix = p, .aliases = strcmp(p->name, "postalias") == 0 };
+	int option, not_yet = 0;
 
+	m.build.aliases = m.aliases;
 	while ((option = getopt(argc, argv, "bc:d:fFhimnNopq:rsuUvw")) != -1) {
 		if (option == '?')
 			return usage(p);
-		if (option == 'c')
-			p->session.conf_dir = optarg;
-		else if (option == 'q')
-			key = optarg;
-		else
-			others = others || strchr("bdFhims", option) != NULL;
+		if (!take_option(&m, option))
+			not_yet = option;
 	}
-	if (others)
-		return postfix_not_yet(p->name, "any option but -q (and -c, -f, -v)");
-	if (key == NULL)
-		return optind == argc ? usage(p) : postfix_not_yet(p->name, "building a table");
+	if (not_yet != 0) {
+		char what[] = "option -x";
+		what[8] = (char)not_yet;
+		return postfix_not_yet(p->name, what);
+	}
+	if ((m.query != NULL) + (m.delete_ != NULL) + m.list + m.insert > 1)
+		return postfix_fatal(p->name, "specify only one of -s -i -q or -d");
 	if (optind == argc)
 		return usage(p);
-	return query(p, key, argv + optind, (size_t)(argc - optind));
+	return run(&m, argv + optind, (size_t)(argc - optind));
+}
+
+/* -- newaliases ------------------------------------------------------------------------------------------ */
+
+int
+newaliases_main(struct postfix *p, int argc, char **argv)
+{
+	struct postmap m = { .postfix = p, .aliases = true, .build.aliases = true };
+	struct span rest, word;
+	int status = 0;
+
+	for (int i = 1; i + 1 < argc; i++)
+		if (strcmp(argv[i], "-c") == 0 || strcmp(argv[i], "-C") == 0)
+			p->session.conf_dir = argv[++i];
+	table_use(&(struct table_env){ .warn = on_warning, .arg = p });
+	if ((m.conf = load(p)) == NULL)
+		return postfix_fatal(p->name, "the configuration cannot be read");
+	rest = span_str(conf_str(conf_main(m.conf), P_alias_database));
+	while (status == 0 && table_word(&rest, &word)) {
+		char *spec = span_dup(word);
+		status = postmap_build(&m, spec);
+		free(spec);
+	}
+	conf_unref(m.conf);
+	table_use(&(struct table_env){ .open = NULL });
+	return status;
 }

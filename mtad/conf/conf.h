@@ -102,7 +102,7 @@ bool	conf_transport_str(const struct conf *, const char *transport, const char *
 
 /*
  * What the file held when the configuration was loaded: one that a list ("/path") or a text table ("texthash:/path",
- * "cidr:/path") of an honoured parameter names. False where it is not among them. Lives as long as the conf.
+ * "cidr:/path", "regexp:/path", "pcre:/path") of an honoured parameter names. False where it is not among them. Lives as long as the conf.
  */
 bool	conf_file(const struct conf *, struct span path, struct span *data);
 

@@ -133,7 +133,7 @@ read_path(struct file_reader *r, struct span path, bool list)
 static void
 scan(struct file_reader *r, struct span text, bool list)
 {
-	static const char *const types[] = { "texthash:", "cidr:" };
+	static const char *const types[] = { "texthash:", "cidr:", "regexp:", "pcre:" };
 	struct span word;
 
 	/* In a restriction list braces group words; elsewhere they hold patterns that only look like paths. */

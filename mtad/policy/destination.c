@@ -90,7 +90,7 @@ check_defer_unauth_destination(struct check *c, struct span arg)
 	return unauth_destination(c, (int)(code >= 500 ? code - 100 : code));
 }
 
-/* local_recipient_maps names alias_maps by default, whose default type this version has not: then it is left out. */
+/* local_recipient_maps names alias_maps by default. Aliases are not read in this version; unless the site says otherwise they are left out. */
 static bool
 open_local(struct policy *p, struct tables *t, struct err *err)
 {
@@ -101,8 +101,7 @@ open_local(struct policy *p, struct tables *t, struct err *err)
 	struct buf usable = BUF_INIT(65536);
 
 	while (table_word(&rest, &word)) {
-		struct span type = span_head(word, span_find(word, ':'));
-		if (!aliases_set && span_eqs(word, aliases) && !table_type_known(type))
+		if (!aliases_set && span_eqs(word, aliases))
 			continue;
 		buf_span(&usable, word);
 		buf_char(&usable, ' ');

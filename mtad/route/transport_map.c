@@ -17,17 +17,17 @@ lookup_address(const struct router *r, struct facts *facts, struct span address,
 	work_set(&short_form, user);
 	work_put(&short_form, SPAN("@"));
 	work_put(&short_form, domain);
-	return tables_get(&r->transport_maps, facts, work_view(&short_form), value, err);
+	return tables_get_part(&r->transport_maps, facts, work_view(&short_form), value, err);
 }
 
 static enum table_result
 lookup_domain(const struct router *r, struct facts *facts, struct span domain, struct buf *value, struct err *err)
 {
-	enum table_result found = tables_get(&r->transport_maps, facts, domain, value, err);
+	enum table_result found = tables_get_part(&r->transport_maps, facts, domain, value, err);
 
 	for (size_t at = 1; found == TABLE_ABSENT && at < domain.len; at++)
 		if (domain.ptr[at] == '.' && at + 1 < domain.len)
-			found = tables_get(&r->transport_maps, facts,
+			found = tables_get_part(&r->transport_maps, facts,
 			    span_skip(domain, r->transport_parents ? at + 1 : at), value, err);
 	return found;
 }
@@ -41,20 +41,44 @@ transport_lookup(const struct router *r, struct facts *facts, struct span addres
 	if (found == TABLE_ABSENT)
 		found = lookup_domain(r, facts, domain, value, err);
 	if (found == TABLE_ABSENT)
-		found = tables_get(&r->transport_maps, facts, SPAN("*"), value, err);
+		found = tables_get_part(&r->transport_maps, facts, SPAN("*"), value, err);
 	return found;
 }
 
 enum table_result
-sender_lookup(const struct router *r, const struct tables *tables, struct facts *facts, struct span sender,
-    bool local, struct span null_key, struct buf *value, struct err *err)
+router_find_address(const struct router *r, const struct tables *tables, struct facts *facts, struct span address,
+    struct buf *value, struct span *ext, struct err *err)
 {
-	size_t before = value->len;
+	struct span name, domain;
+	bool local = false;
 
+	*ext = SPAN_NONE;
 	if (tables->count == 0)
 		return TABLE_ABSENT;
-	enum table_result found = tables_get_address(tables, facts, sender.len == 0 ? null_key : sender, r->delimiters,
-	    local, value, err);
+	if (address_split(address, &name, &domain) && !(local = span_caseeq(domain, r->myorigin) || is_own_literal(r, domain))) {
+		switch (match_list_name(r->local, facts, domain, err)) {
+		case MATCH_YES:
+			local = true;
+			break;
+		case MATCH_NO:
+			break;
+		case MATCH_PENDING:
+			return TABLE_PENDING;
+		case MATCH_FAILED:
+			return TABLE_FAILED;
+		}
+	}
+	return tables_find_address(tables, facts, address, r->delimiters, local, value, ext, err);
+}
+
+enum table_result
+sender_lookup(const struct router *r, const struct tables *tables, struct facts *facts, struct span sender,
+    struct span null_key, struct buf *value, struct err *err)
+{
+	size_t before = value->len;
+	struct span ext;
+
+	enum table_result found = router_find_address(r, tables, facts, sender.len == 0 ? null_key : sender, value, &ext, err);
 	if (found == TABLE_FOUND && span_caseeqs(span_skip(buf_view(value), before), "DUNNO")) {
 		buf_cut(value, before);
 		return TABLE_ABSENT;

@@ -36,86 +36,93 @@ cidr_close(void *state)
 	free(c);
 }
 
-static bool
-end_if(struct cidr *c, struct err *err)
+static void
+end_if(struct cidr *c, struct span path, unsigned number)
 {
-	if (c->depth == 0) {
-		err_set(err, ERR_SYS, "an endif without its if");
-		return false;
-	}
-	c->rules[c->open[--c->depth]].skip = c->count;
-	return true;
+	if (c->depth == 0)
+		table_warn(path, number, "ENDIF without IF: skipping this rule");
+	else
+		c->rules[c->open[--c->depth]].skip = c->count;
 }
 
+/* False with the reason where the rule is to be passed over. */
 static bool
-add_line(struct cidr *c, struct span line, struct err *err)
+parse_rule(struct span line, struct rule *r, struct err *err)
 {
-	struct rule r = { .kind = RULE_VALUE };
 	struct span rest = line, word;
 
+	*r = (struct rule){ .kind = RULE_VALUE };
 	span_word(&rest, " \t", &word);
-	if (span_caseeqs(word, "endif"))
-		return end_if(c, err);
 	if (span_caseeqs(word, "if")) {
-		r.kind = RULE_IF;
+		r->kind = RULE_IF;
 		if (!span_word(&rest, " \t", &word)) {
-			err_set(err, ERR_SYS, "an if without a network");
+			err_set(err, ERR_SYS, "no address pattern");
 			return false;
 		}
 	}
-	if (word.ptr[0] == '!') {
-		r.negated = true;
-		word = span_trim(span_skip(word, 1));
+	while (word.len > 0 && word.ptr[0] == '!') {
+		r->negated = !r->negated;
+		word = span_skip(word, 1);
 		if (word.len == 0)
 			span_word(&rest, " \t", &word);
 	}
-	if (!network_parse(word, &r.network, err))
+	if (!network_parse(word, &r->network, err))
 		return false;
 	rest = span_trim(rest);
-	if (r.kind == RULE_VALUE && rest.len == 0) {
-		err_set(err, ERR_SYS, "expected a network, white space and a value");
+	if (r->kind == RULE_VALUE && rest.len == 0) {
+		err_set(err, ERR_SYS, "no lookup result");
 		return false;
 	}
-	if (r.kind == RULE_IF) {
-		if (c->depth == NESTING_MAX) {
-			err_set(err, ERR_SYS, "ifs within ifs, more than %d", NESTING_MAX);
-			return false;
-		}
-		c->open[c->depth++] = c->count;
+	r->value = span_dup(rest);
+	return true;
+}
+
+static void
+add_line(struct cidr *c, struct span path, struct span line, unsigned number)
+{
+	struct err err = { ERR_NONE, "" };
+	struct span rest = line, word;
+	struct rule r;
+
+	if (span_word(&rest, " \t", &word) && span_caseeqs(word, "endif")) {
+		end_if(c, path, number);
+		return;
 	}
-	r.value = span_dup(rest);
+	if (!parse_rule(line, &r, &err)) {
+		table_warn(path, number, "%s: skipping this rule", err.text);
+		return;
+	}
+	if (r.kind == RULE_IF && c->depth == NESTING_MAX) {
+		table_warn(path, number, "IFs within IFs, more than %d: skipping this rule", NESTING_MAX);
+		free(r.value);
+		return;
+	}
+	if (r.kind == RULE_IF)
+		c->open[c->depth++] = c->count;
 	c->rules = mem_grow(c->rules, c->count + 1, sizeof *c->rules);
 	c->rules[c->count++] = r;
-	return true;
 }
 
 static bool
 cidr_open(const struct conf *conf, struct span name, void **state, struct err *err)
 {
 	struct conf_lines lines = { .next = 1, .text = BUF_INIT(1 << 20) };
+	struct buf space;
 	struct span line;
 	struct cidr *c;
 	unsigned number = 0;
-	bool ok = true;
 
-	if (!conf_file(conf, name, &lines.rest)) {
-		err_set(err, ERR_SYS, "cidr: %.*s was not read with the configuration; give its whole path",
-		    SPAN_ARG(span_head(name, 120)));
+	if (!table_text(conf, "cidr", name, &space, &lines.rest, err))
 		return false;
-	}
 	MEM_NEW(c);
-	while (ok && conf_lines_next(&lines, &line, &number))
-		ok = add_line(c, line, err);
+	while (conf_lines_next(&lines, &line, &number))
+		add_line(c, name, line, number);
+	while (c->depth > 0) {
+		table_warn(name, number, "IF without its ENDIF");
+		c->rules[c->open[--c->depth]].skip = c->count;
+	}
 	buf_clear(&lines.text);
-	if (ok && c->depth > 0) {
-		err_set(err, ERR_SYS, "an if without its endif");
-		ok = false;
-	}
-	if (!ok) {
-		err_prefix(err, "%.*s:%u", SPAN_ARG(span_head(name, 120)), number);
-		cidr_close(c);
-		return false;
-	}
+	buf_clear(&space);
 	*state = c;
 	return true;
 }
@@ -133,7 +140,8 @@ cidr_get(const void *state, struct span self, struct facts *facts, struct span k
 		return TABLE_ABSENT;
 	for (size_t i = 0; i < c->count; i++) {
 		const struct rule *r = &c->rules[i];
-		bool match = network_has(&r->network, &ip) != r->negated;
+		/* "!" is about addresses of the same family, as with Postfix. */
+		bool match = r->network.ip.len == ip.len && network_has(&r->network, &ip) != r->negated;
 		if (r->kind == RULE_IF && !match)
 			i = r->skip - 1;
 		if (r->kind == RULE_VALUE && match) {
@@ -144,4 +152,4 @@ cidr_get(const void *state, struct span self, struct facts *facts, struct span k
 	return TABLE_ABSENT;
 }
 
-const struct table_type table_cidr = { "cidr", cidr_open, cidr_close, cidr_get };
+const struct table_type table_cidr = { "cidr", cidr_open, cidr_close, cidr_get, .flags = TABLE_PATTERN };

@@ -77,7 +77,7 @@ inline_open(const struct conf *conf, struct span name, void **state, struct err 
 			inline_close(p);
 			return false;
 		}
-		pairs_add(p, key, value);
+		pairs_put(p, key, value);
 	}
 	*state = p;
 	return true;
@@ -92,4 +92,12 @@ inline_get(const void *state, struct span self, struct facts *facts, struct span
 	return pairs_get(state, key, value);
 }
 
-const struct table_type table_inline = { "inline", inline_open, inline_close, inline_get };
+static bool
+inline_each(const void *state, table_each_fn *fn, void *arg, struct err *err)
+{
+	(void)err;
+	pairs_each(state, fn, arg);
+	return true;
+}
+
+const struct table_type table_inline = { "inline", inline_open, inline_close, inline_get, .each = inline_each };

@@ -262,10 +262,10 @@ match_names(const struct match_list *l, const struct item *i, struct span name)
 }
 
 static enum match_result
-ask_table(const struct table *t, struct facts *facts, struct span key, struct err *err)
+ask_table(const struct table *t, struct facts *facts, bool part, struct span key, struct err *err)
 {
 	struct buf value = BUF_INIT(65536);
-	enum table_result r = table_get(t, facts, key, &value, err);
+	enum table_result r = part ? table_get_part(t, facts, key, &value, err) : table_get(t, facts, key, &value, err);
 
 	buf_clear(&value);
 	switch (r) {
@@ -280,12 +280,12 @@ ask_table(const struct table *t, struct facts *facts, struct span key, struct er
 static enum match_result
 match_table(const struct match_list *l, const struct item *i, struct facts *facts, struct span name, struct err *err)
 {
-	enum match_result r = ask_table(i->table, facts, name, err);
+	enum match_result r = ask_table(i->table, facts, false, name, err);
 	struct span parent;
 	size_t at = 1;
 
 	while (r == MATCH_NO && l->kind != MATCH_STRING && next_parent(l, name, &at, &parent))
-		r = ask_table(i->table, facts, parent, err);
+		r = ask_table(i->table, facts, true, parent, err);
 	return r;
 }
 
@@ -335,7 +335,7 @@ match(const struct match_list *l, struct facts *facts, struct span name, struct 
 		case ITEM_TABLE:
 			r = match_table(l, i, facts, name, err);
 			if (r == MATCH_NO && ip != NULL)
-				r = ask_table(i->table, facts, address, err);
+				r = ask_table(i->table, facts, false, address, err);
 			break;
 		}
 		if (r == MATCH_YES)

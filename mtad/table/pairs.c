@@ -51,6 +51,16 @@ pairs_add(struct pairs *p, struct span key, struct span value)
 	return true;
 }
 
+void
+pairs_put(struct pairs *p, struct span key, struct span value)
+{
+	char space[TABLE_KEY_MAX];
+
+	if (table_fold(key, space, &key))
+		free(map_del(&p->map, key));
+	(void)pairs_add(p, key, value);
+}
+
 enum table_result
 pairs_get(const struct pairs *p, struct span key, struct buf *value)
 {
@@ -60,4 +70,15 @@ pairs_get(const struct pairs *p, struct span key, struct buf *value)
 		return TABLE_ABSENT;
 	buf_put(value, found->bytes + found->key_len, found->value_len);
 	return TABLE_FOUND;
+}
+
+void
+pairs_each(const struct pairs *p, table_each_fn *fn, void *arg)
+{
+	const struct pair *item;
+	size_t at = 0;
+
+	while ((item = map_next(&p->map, &at)) != NULL)
+		if (!fn(arg, pair_key(item), span_of(item->bytes + item->key_len, item->value_len)))
+			return;
 }

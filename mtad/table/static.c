@@ -36,5 +36,5 @@ fail_get(const void *state, struct span self, struct facts *facts, struct span k
 	return TABLE_FAILED;
 }
 
-const struct table_type table_static = { "static", static_open, free, static_get };
-const struct table_type table_fail = { "fail", static_open, free, fail_get };
+const struct table_type table_static = { "static", static_open, free, static_get, .flags = 0 };
+const struct table_type table_fail = { "fail", static_open, free, fail_get, .flags = TABLE_PATTERN };

@@ -13,18 +13,34 @@ struct table {
 	const struct table_type *type;
 	void		*state;
 	char		*name;		/* "type:name" */
+	unsigned	 flags;
 };
 
 static const struct table_type *const types[] = {
-	&table_inline, &table_texthash, &table_static, &table_cidr, &table_fail, &table_unix,
+	&table_btree, &table_cdb, &table_cidr, &table_dbm, &table_environ, &table_fail, &table_gdbm, &table_hash, &table_inline, &table_lmdb,
+	&table_pcre, &table_pipemap, &table_randmap, &table_regexp, &table_static, &table_texthash, &table_unionmap, &table_unix,
 };
+#define TYPES	(sizeof types / sizeof *types)
 
 /* Types that Postfix has and this version does not. */
 static const char *const others[] = {
-	"hash", "btree", "lmdb", "cdb", "gdbm", "dbm", "sdbm", "regexp", "pcre", "environ", "unionmap", "pipemap", "randmap",
-	"tcp", "socketmap", "memcache", "ldap", "mysql", "pgsql", "sqlite", "nis", "nisplus", "netinfo", "internal", "debug",
+	"sdbm", "tcp", "socketmap", "memcache", "ldap", "mysql", "pgsql", "sqlite", "nis", "nisplus", "netinfo", "internal", "debug",
 	"mongodb", "proxy",
 };
+
+static struct table_env env;
+
+void
+table_use(const struct table_env *e)
+{
+	env = *e;
+}
+
+const struct table_env *
+table_env(void)
+{
+	return &env;
+}
 
 bool
 table_fold(struct span s, char space[TABLE_KEY_MAX], struct span *folded)
@@ -40,7 +56,7 @@ table_fold(struct span s, char space[TABLE_KEY_MAX], struct span *folded)
 static const struct table_type *
 find_type(struct span name)
 {
-	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+	for (size_t i = 0; i < TYPES; i++)
 		if (span_eqs(name, types[i]->name))
 			return types[i];
 	return NULL;
@@ -50,6 +66,32 @@ bool
 table_type_known(struct span type)
 {
 	return find_type(type) != NULL;
+}
+
+const char *
+table_type_name(size_t index)
+{
+	return index < TYPES ? types[index]->name : NULL;
+}
+
+bool
+table_type_compiled(struct span type)
+{
+	const struct table_type *t = find_type(type);
+	return t != NULL && t->open == table_hash.open;
+}
+
+bool
+table_find(const struct conf *conf, struct span spec, const struct table_type **type, struct span *name)
+{
+	while (span_starts(spec, "proxy:"))
+		spec = span_skip(spec, 6);
+	size_t colon = span_find(spec, ':');
+	bool path = span_starts(spec, "/");
+	*name = path ? spec : span_skip(spec, colon + 1);
+	*type = path ? find_type(span_str(conf_str(conf_main(conf), P_default_database_type))) :
+	    colon == spec.len ? NULL : find_type(span_head(spec, colon));
+	return *type != NULL;
 }
 
 static void
@@ -69,23 +111,28 @@ fail_type(struct span spec, struct span type, struct err *err)
 struct table *
 table_open(const struct conf *conf, struct span spec, struct err *err)
 {
-	if (span_starts(spec, "proxy:"))
-		spec = span_skip(spec, 6);
-	size_t colon = span_find(spec, ':');
-	const struct table_type *type = colon == spec.len ? NULL : find_type(span_head(spec, colon));
+	const struct table_type *type;
+	struct span name;
 	void *state = NULL;
 	struct table *t;
 
-	if (type == NULL) {
-		fail_type(spec, span_head(spec, colon), err);
+	while (span_starts(spec, "proxy:"))
+		spec = span_skip(spec, 6);
+	if (!table_find(conf, spec, &type, &name)) {
+		fail_type(spec, span_head(spec, span_find(spec, ':')), err);
 		return NULL;
 	}
-	if (!type->open(conf, span_skip(spec, colon + 1), &state, err))
+	if (name.len == 0) {
+		err_set(err, ERR_SYS, "expecting \"type:name\" form instead of \"%.*s\"", SPAN_ARG(span_head(spec, 100)));
+		return NULL;
+	}
+	if (!type->open(conf, name, &state, err))
 		return NULL;
 	MEM_NEW(t);
 	t->type = type;
 	t->state = state;
 	t->name = span_dup(spec);
+	t->flags = type->flags_of != NULL ? type->flags_of(state) : type->flags;
 	return t;
 }
 
@@ -105,14 +152,35 @@ table_name(const struct table *t)
 	return t->name;
 }
 
+unsigned
+table_flags(const struct table *t)
+{
+	return t->flags;
+}
+
 enum table_result
 table_get(const struct table *t, struct facts *facts, struct span key, struct buf *value, struct err *err)
 {
 	char space[TABLE_KEY_MAX];
 
-	if (!table_fold(key, space, &key))
+	if (!(t->flags & TABLE_RAW_KEY) && (key.len > TABLE_KEY_MAX || (!env.keep_case && !table_fold(key, space, &key))))
 		return TABLE_ABSENT;
 	return t->type->get(t->state, span_str(t->name), facts, key, value, err);
+}
+
+enum table_result
+table_get_part(const struct table *t, struct facts *facts, struct span key, struct buf *value, struct err *err)
+{
+	return t->flags & TABLE_PATTERN ? TABLE_ABSENT : table_get(t, facts, key, value, err);
+}
+
+bool
+table_each(const struct table *t, table_each_fn *fn, void *arg, struct err *err)
+{
+	if (t->type->each != NULL)
+		return t->type->each(t->state, fn, arg, err);
+	err_set(err, ERR_SYS, "tables of type %s cannot be listed", t->type->name);
+	return false;
 }
 
 bool
@@ -163,15 +231,28 @@ tables_clear(struct tables *t)
 	*t = (struct tables){ NULL, 0 };
 }
 
-enum table_result
-tables_get(const struct tables *t, struct facts *facts, struct span key, struct buf *value, struct err *err)
+static enum table_result
+get_from(const struct tables *t, bool part, struct facts *facts, struct span key, struct buf *value, struct err *err)
 {
 	for (size_t i = 0; i < t->count; i++) {
-		enum table_result r = table_get(t->list[i], facts, key, value, err);
+		enum table_result r = part ? table_get_part(t->list[i], facts, key, value, err) :
+		    table_get(t->list[i], facts, key, value, err);
 		if (r != TABLE_ABSENT)
 			return r;
 	}
 	return TABLE_ABSENT;
+}
+
+enum table_result
+tables_get(const struct tables *t, struct facts *facts, struct span key, struct buf *value, struct err *err)
+{
+	return get_from(t, false, facts, key, value, err);
+}
+
+enum table_result
+tables_get_part(const struct tables *t, struct facts *facts, struct span key, struct buf *value, struct err *err)
+{
+	return get_from(t, true, facts, key, value, err);
 }
 
 /* local, then "@", then domain, as one key. */
@@ -188,31 +269,41 @@ get_joined(const struct tables *t, struct facts *facts, struct span local, struc
 	key[local.len] = '@';
 	if (domain.len > 0)
 		memcpy(key + local.len + 1, domain.ptr, domain.len);
-	return tables_get(t, facts, span_of(key, local.len + 1 + domain.len), value, err);
+	return tables_get_part(t, facts, span_of(key, local.len + 1 + domain.len), value, err);
+}
+
+enum table_result
+tables_find_address(const struct tables *t, struct facts *facts, struct span address, const char *delimiters, bool local,
+    struct buf *value, struct span *unmatched, struct err *err)
+{
+	struct span user, ext, name, domain;
+	enum table_result r = TABLE_ABSENT;
+
+	*unmatched = SPAN_NONE;
+	if (t->count == 0)
+		return TABLE_ABSENT;
+	bool has_domain = address_split(address, &name, &domain);
+	bool has_ext = address_extension(name, delimiters, &user, &ext);
+	if (has_domain)
+		r = tables_get(t, facts, address, value, err);
+	if (r == TABLE_ABSENT && has_domain && has_ext &&
+	    (r = get_joined(t, facts, user, domain, value, err)) == TABLE_FOUND)
+		*unmatched = span_skip(name, user.len);
+	if (r == TABLE_ABSENT && (local || !has_domain)) {
+		r = get_from(t, has_domain, facts, name, value, err);
+		if (r == TABLE_ABSENT && has_ext && (r = tables_get_part(t, facts, user, value, err)) == TABLE_FOUND)
+			*unmatched = span_skip(name, user.len);
+	}
+	if (r == TABLE_ABSENT && has_domain && (r = get_joined(t, facts, SPAN_NONE, domain, value, err)) == TABLE_FOUND && has_ext)
+		*unmatched = span_skip(name, user.len);
+	return r;
 }
 
 enum table_result
 tables_get_address(const struct tables *t, struct facts *facts, struct span address, const char *delimiters, bool local,
     struct buf *value, struct err *err)
 {
-	struct span user, ext, name, domain;
-	enum table_result r = TABLE_ABSENT;
+	struct span unmatched;
 
-	if (t->count == 0)
-		return TABLE_ABSENT;
-	bool has_domain = address_split(address, &name, &domain);
-	bool has_ext = address_extension(name, delimiters, &user, &ext);
-	if (has_domain) {
-		r = tables_get(t, facts, address, value, err);
-		if (r == TABLE_ABSENT && has_ext)
-			r = get_joined(t, facts, user, domain, value, err);
-	}
-	if (r == TABLE_ABSENT && (local || !has_domain)) {
-		r = tables_get(t, facts, name, value, err);
-		if (r == TABLE_ABSENT && has_ext)
-			r = tables_get(t, facts, user, value, err);
-	}
-	if (r == TABLE_ABSENT && has_domain)
-		r = get_joined(t, facts, SPAN_NONE, domain, value, err);
-	return r;
+	return tables_find_address(t, facts, address, delimiters, local, value, &unmatched, err);
 }

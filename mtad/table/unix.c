@@ -45,4 +45,4 @@ unix_get(const void *state, struct span self, struct facts *facts, struct span k
 	return TABLE_FAILED;
 }
 
-const struct table_type table_unix = { "unix", unix_open, unix_close, unix_get };
+const struct table_type table_unix = { "unix", unix_open, unix_close, unix_get, .flags = 0 };

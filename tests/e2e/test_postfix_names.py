@@ -248,10 +248,49 @@ def test_postmap(tmp_path):
     assert postmap("-q", "zz", f"texthash:{table}", "inline:{zz=1}") == (0, "1\n", "")
     assert postmap("-q", "x", "static:$y") == (0, "$y\n", "")
     for args, status in ((["-q", "a", "nosuch:x"], 1), (["-q", "a", "texthash:/nosuch"], 1), (["-q", "a"], 1), ([], 1),
-                         ([f"hash:{table}"], 69), (["-s", f"texthash:{table}"], 69)):
+                         (["-bq", "-", f"texthash:{table}"], 69), (["-s", "static:x"], 1), ([f"texthash:{table}"], 1), (["-s", "-q", "a", f"texthash:{table}"], 1),
+                         (["-q", "a", f"hash:{table}"], 1), (["-d", "a", f"hash:{table}"], 1), ([f"hash:{table}x"], 1)):
         got = postmap(*args)
         assert got[0] == status and got[2].startswith("postmap: "), (args, got)
-    assert not re.search("db$", " ".join(os.listdir(tmp_path)))
+    assert os.listdir(tmp_path) == ["table"]
+    assert postmap("-s", f"texthash:{table}")[1] in ("a\tone\nb\ttwo words\n", "b\ttwo words\na\tone\n")
+
+
+def test_postmap_builds(tmp_path):
+    table = tmp_path / "table"
+    table.write_text("A one\nb two words\n")
+    os.chmod(table, 0o640)
+
+    def run(name, *args, stdin=""):
+        r = subprocess.run([f"{BUILD}/mtactl", name, *args], capture_output=True, text=True, input=stdin)
+        return r.returncode, r.stdout, r.stderr
+    assert run("postmap", f"hash:{table}") == (0, "", "")
+    assert sorted(os.listdir(tmp_path)) == ["table", "table.gdbm"]
+    assert os.stat(f"{table}.gdbm").st_mode & 0o777 == 0o640
+    for kind in ("hash", "btree", "lmdb", "cdb", "gdbm", "dbm"):
+        assert run("postmap", "-q", "a", f"{kind}:{table}") == (0, "one\n", "")
+    before = os.stat(f"{table}.gdbm").st_ino
+    assert run("postmap", "-i", f"hash:{table}", stdin="c three\na again\n") == (0, "", f'postmap: warning: {table}.gdbm: duplicate entry: "a"\n')
+    assert os.stat(f"{table}.gdbm").st_ino != before                     # replaced, not written to
+    assert run("postmap", "-ri", f"hash:{table}", stdin="A new\n") == (0, "", "")
+    assert sorted(run("postmap", "-s", f"hash:{table}")[1].splitlines()) == ["a\tnew", "b\ttwo words", "c\tthree"]
+    assert run("postmap", "-d", "B", f"hash:{table}") == (0, "", "") and run("postmap", "-d", "B", f"hash:{table}") == (1, "", "")
+    assert run("postmap", "-d", "-", f"hash:{table}", stdin="x\nc\n") == (0, "", "")
+    assert run("postmap", "-s", f"hash:{table}") == (0, "a\tnew\n", "")
+    table.write_text("a x\nA y\nbad\n")
+    said = run("postmap", f"hash:{table}")
+    assert said == (0, "", f'postmap: warning: {table}.gdbm: duplicate entry: "a"\npostmap: warning: {table}, line 3: expected format: key whitespace value\n')
+    assert run("postmap", "-w", f"hash:{table}")[2].count("\n") == 1 and run("postmap", "-q", "a", f"hash:{table}")[1] == "x\n"
+    # Rebuilding fails: the old file stays.
+    with open(f"{table}.gdbm", "r+b") as f:
+        f.truncate(100)
+    status, out, err = run("postmap", "-q", "a", f"hash:{table}")
+    assert status == 1 and out == "" and "build it again" in err
+    (tmp_path / "aliases").write_text("Root: me ,  you\n\"two words\": |\"/bin/x a,b\",\n  :include:/x\na@b: c\n")
+    (tmp_path / "main.cf").write_text(f"alias_database = hash:{tmp_path}/aliases\n")
+    said = run("newaliases", "-c", str(tmp_path))
+    assert said == (0, "", f"newaliases: warning: {tmp_path}/aliases, line 4: name must be local\n")
+    assert sorted(run("postalias", "-s", f"hash:{tmp_path}/aliases")[1].splitlines()) == ["root:\tme, you", 'two words:\t|"/bin/x a,b", :include:/x']
 
 
 def test_by_link(mta, ids, tmp_path):

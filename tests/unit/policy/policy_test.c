@@ -301,9 +301,9 @@ wrong_configurations(void **state)
 		{ "smtpd_relay_restrictions = permit\n", NULL, "an open relay" },
 		{ "smtpd_relay_restrictions =\nsmtpd_recipient_restrictions = reject_unauth_destination\n", NULL, "" },
 		{ "mynetworks = 10.0.0.1/8\n", NULL, "main.cf:1: error: mynetworks: \"10.0.0.1/8\" has bits set" },
-		{ "relay_domains = hash:/x\n", NULL, "main.cf:1: error: relay_domains: table type \"hash\"" },
+		{ "relay_domains = sdbm:/x\n", NULL, "main.cf:1: error: relay_domains: table type \"sdbm\"" },
 		{ "alias_maps = hash:/etc/aliases\n", NULL, "main.cf:1: warning: alias_maps: aliases are not read in this version" },
-		{ "alias_maps = hash:/etc/mail/aliases\n", NULL, "main.cf:0" },
+		{ "alias_maps = sdbm:/etc/mail/aliases\n", NULL, "main.cf:0" },
 		{ "default_transport = nosuch\n", NULL, "main.cf:1: warning: default_transport: master.cf has no service \"nosuch\"; mail for it will wait" },
 		{ "virtual_mailbox_domains = x.example\n", NULL, "warning: virtual_transport: this version cannot deliver by \"virtual\"" },
 		{ "virtual_mailbox_domains = x.example\nvirtual_transport = lmtp:[::1]:24\n", NULL, "" },
@@ -323,7 +323,7 @@ wrong_configurations(void **state)
 		buf_str(&out, "");
 		conf_problems_print(&p, &out);
 		if (strcmp(cases[i].says, "main.cf:0") == 0) {
-			assert_non_null(strstr(out.ptr, "local_recipient_maps: table type \"hash\""));
+			assert_non_null(strstr(out.ptr, "local_recipient_maps: table type \"sdbm\""));
 			assert_true(p.errors > 0);
 		} else if ((cases[i].says[0] == '\0') != (out.len == 0) || strstr(out.ptr, cases[i].says) == NULL) {
 			fail_msg("case %zu: said \"%s\", not \"%s\"", i, out.ptr, cases[i].says);

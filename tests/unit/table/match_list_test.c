@@ -123,7 +123,7 @@ wrong(void **state)
 		{ "[::1]x", MATCH_CLIENT, "from 0 to 128" },
 		{ "::1", MATCH_CLIENT, "is no table" },
 		{ "!", MATCH_STRING, "a \"!\" without a pattern" },
-		{ "hash:/x", MATCH_STRING, "not supported in this version" },
+		{ "sdbm:/x", MATCH_STRING, "not supported in this version" },
 		{ "/not/read", MATCH_STRING, "was not read" },
 	};
 
