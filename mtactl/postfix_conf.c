@@ -73,8 +73,8 @@ default_of(const struct postconf *c, struct span name, struct buf *value)
 	return true;
 }
 
-static bool
-raw_of(const struct postconf *c, struct span name, struct buf *value)
+bool
+postconf_raw(const struct postconf *c, struct span name, struct buf *value)
 {
 	const struct setting_text *s = c->only_defaults ? NULL : postconf_find(c, name);
 	enum param known;
@@ -112,22 +112,30 @@ look_up(void *arg, struct span name)
 	return value.ptr;
 }
 
+bool
+postconf_expand(const struct postconf *c, struct span raw, struct buf *out, struct err *err)
+{
+	struct expansion e = { .of = *c };
+	bool ok = expand_text(raw, look_up, &e, out, err);
+
+	for (size_t i = 0; i < e.count; i++)
+		buf_clear(&e.texts[i]);
+	free(e.texts);
+	return ok;
+}
+
 static void
 show(const struct postconf *c, struct span name, struct span raw)
 {
-	struct expansion e = { .of = *c };
 	struct err err = { .kind = ERR_NONE };
 	struct buf text = BUF_INIT((size_t)1 << 20);
 
-	if (c->expand && expand_text(raw, look_up, &e, &text, &err))
+	if (c->expand && postconf_expand(c, raw, &text, &err))
 		postconf_put(c, name, buf_view(&text));
 	else
 		postconf_put(c, name, raw);
 	if (err.text[0] != '\0')
 		postfix_warn(c->postfix->name, "%.*s: %s", SPAN_ARG(name), err.text);
-	for (size_t i = 0; i < e.count; i++)
-		buf_clear(&e.texts[i]);
-	free(e.texts);
 	buf_clear(&text);
 }
 
@@ -138,7 +146,7 @@ show_named(const struct postconf *c, const char *name)
 	enum param known;
 
 	buf_str(&value, "");
-	if (raw_of(c, span_str(name), &value))
+	if (postconf_raw(c, span_str(name), &value))
 		show(c, span_str(name), buf_view(&value));
 	else if (!c->only_set || !(param_find(span_str(name), &known) || postconf_find(c, span_str(name)) != NULL))
 		postfix_warn(c->postfix->name, "%s: unknown parameter", name);
@@ -151,23 +159,33 @@ by_name(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+size_t
+postconf_names(const struct postconf *c, const char ***names)
+{
+	size_t n = 0, kept = 0;
+
+	*names = mem_array(PARAM_COUNT + c->count, sizeof(char *));
+	for (unsigned i = 0; i < PARAM_COUNT; i++)
+		(*names)[n++] = param_row((enum param)i)->name;
+	for (size_t i = 0; i < c->count && !c->only_defaults; i++)
+		(*names)[n++] = c->settings[i].name;
+	qsort(*names, n, sizeof **names, by_name);
+	for (size_t i = 0; i < n; i++)
+		if (kept == 0 || strcmp((*names)[i], (*names)[kept - 1]) != 0)
+			(*names)[kept++] = (*names)[i];
+	return kept;
+}
+
 static void
 show_all(const struct postconf *c)
 {
-	const char **names = mem_array(PARAM_COUNT + c->count, sizeof(char *));
-	size_t n = 0;
+	const char **names;
+	size_t n = postconf_names(c, &names);
 
-	for (unsigned i = 0; i < PARAM_COUNT; i++)
-		names[n++] = param_row((enum param)i)->name;
-	for (size_t i = 0; i < c->count && !c->only_defaults; i++)
-		names[n++] = c->settings[i].name;
-	qsort(names, n, sizeof *names, by_name);
 	for (size_t i = 0; i < n; i++) {
 		struct buf value = BUF_INIT(0);
-		if (i > 0 && strcmp(names[i], names[i - 1]) == 0)
-			continue;
 		buf_str(&value, "");
-		if (raw_of(c, span_str(names[i]), &value))
+		if (postconf_raw(c, span_str(names[i]), &value))
 			show(c, span_str(names[i]), buf_view(&value));
 		buf_clear(&value);
 	}

@@ -29,6 +29,7 @@ struct postconf {
 	struct master_text *services;
 	size_t		 service_count;
 	bool		 only_set, only_defaults, no_name, no_value, expand;
+	bool		 lenient;	/* a file that is missing is empty, as for mtad */
 };
 
 /* Both files, and which settings are used. 0, or a status and said. */
@@ -37,6 +38,12 @@ void	postconf_clear(struct postconf *);
 struct setting_text *postconf_find(const struct postconf *, struct span name);
 /* Whether it is the name of a transport of master.cf with a suffix; its default then. */
 bool	postconf_transport(const struct postconf *, struct span name, struct buf *value);
+
+/* The value as it is written, by what c->only_set and c->only_defaults say; false where there is none. */
+bool	postconf_raw(const struct postconf *, struct span name, struct buf *value);
+bool	postconf_expand(const struct postconf *, struct span raw, struct buf *, struct err *);
+/* All that are known or set, in order; free(*names). */
+size_t	postconf_names(const struct postconf *, const char ***names);
 
 /* "name = value" with runs of white space as one blank. */
 void	postconf_put(const struct postconf *, struct span name, struct span value);

@@ -24,7 +24,9 @@ slurp(const struct postconf *c, const char *name, struct buf *out, int *status)
 
 	buf_printf(&path, "%s/%s", c->postfix->session.conf_dir, name);
 	FILE *f = path.over ? NULL : fopen(path.ptr, "re");
-	if (f == NULL) {
+	if (f == NULL && errno == ENOENT && c->lenient) {
+		;
+	} else if (f == NULL) {
 		*status = postfix_fatal(c->postfix->name, "open %s: %s", path.ptr, strerror(errno));
 	} else {
 		while (!out->over && (n = fread(bytes, 1, sizeof bytes, f)) > 0)

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 
 #include "base/num.h"
+#include "conf/params.h"
 #include "ctl/selector.h"
+#include "lint/lint.h"
 #include "mtactl/display.h"
 #include "mtactl/repl_line.h"
 
@@ -310,6 +312,41 @@ find_commands(struct place *p)
 }
 
 static void
+add_params(struct place *p)
+{
+	for (unsigned i = 0; i < PARAM_COUNT; i++)
+		add(p, param_row((enum param)i)->name, param_row((enum param)i)->summary);
+}
+
+/* Of the table that the word before it names. */
+static void
+add_keys(struct place *p)
+{
+	struct buf field = BUF_INIT(1024);
+
+	buf_printf(&field, "key %.*s", SPAN_ARG(token_back(p, 1)));
+	if (!field.over)
+		p->values(p->arg, field.ptr, p->c);
+	buf_clear(&field);
+}
+
+static void
+add_codes(struct place *p)
+{
+	for (int i = 0; i < LINT_CODES; i++)
+		add(p, lint_rule((enum lint_code)i)->code, lint_rule((enum lint_code)i)->summary);
+}
+
+static void
+add_formats(struct place *p)
+{
+	static const char *const formats[] = { "tty", "gcc", "json", "quiet" };
+
+	for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
+		add(p, formats[i], "");
+}
+
+static void
 add_of_place(struct place *p, enum placeholder place)
 {
 	switch (place) {
@@ -331,6 +368,23 @@ add_of_place(struct place *p, enum placeholder place)
 	case PLACE_DEST:
 		p->values(p->arg, "dest", p->c);
 		break;
+	case PLACE_TABLE:
+		p->values(p->arg, "table", p->c);
+		break;
+	case PLACE_KEY:
+		add_keys(p);
+		break;
+	case PLACE_PARAM:
+		add_params(p);
+		break;
+	case PLACE_CODE:
+		add_codes(p);
+		break;
+	case PLACE_FORMAT:
+		add_formats(p);
+		break;
+	case PLACE_VALUE:
+	case PLACE_ADDRESS:
 	case PLACE_COUNT:
 	case PLACE_TIME:
 	case PLACE_COLUMN:
@@ -420,10 +474,14 @@ add_arguments(struct place *p, const char *grammar)
 	if (option)
 		add_options(p, grammar);
 	drop_options(p, grammar);
+	size_t given = p->count - p->args, index = 0;
 	while (!option && grammar_next(&g)) {
-		bool all = g.place == PLACE_SELECTOR || g.place == PLACE_COMMAND;
-		if (g.option.len == 0 && (all || p->count == p->args))
+		bool all = g.place == PLACE_SELECTOR || g.place == PLACE_COMMAND || (g.many && given > index);
+		if (g.option.len > 0)
+			continue;
+		if (all || given == index)
 			add_of_place(p, g.place);
+		index++;
 	}
 	if (!option && !value && p->c->prefix.len == 0)
 		add_options(p, grammar);

@@ -132,6 +132,9 @@ repl_live_values(void *arg, const char *field, struct candidates *c)
 	size_t n = 0;
 	bool ids = strcmp(field, "id") == 0;
 
+	if (repl_local_values(r, span_str(field), c))
+		return;
+
 	words[n++] = SPAN("queue");
 	words[n++] = ids ? SPAN("ls") : SPAN("count");
 	words[n++] = ids ? SPAN("--limit") : SPAN("--by");

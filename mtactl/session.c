@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "mtactl/local.h"
 #include "mtactl/present.h"
 
 #define FLUSH_AT	((size_t)64 << 10)
@@ -312,9 +313,24 @@ run_export(struct session *s, const struct request *req)
 	return export_run(s, req);
 }
 
+typedef int local_fn(struct session *, const struct request *);
+
+static local_fn *const locals[COMMAND_COUNT] = {
+	[CMD_map_ls] = map_run, [CMD_map_query] = map_run, [CMD_map_get] = map_run,
+	[CMD_map_put] = map_change_run, [CMD_map_del] = map_change_run, [CMD_map_edit] = map_change_run,
+	[CMD_map_diff] = map_change_run, [CMD_map_undo] = map_change_run,
+	[CMD_config_get] = config_get_run, [CMD_config_explain] = config_get_run,
+	[CMD_config_set] = config_change_run, [CMD_config_unset] = config_change_run, [CMD_config_undo] = config_change_run,
+	[CMD_route] = route_run, [CMD_lint] = lint_command_run,
+};
+
 static int
 run_local(struct session *s, const struct request *req)
 {
+	if (locals[req->command] != NULL) {
+		begin_display(s, req, presenter(s, req));
+		return end_display(s, presenter(s, req), locals[req->command](s, req));
+	}
 	if (req->command == CMD_help)
 		return help_run(s, req);
 	if (req->command == CMD_queue_export)

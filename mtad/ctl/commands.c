@@ -46,6 +46,13 @@ placeholder(struct span word)
 		{ "LEVEL", PLACE_COUNT },
 		{ "FILE", PLACE_FILE },
 		{ "COMMAND", PLACE_COMMAND },
+		{ "TABLE", PLACE_TABLE },
+		{ "KEY", PLACE_KEY },
+		{ "NAME", PLACE_PARAM },
+		{ "VALUE", PLACE_VALUE },
+		{ "ADDRESS", PLACE_ADDRESS },
+		{ "FORMAT", PLACE_FORMAT },
+		{ "CODE", PLACE_CODE },
 		{ "DIR", PLACE_FILE },
 		{ "TIME", PLACE_TIME },
 		{ "DEST", PLACE_DEST },
@@ -83,6 +90,9 @@ grammar_next(struct grammar *g)
 	} else {
 		g->word = item;
 	}
+	g->many = span_ends(g->word, "...");
+	if (g->many)
+		g->word.len -= 3;
 	g->place = placeholder(g->word);
 	return true;
 }

@@ -80,6 +80,13 @@ enum placeholder {
 	PLACE_TIME,		/* "10m", "1h30m": duration_parse */
 	PLACE_DEST,		/* a destination: "smtp:example.com", or a next hop over every transport */
 	PLACE_COLUMN,		/* a field of the command's own rows */
+	PLACE_TABLE,		/* "type:name", "/path", or a parameter that names a table */
+	PLACE_KEY,		/* of the table before it */
+	PLACE_PARAM,		/* a parameter's name, "name=value" too */
+	PLACE_VALUE,
+	PLACE_ADDRESS,
+	PLACE_FORMAT,		/* of lint */
+	PLACE_CODE,		/* of a lint rule */
 };
 struct grammar {
 	struct span	left;
@@ -87,6 +94,7 @@ struct grammar {
 	struct span	option;		/* "limit" of --limit; empty: a positional argument */
 	struct span	word;		/* the placeholder as written; empty: an option without a value */
 	enum placeholder place;
+	bool		many;		/* "NAME...": all words that are left, a blank between them */
 };
 bool	grammar_next(struct grammar *);
 

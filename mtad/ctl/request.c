@@ -8,6 +8,7 @@
 #include "ctl/selector.h"
 #include "mail/queue_id.h"
 
+#define VALUE_MAX	((size_t)60 << 10)
 #define REQUEST_BYTES	((size_t)128 << 10)	/* room for a selector and its copy */
 
 void
@@ -222,6 +223,17 @@ check_value(enum command c, enum placeholder place, struct span value, struct er
 			return true;
 		err_set(err, ERR_PERM, "a text of %zu bytes is too long", value.len);
 		return false;
+	case PLACE_TABLE:
+	case PLACE_KEY:
+	case PLACE_PARAM:
+	case PLACE_VALUE:
+	case PLACE_ADDRESS:
+	case PLACE_FORMAT:
+	case PLACE_CODE:
+		if (value.len <= VALUE_MAX)
+			return true;
+		err_set(err, ERR_PERM, "a text of %zu bytes is too long", value.len);
+		return false;
 	case PLACE_NONE:
 		break;
 	}
@@ -395,6 +407,10 @@ take_option(struct request *req, struct words *w, struct span word, struct err *
 /* Options that have a letter, too. */
 static const struct { enum command command; const char *letter, *option; } letters[] = {
 	{ CMD_log, "-f", "--follow" },
+	{ CMD_config_get, "-h", "--value" },
+	{ CMD_config_get, "-x", "--expanded" },
+	{ CMD_config_get, "-d", "--default" },
+	{ CMD_config_get, "-n", "--changed" },
 };
 
 static struct span
@@ -441,6 +457,23 @@ split_options(struct request *req, struct words *w, struct err *err)
 	return true;
 }
 
+static bool
+add_many(struct request *req, const struct grammar *g, const struct span *words, size_t n, struct err *err)
+{
+	struct buf joined = BUF_INIT(VALUE_MAX);
+
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0)
+			buf_char(&joined, ' ');
+		buf_span(&joined, words[i]);
+	}
+	bool ok = !joined.over && request_add(req, g->word, buf_view(&joined), err);
+	if (joined.over)
+		err_set(err, ERR_PERM, "a text of more than %zu bytes is too long", VALUE_MAX);
+	buf_clear(&joined);
+	return ok;
+}
+
 /* A selector and a command's name take all words that are left. */
 static bool
 add_positional(struct request *req, const struct grammar *g, struct words *w, size_t *at, struct err *err)
@@ -451,6 +484,10 @@ add_positional(struct request *req, const struct grammar *g, struct words *w, si
 
 	if (take == 0)
 		return true;
+	if (g->many) {
+		*at += take;
+		return add_many(req, g, w->plain + *at - take, take, err);
+	}
 	if (g->place != PLACE_SELECTOR && g->place != PLACE_COMMAND)
 		take = 1;
 	join_words(&joined, w->plain + *at, take);

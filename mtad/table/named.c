@@ -188,31 +188,17 @@ tables_named_free(struct named_table *t, size_t count)
 
 /* -- one question ------------------------------------------------------------------------------- */
 
-/* Texts of tables are read with the configuration: one that is nothing but a list of this table reads this one. */
+/* A configuration that carries no text, so that the file itself is read, as it is now. */
 static struct conf *
-conf_for(const char *dir, struct span spec, struct err *err)
+conf_without_texts(const struct conf *conf)
 {
 	struct conf_problems problems = { .count = 0 };
 	struct buf main_cf = BUF_INIT(65536);
-	struct conf *c = NULL;
 
-	buf_str(&main_cf, "transport_maps = ");
-	for (size_t i = 0; i < spec.len; i++) {
-		if (spec.ptr[i] == '$')
-			buf_char(&main_cf, '$');
-		buf_char(&main_cf, spec.ptr[i] == '\n' ? ' ' : spec.ptr[i]);
-	}
-	buf_char(&main_cf, '\n');
-	if (!main_cf.over)
-		c = conf_parse(dir, buf_view(&main_cf), SPAN_NONE, &problems);
-	if (c == NULL) {
-		struct span text = span_str(problems.count > 0 ? problems.items[problems.count - 1].text : "the name is too long");
-		if (span_starts(text, "transport_maps: "))
-			text = span_skip(text, 16);
-		err_set(err, ERR_SYS, "%.*s", SPAN_ARG(text));
-	}
-	buf_clear(&main_cf);
+	buf_printf(&main_cf, "default_database_type = %s\n", conf_str(conf_main(conf), P_default_database_type));
+	struct conf *c = conf_parse(conf_dir(conf), buf_view(&main_cf), SPAN_NONE, &problems);
 	conf_problems_clear(&problems);
+	buf_clear(&main_cf);
 	return c;
 }
 
@@ -220,19 +206,18 @@ enum table_result
 table_ask(const struct conf *conf, struct span spec, struct span key, struct buf *value, struct err *err)
 {
 	enum table_result result = TABLE_FAILED;
+	struct conf *own = conf_without_texts(conf);
 	struct table *t = NULL;
 
-	if (span_starts(spec, "proxy:"))
-		spec = span_skip(spec, 6);
-	struct conf *own = conf_for(conf_dir(conf), spec, err);
-	if (own != NULL)
+	if (own == NULL)
+		err_set(err, ERR_SYS, "no configuration can be made to ask it with");
+	else
 		t = table_open(own, spec, err);
-	if (t != NULL) {
+	if (t != NULL)
 		result = table_get(t, NULL, key, value, err);
-		if (result == TABLE_PENDING || (result == TABLE_FAILED && span_starts(spec, "unix:"))) {
-			err_set(err, ERR_TEMP, "only the daemon can ask %.*s", SPAN_ARG(span_head(spec, 100)));
-			result = TABLE_FAILED;
-		}
+	if (result == TABLE_PENDING) {
+		err_set(err, ERR_TEMP, "only the daemon can ask %.*s", SPAN_ARG(span_head(spec, 100)));
+		result = TABLE_FAILED;
 	}
 	table_free(t);
 	conf_unref(own);

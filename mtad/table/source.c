@@ -293,7 +293,7 @@ says(struct source *s, struct span text, struct span key, struct span value, str
 	else if (e.kind == SOURCE_BAD)
 		ok = false;
 	else if (e.kind != SOURCE_PAIR || !span_caseeq(e.key, key) || (!span_has(value, '\n') && !span_eq(e.value, span_trim(value)))) {
-		err_set(err, ERR_PERM, "\"%.*s\" with this value would be read as something else", SPAN_ARG(span_head(key, 80)));
+		err_set(err, ERR_PERM, "\"%.*s\" with this value would be read as something else (a key with blanks has to stand in quotes)", SPAN_ARG(span_head(key, 80)));
 		ok = false;
 	} else if (conf_lines_next(&lines, &more, &number)) {
 		err_set(err, ERR_PERM, "the value would begin an entry of its own");

@@ -4,6 +4,7 @@
 #include <pcre2.h>
 
 #include "table/network.h"
+#include "table/type.h"
 
 #define BLANKS	" \t\r\f\v"
 
@@ -68,37 +69,24 @@ wants_quotes(struct span key, const char *ends)
 
 /* -- "key value": texthash, and what postmap compiles ----------------------------------------- */
 
+/* As the daemon takes it apart: quotes are part of the key. */
 static bool
 parse_pair(struct span line, struct buf *key, struct source_entry *e, struct err *err)
 {
-	static const char wanted[] = "a key, white space and a value";
-	struct span rest = line;
+	const char *why;
 
-	if (line.ptr[0] != '"') {
-		size_t n = 0;
-		while (n < line.len && !is_blank(line.ptr[n]))
-			n++;
-		e->key = span_head(line, n);
-		rest = span_skip(line, n);
-	} else {
-		if (!take_quoted(&rest, key, err))
-			return false;
-		e->key = buf_view(key);
-	}
-	if (e->key.len == 0) {
-		err_set(err, ERR_PERM, "expected %s", wanted);
-		return false;
-	}
-	return take_value(rest, e, wanted, err);
+	(void)key;
+	e->kind = SOURCE_PAIR;
+	if (table_pair(line, &e->key, &e->value, &why))
+		return true;
+	err_set(err, ERR_PERM, "%s", why);
+	return false;
 }
 
 static void
-write_pair(struct buf *out, struct span key, struct span blanks)
+write_plain(struct buf *out, struct span key, struct span blanks)
 {
-	if (wants_quotes(key, " \t\r\f\v"))
-		write_quoted(out, key);
-	else
-		buf_span(out, key);
+	buf_span(out, key);
 	buf_span(out, blanks);
 }
 
@@ -241,13 +229,6 @@ parse_regexp(struct span line, struct buf *key, struct source_entry *e, struct e
 	return parse_rule(line, e, take_pattern, "a pattern, white space and a value", err);
 }
 
-static void
-write_plain(struct buf *out, struct span key, struct span blanks)
-{
-	buf_span(out, key);
-	buf_span(out, blanks);
-}
-
 /* -- "name = value": how to reach a server ------------------------------------------------------ */
 
 static bool
@@ -274,14 +255,14 @@ write_setting(struct buf *out, struct span key, struct span blanks)
 }
 
 static const struct source_grammar grammars[] = {
-	{ "texthash", false, false, false, parse_pair, write_pair },
-	{ "hash", true, false, false, parse_pair, write_pair },
-	{ "btree", true, false, false, parse_pair, write_pair },
-	{ "lmdb", true, false, false, parse_pair, write_pair },
-	{ "cdb", true, false, false, parse_pair, write_pair },
-	{ "gdbm", true, false, false, parse_pair, write_pair },
-	{ "dbm", true, false, false, parse_pair, write_pair },
-	{ "sdbm", true, false, false, parse_pair, write_pair },
+	{ "texthash", false, false, false, parse_pair, write_plain },
+	{ "hash", true, false, false, parse_pair, write_plain },
+	{ "btree", true, false, false, parse_pair, write_plain },
+	{ "lmdb", true, false, false, parse_pair, write_plain },
+	{ "cdb", true, false, false, parse_pair, write_plain },
+	{ "gdbm", true, false, false, parse_pair, write_plain },
+	{ "dbm", true, false, false, parse_pair, write_plain },
+	{ "sdbm", true, false, false, parse_pair, write_plain },
 	{ "aliases", true, false, false, parse_alias, write_alias },
 	{ "cidr", false, false, false, parse_cidr, write_plain },
 	{ "regexp", false, true, false, parse_regexp, write_plain },

@@ -72,10 +72,12 @@ test_put_and_del(void **state)
 		{ "the comment in its middle stays", "texthash", sample, "example.net", "x:",
 		  "# transports\nexample.com    smtp:[mx.example.com]\n\n# a long one\nexample.net\tx:\n# in its middle\n"
 		  "\"with blank\"\tlocal:" },
-		{ "quoted key", "texthash", "\"a b\" c\n", "a b", "d", "\"a b\" d\n" },
+		{ "quoted key", "texthash", "\"a b\" c\n", "\"a b\"", "d", "\"a b\" d\n" },
 		{ "put behind a line without its end", "texthash", "a\tb", "c", "d", "a\tb\nc\td\n" },
 		{ "into nothing", "texthash", "", "c", "d", "c\td\n" },
-		{ "a key to quote", "texthash", "a  b\n", "#c \"d\"", "e", "a  b\n\"#c \\\"d\\\"\"  e\n" },
+		{ "a key to quote", "texthash", "a  b\n", "c d", "e", NULL },
+		{ "a comment", "texthash", "a  b\n", "#c", "e", NULL },
+		{ "an alias to quote", "aliases", "a:  b\n", "#c \"d\"", "e", "a:  b\n\"#c \\\"d\\\"\":  e\n" },
 		{ "value over lines", "texthash", "a b\n", "c", "d,\ne", "a b\nc d,\n\te\n" },
 		{ "value that begins an entry", "texthash", "a b\n", "c", "d\n#e", "a b\nc d\n\t#e\n" },
 		{ "no value", "texthash", "a b\n", "c", "", NULL },
@@ -146,7 +148,7 @@ test_entries(void **state)
 	assert_true(source_entry(s, 1, &e));
 	assert_true(e.kind == SOURCE_PAIR && e.line == 5 && e.last == 7);
 	assert_true(span_eqs(e.key, "example.net") && span_eqs(e.value, "smtp:[a.example.net]"));
-	assert_true(source_find(s, SPAN("With Blank"), 0, &at) && at == 2);
+	assert_true(source_find(s, SPAN("\"With Blank\""), 0, &at) && at == 2);
 	assert_false(source_find(s, SPAN("example.com"), 1, &at));
 	assert_false(source_entry(s, 3, &e));
 	assert_true(source_check(s, &err));
@@ -159,9 +161,9 @@ test_check(void **state)
 	static const struct {
 		const char *type, *text, *why;	/* behind "PATH:" */
 	} rows[] = {
-		{ "texthash", "a b\n\nc\n", "3: expected a key, white space and a value" },
+		{ "texthash", "a b\n\nc\n", "3: expected format: key whitespace value" },
 		{ "texthash", "  a b\n", "1: the first entry begins with a blank; begin it at the margin" },
-		{ "texthash", "\"a b\n", "1: a quote (\") that does not end" },
+		{ "texthash", "\"a b\n", "1: unbalanced '\"'" },
 		{ "aliases", "root me\n", "1: expected a name, \":\" and a value" },
 		{ "cidr", "if 192.0.2.0/24\n192.0.2.1 x\n", "1: an if without its endif" },
 		{ "cidr", "192.0.2.1 x\nendif\n", "2: an endif without its if" },
@@ -195,7 +197,7 @@ test_check(void **state)
 static void
 test_as_the_daemon_reads(void **state)
 {
-	static const char *const keys[] = { "a", "b c", "#d", "\"e\"", "f\\g", "h\\\"i j", "k#l", "M", "n\to", "endif" };
+	static const char *const keys[] = { "a", "\"b c\"", "\"e\"@x", "f\\g", "k#l", "M", "endif" };
 	struct conf_problems problems = { NULL, 0, 0 };
 	struct source *s = open_text("texthash", "# empty\n");
 	struct err err = { ERR_NONE, "" };
