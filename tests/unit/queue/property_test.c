@@ -100,9 +100,21 @@ operator_acts(void)
 }
 
 static void
+suspends(void)
+{
+	struct span dest = pick(3) == 0 ? SPAN("smtp:b.test") : pick(2) == 0 ? SPAN("dead.test") : SPAN("A.test");
+	int64_t until = pick(2) == 0 ? 0 : queue_wall(&w.q, queue_now(&w.q)) + (int64_t)pick(5000) * SECOND;
+
+	if (pick(3) == 0)
+		(void)queue_suspend(&w.q, dest, SPAN("root"), SPAN("test"), until, NULL);
+	else
+		(void)queue_resume(&w.q, dest, SPAN("root"), SPAN_NONE, NULL);
+}
+
+static void
 random_event(void)
 {
-	switch (pick(16)) {
+	switch (pick(17)) {
 	case 0:
 	case 1:
 	case 2:
@@ -139,6 +151,10 @@ random_event(void)
 		if (pick(40) == 0)
 			clock_step_wall((int64_t)pick(10 * DAY) - 5 * DAY);
 		break;
+	case 11:
+		if (pick(4) == 0)
+			suspends();
+		break;
 	default:
 		random_answer();
 		break;
@@ -169,6 +185,12 @@ test_invariant(void **state)
 static void
 drain(void)
 {
+	while (w.q.suspensions != NULL) {
+		struct buf name = BUF_INIT(0);
+		suspension_name(w.q.suspensions, &name);
+		assert_int_not_equal(queue_resume(&w.q, buf_view(&name), SPAN("root"), SPAN_NONE, NULL), 0);
+		buf_clear(&name);
+	}
 	for (int round = 0; round < 400 && w.q.index.count > 0; round++) {
 		struct qid at = QID_NONE;
 		for (struct entry *e; (e = index_after(&w.q.index, at)) != NULL;) {
