@@ -1,6 +1,8 @@
 """A private mtad for tests, and the peers it talks to. Everything is on loopback and high ports, in a folder of its own."""
+import fcntl
 import json
 import os
+import random
 import re
 import signal
 import smtplib
@@ -28,10 +30,62 @@ def wait_for(what, seconds=20, every=0.05):
         time.sleep(every)
 
 
-def free_port(host="127.0.0.1"):
-    with socket.socket() as s:
-        s.bind((host, 0))
-        return s.getsockname()[1]
+class Ports:
+    """
+    Ports for this process alone: a block that it has locked, below those that the kernel gives to outgoing connections. A port that the kernel chose
+    could be an outgoing connection's a moment later; even a client's that asks in vain for that very port while nothing listens there (it connects to itself).
+    """
+    BLOCK = 100
+
+    def __init__(self):
+        with open("/proc/sys/net/ipv4/ip_local_port_range") as f:
+            end = min(int(f.read().split()[0]), 32768)
+        self.blocks = list(range(12000, end - self.BLOCK, self.BLOCK))
+        self.start = self.pid = None
+
+    def lock(self):
+        """A process that was forked off takes a block of its own."""
+        folder = f"/tmp/mtad-test-ports-{os.getuid()}"
+        os.makedirs(folder, exist_ok=True)
+        random.SystemRandom().shuffle(self.blocks)
+        for start in self.blocks:
+            f = open(f"{folder}/{start}", "w")
+            try:
+                fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                f.close()
+                continue
+            self.file, self.start, self.pid, self.used = f, start, os.getpid(), 0
+            return
+        raise AssertionError("no block of ports is free")
+
+    @staticmethod
+    def free(port):
+        """Another user's tests, or anything else, may have it on any address."""
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind(("0.0.0.0", port))
+                return True
+            except OSError:
+                return False
+
+    def take(self):
+        if self.pid != os.getpid():
+            self.lock()
+        for _ in range(self.BLOCK):
+            port = self.start + self.used % self.BLOCK
+            self.used += 1
+            if self.free(port):
+                return port
+        raise AssertionError("no port is free")
+
+
+PORTS = Ports()
+
+
+def free_port():
+    return PORTS.take()
 
 
 class Instance:
