@@ -202,9 +202,10 @@ acting_on(struct role_queue *rq, struct ask *a, struct entry *e, struct buf *out
 		}
 	}
 	a->acted += done;
+	if (!done && !always)	/* what it has nothing to do with is not worth a row */
+		return;
 	g->skipped += !done;
-	if (done || always)	/* what it has nothing to do with is not worth a row */
-		acting_put(out, id, done ? g->verb->did : "skipped", why);
+	acting_put(out, id, done ? g->verb->did : "skipped", why);
 }
 
 static void

@@ -1,13 +1,13 @@
 """What operators do is journalled, can be planned before it is done, and taken back after it."""
 import json
 import os
-import re
 import socket
+import subprocess
 import threading
 import time
 
 import pytest
-from mtadtest import Instance, wait_for
+from mtadtest import BUILD, Instance, wait_for
 
 
 class Ctl:
@@ -207,6 +207,31 @@ def test_plans_are_bounded(mta, ctl):
     assert ctl.ask("apply", number=9)[1] == 0
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="needs other users")
+def test_whose_plan(tmp_path):
+    """A plan is of who made it, and root's to apply; who may not administer makes none."""
+    def ask(mta, uid, *words):
+        r = subprocess.run([f"{BUILD}/mtactl", "--json", "-c", mta.dir, *words], capture_output=True, text=True, user=uid, group=uid, extra_groups=[])
+        return r.returncode, [json.loads(line) for line in r.stdout.splitlines()], r.stderr
+
+    os.chmod(tmp_path, 0o755)
+    with Instance(tmp_path / "site", {"mtad_admin_users": "daemon bin"}, root=True) as mta:
+        qid = deferred(mta, 1)[0]
+        status, rows, err = ask(mta, 1, "hold", "*", "--plan")
+        assert status == 0 and rows[0]["plan"] == 1, err
+        status, _, err = ask(mta, 2, "apply", "1")
+        assert status == 77 and "plan 1 is of daemon: only that user or root may apply it" in err, err
+        status, rows, err = ask(mta, 0, "apply", "1")
+        assert status == 0 and results(rows) == {qid: "held"}, err
+        for words in (["flush", "*", "--plan"], ["apply", "1"], ["undo"], ["bounce", "*"]):
+            status, rows, err = ask(mta, 3, *words)
+            assert (status, rows) == (77, []) and "right to administer" in err, (words, err)
+        # Any administrator may take back what another did.
+        status, rows, err = ask(mta, 2, "undo")
+        assert status == 0 and results(rows) == {qid: "released"}
+        assert [j["who"] for j in ask(mta, 3, "journal")[1]] == ["bin", "root"]
+
+
 def test_journal_survives(mta, ctl):
     """Through kill -9, a checkpoint, and a start without one."""
     a, b = deferred(mta, 2)
@@ -240,8 +265,6 @@ def test_many_ids(mta, ctl):
     assert status == 0 and len(rows) == 2, error
     rows, status, error = ctl.ask("queue ls", selector=" ".join(many + ids))
     assert status == 0 and len(rows) == 2, error
-    import subprocess
-    from mtadtest import BUILD
     r = subprocess.run([f"{BUILD}/mtactl", "postsuper", "-c", mta.dir, "-d", "-"], input="\n".join(many + ids) + "\n",
                        capture_output=True, text=True, timeout=30)
     assert r.returncode == 0, r.stderr

@@ -234,11 +234,37 @@ direct_ids(void **state)
 	}
 }
 
+/* As many queue IDs as have room, in quotes and without, plain and in a list. */
+static void
+many_ids(void **state)
+{
+	static const struct { const char *head, *part, *tail; unsigned times; } cases[] = {
+		{ "id in (\"4SVLCh0000z3m\"", ", \"4SVLCh0000z3m\"", ")", 1900 },
+		{ "id in ('4SVLCh0000z3m'", ", '4SVLCh0000z3m'", ") and state in (deferred, hold)", 1900 },
+		{ "4SVLCh0000z3m", " 4SVLCh0000z3m", "", 1999 },
+		{ "\"4SVLCh0000z3m\"", " \"4SVLCh0000z3m\"", "", 1800 },
+	};
+	struct err err = { .kind = ERR_NONE };
+	static struct qid ids[2000];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		size_t n = 0;
+		struct selector *sel = repeated(cases[i].head, cases[i].part, cases[i].times, cases[i].tail, &err);
+		if (sel == NULL)
+			fail_msg("%zu: %s", i, err.text);
+		assert_int_equal(selector_ids(sel, ids, 2000, &n), i != 1);
+		if (i != 1)
+			assert_int_equal(n, cases[i].times + 1);
+		selector_free(sel);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(matches), cmocka_unit_test(faults), cmocka_unit_test(bounds), cmocka_unit_test(direct_ids),
+		cmocka_unit_test(matches), cmocka_unit_test(faults), cmocka_unit_test(bounds), cmocka_unit_test(direct_ids), cmocka_unit_test(many_ids),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
