@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/num.h"
+#include "lint/lint.h"
 #include "mtactl/postfix.h"
 #include "policy/policy.h"
 
@@ -70,6 +71,36 @@ status(struct postfix *p)
 	return pid > 0 ? 0 : 1;
 }
 
+static bool
+is_told(const struct conf_problems *told, const struct lint_finding *f)
+{
+	for (size_t i = 0; i < told->count; i++)
+		if (told->items[i].line == f->line && told->items[i].file != NULL && strcmp(told->items[i].file, f->file) == 0)
+			return true;
+	return false;
+}
+
+/* Warnings and errors of the linter, a line each; true where there are errors. */
+static bool
+check_lint(const struct session *s, const struct conf_problems *told, struct buf *text)
+{
+	const struct lint_options options = { .dir = s->conf_dir };
+	struct lint_report report;
+
+	(void)lint_run(&options, &report);
+	bool wrong = report.of_level[LINT_ERROR] > 0;
+	for (size_t i = 0; i < report.count; i++) {
+		const struct lint_finding *f = &report.items[i];
+		if (f->level < LINT_WARNING || is_told(told, f))
+			continue;
+		buf_printf(text, "%s:%u: %s: ", f->file, f->line, lint_level_name(f->level));
+		safe_text(text, span_str(f->message), false);
+		buf_printf(text, " [%s]\n", lint_rule(f->code)->code);
+	}
+	lint_report_clear(&report);
+	return wrong;
+}
+
 static int
 check(struct postfix *p)
 {
@@ -81,9 +112,11 @@ check(struct postfix *p)
 	if (s->conf != NULL)
 		policy_check_conf(s->conf, &problems);
 	conf_problems_print(&problems, &text);
+	int result = s->conf == NULL || problems.errors > 0 ? 1 : 0;
+	if (result == 0 && check_lint(s, &problems, &text))
+		result = 1;
 	if (text.len > 0)
 		fputs(text.ptr, stderr);
-	int result = s->conf == NULL || problems.errors > 0 ? 1 : 0;
 	buf_clear(&text);
 	conf_problems_clear(&problems);
 	return result;

@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "master/linting.h"
 #include "master/listen.h"
 #include "master/notify.h"
 #include "policy/policy.h"
@@ -329,6 +330,20 @@ use_new(struct master *m, struct conf *conf)
 	refuse(m, text);
 }
 
+/* What the linter calls an error would run, and do harm: it is refused as well. */
+static bool
+is_clean(const struct master *m, const struct conf_problems *problems, struct buf *text)
+{
+	struct lint_report report;
+	bool refused = linting_run(&m->options, problems, &report);
+
+	linting_log(&report);
+	if (refused)
+		linting_text(&report, false, text);
+	lint_report_clear(&report);
+	return !refused;
+}
+
 void
 reload(struct master *m, uint64_t request, bool asked)
 {
@@ -349,12 +364,17 @@ reload(struct master *m, uint64_t request, bool asked)
 	notify("RELOADING=1");
 	if (!log_to(m, &err))
 		log_error(NULL, "%s", err.text);
-	if (generation_load(m, &problems, &conf)) {
-		log_problems(&problems);
+	bool loaded = generation_load(m, &problems, &conf);
+	log_problems(&problems);
+	if (!loaded)
+		conf_problems_print(&problems, &text);
+	if (loaded && !is_clean(m, &problems, &text)) {
+		conf_unref(conf);
+		loaded = false;
+	}
+	if (loaded) {
 		use_new(m, conf);
 	} else {
-		log_problems(&problems);
-		conf_problems_print(&problems, &text);
 		log_error(NULL, "reload refused: the running configuration is kept");
 		reload_end(m, false, text.ptr == NULL ? "" : text.ptr);
 	}

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "master/linting.h"
 #include "master/maildrop.h"
 #include "master/notify.h"
 
@@ -193,15 +194,30 @@ print_problems(const struct conf_problems *p)
 	buf_clear(&b);
 }
 
+/* The findings are kept until there is a log for them. */
 static bool
-load(struct master *m)
+load(struct master *m, struct lint_report *report)
 {
 	struct conf_problems problems = { 0 };
 
 	bool loaded = generation_load(m, &problems, &m->conf);
 	print_problems(&problems);
+	if (loaded)
+		(void)linting_run(&m->options, &problems, report);
 	conf_problems_clear(&problems);
 	return loaded;
+}
+
+/* Whether it would start: the linter's errors are told, and keep nobody from that. */
+static void
+show_findings(const struct lint_report *report)
+{
+	struct buf text = BUF_INIT(0);
+
+	linting_text(report, true, &text);
+	if (text.len > 0)
+		(void)fwrite(text.ptr, 1, text.len, stderr);
+	buf_clear(&text);
 }
 
 /* A session is a descriptor, and every role inherits the limit. */
@@ -235,14 +251,18 @@ status_of(const struct err *err)
 }
 
 static void
-start(struct master *m)
+start(struct master *m, struct lint_report *report)
 {
 	struct err err = { 0 };
 	bool privileged = geteuid() == 0 && !m->options.unprivileged;
 
 	if (!instance_open(&m->instance, m->conf, privileged, &err))
 		fatal_exit(status_of(&err), "%s", err.text);
-	if (!log_to(m, &err) || !children_make(m) || !generation_use(m, m->conf, &err)) {
+	bool logged = log_to(m, &err);
+	if (logged)
+		linting_log(report);
+	lint_report_clear(report);
+	if (!logged || !children_make(m) || !generation_use(m, m->conf, &err)) {
 		instance_close(&m->instance);
 		fatal_exit(status_of(&err), "%s", err.text);
 	}
@@ -255,6 +275,7 @@ int
 master_main(int argc, char **argv)
 {
 	static struct master m = { .conf_fd = -1, .log_fd = -1, .ready_pipe = -1 };
+	struct lint_report report = { .count = 0 };
 	int status;
 
 	have_stdio();
@@ -262,10 +283,12 @@ master_main(int argc, char **argv)
 		return status;
 	(void)umask(022);
 	tzset();
-	if (!load(&m))
+	if (!load(&m, &report))
 		return EX_CONFIG;
-	if (m.options.test)
+	if (m.options.test) {
+		show_findings(&report);
 		return 0;
+	}
 	log_program("master");
 	(void)prctl(PR_SET_NAME, "mtad:master");
 	notify_init();
@@ -275,6 +298,6 @@ master_main(int argc, char **argv)
 	m.started = clock_wall();
 	loop_init();
 	watch_signals(&m);
-	start(&m);
+	start(&m, &report);
 	return loop_run();
 }
