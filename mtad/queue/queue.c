@@ -98,6 +98,11 @@ start(void *state, struct err *err)
 	rq->facts = facts_new();
 	rq->route.text = BUF_INIT(0);
 	loop_timer_init(&rq->timer, wake, rq);
+	rq->dir = role_fd("spool");
+	if (rq->dir < 0) {
+		err_set(err, ERR_SYS, "the spool directory was not given to this process");
+		return false;
+	}
 	if (!config_take(rq, conf, err) || !spooling_start(rq, err))
 		return false;
 	maintain_start(rq);

@@ -127,7 +127,7 @@ uint32_t config_workers(const struct conf *, enum param);
 enum routed routing_route(void *arg, const struct entry *, uint32_t rcpt, struct queue_route *);
 
 /* -- spooling.c: the store, the journal, recovery */
-bool	spooling_start(struct role_queue *, struct err *);
+bool	spooling_start(struct role_queue *, struct err *);	/* dir and conf are there */
 bool	spooling_append(void *arg, const struct iovec *, int n, struct pending *);
 void	spooling_spill_done(void *arg, uint64_t spill);
 void	spooling_submitted(struct role_queue *, struct loc);

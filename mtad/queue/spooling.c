@@ -481,11 +481,6 @@ spooling_start(struct role_queue *rq, struct err *err)
 		.spills = SPILLS_A_WRITER * config_workers(rq->conf, P_mtad_receive_workers),
 	};
 
-	rq->dir = role_fd("spool");
-	if (rq->dir < 0) {
-		err_set(err, ERR_SYS, "the spool directory was not given to this process");
-		return false;
-	}
 	rq->store = store_open(rq->dir, STORE_OWN, &config, err);
 	if (rq->store == NULL || !load(rq, err))
 		return false;
