@@ -41,6 +41,16 @@ void	work_set(struct work *, struct span);
 void	work_put(struct work *, struct span);
 struct span work_view(const struct work *);
 
+/*
+ * An address in tables, as Postfix finds one: user+ext@domain, user@domain, then for our own domains user+ext, user; then @domain. *ext: the
+ * extension ("+ext") where it was found without it.
+ */
+enum table_result router_find_address(const struct router *, const struct tables *, struct facts *, struct span address,
+    struct buf *value, struct span *ext, struct err *);
+
+/* "[192.0.2.1]", and it is ours. */
+bool	is_own_literal(const struct router *, struct span domain);
+
 struct destination destination_of(const char *value);
 
 /* host!user and user%host, where there is no domain yet. */
@@ -52,8 +62,8 @@ void	rewrite_local(const struct router *, struct work *);
 enum table_result transport_lookup(const struct router *, struct facts *, struct span address, struct span domain,
     struct buf *value, struct err *);
 
-/* What a table by sender says. local: the sender's domain is ours. ABSENT for DUNNO too. */
+/* What a table by sender says. ABSENT for DUNNO too. */
 enum table_result sender_lookup(const struct router *, const struct tables *, struct facts *, struct span sender,
-    bool local, struct span null_key, struct buf *value, struct err *);
+    struct span null_key, struct buf *value, struct err *);
 
 #endif

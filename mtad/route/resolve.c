@@ -102,7 +102,7 @@ route_own_address(const struct router *r, struct span address)
 	return false;
 }
 
-static bool
+bool
 is_own_literal(const struct router *r, struct span domain)
 {
 	struct span address;
@@ -205,17 +205,8 @@ static enum answer
 ask_sender(struct resolving *x, const struct tables *tables, const char *param, struct span null_key, struct buf *value,
     enum route_status *status)
 {
-	struct span name, domain;
-	enum answer local = NO;
-
-	if (tables->count == 0)
-		return NO;
-	if (address_split(x->sender, &name, &domain) &&
-	    (local = span_caseeq(domain, x->router->myorigin) ? YES : is_local(x, domain, status)) == STOP)
-		return STOP;
 	value->max = 65536;
-	return found(x, sender_lookup(x->router, tables, x->facts, x->sender, local == YES, null_key, value, &x->err), param,
-	    value, status);
+	return found(x, sender_lookup(x->router, tables, x->facts, x->sender, null_key, value, &x->err), param, value, status);
 }
 
 /* Where mail of the classes relay and default goes: `to`, or what its tables say for the sender. */
@@ -317,16 +308,18 @@ map_transport(struct resolving *x, struct span domain, enum route_status *status
 
 /* relocated(5): mail for who has moved goes back with the new address. */
 static enum answer
-map_relocated(struct resolving *x, bool local, enum route_status *status)
+map_relocated(struct resolving *x, enum route_status *status)
 {
+	struct span ext;
+
 	if (x->router->relocated_maps.count == 0)
 		return YES;
 	x->by_sender.max = 65536;
 	buf_reset(&x->by_sender);
 	if (x->router->relocated_prefix)
 		buf_str(&x->by_sender, "5.1.6 User has moved to ");
-	enum answer a = found(x, tables_get_address(&x->router->relocated_maps, x->facts, work_view(&x->address),
-	    x->router->delimiters, local, &x->by_sender, &x->err), "relocated_maps", &x->by_sender, status);
+	enum answer a = found(x, router_find_address(x->router, &x->router->relocated_maps, x->facts, work_view(&x->address),
+	    &x->by_sender, &ext, &x->err), "relocated_maps", &x->by_sender, status);
 	if (a == YES) {
 		x->transport = SPAN("error");
 		x->nexthop = buf_view(&x->by_sender);
@@ -403,7 +396,7 @@ resolve(struct resolving *x, enum route_status *status)
 	}
 	if (map_transport(x, domain, status) == STOP)
 		return STOP;
-	return map_relocated(x, local, status);
+	return map_relocated(x, status);
 }
 
 enum route_status

@@ -56,7 +56,7 @@ class Postfix:
             f.write(MASTER.replace("@PORT@", str(self.port)))
 
     def run(self, *words):
-        return subprocess.run([words[0], "-c", f"{self.dir}/config", *words[1:]], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        return subprocess.run([words[0], "-c", f"{self.dir}/config", *words[1:]], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
 
     def log(self):
         try:
