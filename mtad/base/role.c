@@ -319,9 +319,8 @@ begin(struct err *err)
 static bool
 switch_generation(int fd, struct err *err)
 {
+	use_waiting();		/* configuring opens tables by the new descriptors */
 	bool done = fd < 0 || configure(fd, err);
-
-	use_waiting();
 	if (done && role.spec->switched != NULL)
 		role.spec->switched(role.spec->state);
 	close_old();

@@ -17,6 +17,7 @@
 #include "master/linting.h"
 #include "master/listen.h"
 #include "master/notify.h"
+#include "master/tables.h"
 #include "policy/policy.h"
 
 #define RELOAD_PATIENCE	(10 * SECOND)
@@ -27,7 +28,9 @@ generation_load(struct master *m, struct conf_problems *problems, struct conf **
 	*out = conf_load(m->options.dir, m->options.overrides, m->options.override_count, problems);
 	if (*out == NULL)
 		return false;
+	tables_watch_lines(problems);
 	policy_check_conf(*out, problems);
+	tables_watch_lines(NULL);
 	if (problems->errors == 0)
 		return true;
 	conf_unref(*out);
@@ -134,6 +137,7 @@ make_descs(struct master *m, const struct conf *conf, struct descs *now, struct 
 {
 	add_log(m, now);
 	add_directories(now, &m->instance);
+	tables_add(now, m, conf);
 	return add_files(now, conf, err) &&
 	    listen_open(now, m->generation == 0 ? NULL : &m->descs, conf, &m->instance, m->receive_slots, err);
 }
@@ -182,6 +186,8 @@ generation_use(struct master *m, struct conf *conf, struct err *err)
 {
 	struct descs now = { 0 }, before = m->descs;
 
+	if (m->generation == 0 || conf != m->conf)
+		tables_build(conf);
 	int fd = freeze(conf, err);
 	if (fd < 0 || !make_descs(m, conf, &now, err)) {
 		descs_clear(&now);

@@ -21,6 +21,7 @@
 #include "master/linting.h"
 #include "master/maildrop.h"
 #include "master/notify.h"
+#include "master/tables.h"
 
 #define MOST_FILES	262144
 
@@ -269,6 +270,7 @@ start(struct master *m, struct lint_report *report)
 	if (chdir("/") < 0)
 		log_warning(NULL, "cannot go to /: %s", strerror(errno));
 	children_start(m);
+	tables_look_after(m);
 }
 
 int

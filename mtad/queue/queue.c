@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "mail/date.h"
 #include "queue/role.h"
+#include "table/files.h"
 
 static struct role_queue the_role;
 
@@ -66,6 +67,7 @@ configure(void *state, struct span frozen, struct err *err)
 	struct role_queue *rq = state;
 	struct conf *conf = conf_thaw(frozen, err);
 
+	table_use_descriptors(false);
 	if (conf == NULL)
 		return false;
 	if (rq->conf == NULL)		/* taken by `start`: the index is made first */

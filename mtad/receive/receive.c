@@ -10,6 +10,7 @@
 #include "receive/pickup.h"
 #include "receive/session.h"
 #include "receive/state.h"
+#include "table/files.h"
 
 #define LOOKUP_TIME	(60 * SECOND)
 #define COUNT_TIME	(2 * SECOND)	/* a client does not wait longer for being counted */
@@ -82,8 +83,9 @@ static bool
 on_configure(void *state, struct span frozen, struct err *err)
 {
 	struct receive *rx = state;
-	struct generation *g = generation_new(frozen, &rx->scratch, err);
 
+	table_use_descriptors(false);
+	struct generation *g = generation_new(frozen, &rx->scratch, err);
 	if (g == NULL)
 		return false;
 	generation_unref(rx->next);

@@ -1,0 +1,20 @@
+/*
+ * Compiled tables: built where they are missing or older than their text and the master may write them, handed to the roles as descriptors, and
+ * looked after, so that one that was built anew is in use a moment later.
+ */
+#ifndef MASTER_TABLES_H
+#define MASTER_TABLES_H
+
+#include "master/descs.h"
+#include "master/master.h"
+
+/* What lines of tables have wrong goes to the problems (each once) until tables_watch_lines(NULL). Paths are opened as a role would: only the named ones. */
+void	tables_watch_lines(struct conf_problems *);
+
+/* At start and reload, before tables_add. */
+void	tables_build(const struct conf *);
+void	tables_add(struct descs *, const struct master *, const struct conf *);
+/* Looks once a second whether a file is another one than what `m->descs` has. */
+void	tables_look_after(struct master *);
+
+#endif

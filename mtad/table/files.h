@@ -1,0 +1,24 @@
+/*
+ * The files behind the tables that a configuration names and that roles read by descriptor: compiled tables, and the files that say how to ask a server.
+ * Texts of tables travel with the configuration itself (conf_file).
+ */
+#ifndef TABLE_FILES_H
+#define TABLE_FILES_H
+
+#include "conf/conf.h"
+
+struct table_file {
+	char		*path;		/* what is opened: "/etc/mtad/virtual.gdbm" */
+	char		*text;		/* what a compiled one is built of: "/etc/mtad/virtual"; NULL: no compiled one */
+	char		*spec;		/* as it is named, for messages */
+	bool		 aliases;	/* the text is of aliases(5) */
+};
+
+/* Each once, also those inside unionmap:{...} and pipemap:{...}. Free them. */
+size_t	table_files(const struct conf *, struct table_file **);
+void	table_files_free(struct table_file *, size_t count);
+
+/* In a role: files of tables are the descriptors that the master gave it, by the key "table:PATH"; see table_use. */
+void	table_use_descriptors(bool blocks);
+
+#endif
