@@ -63,6 +63,8 @@ build(const struct table_file *f)
 	struct err err = { ERR_NONE, "" };
 	size_t count;
 
+	if (f->by_default)
+		return;
 	if (state == BUILD_NOTHING)
 		log_warning(NULL, "%s: there is no %s; what asks this table fails for the time being", f->spec, f->text);
 	if (state != BUILD_MISSING && state != BUILD_STALE)

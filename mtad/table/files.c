@@ -28,7 +28,7 @@ add(struct gathering *g, struct span spec, struct span name, bool compiled, bool
 		}
 	if (!path.over) {
 		g->items = mem_grow(g->items, g->count + 1, sizeof *g->items);
-		g->items[g->count++] = (struct table_file){ buf_take(&path), compiled ? span_dup(name) : NULL, span_dup(spec), aliases };
+		g->items[g->count++] = (struct table_file){ buf_take(&path), compiled ? span_dup(name) : NULL, span_dup(spec), aliases, false };
 	}
 	buf_clear(&path);
 }
@@ -59,6 +59,9 @@ table_files(const struct conf *conf, struct table_file **files)
 	for (size_t i = 0; i < n; i++)
 		scan(&g, span_str(named[i].spec), named[i].aliases);
 	tables_named_free(named, n);
+	bool set = conf_line(conf, SPAN("alias_maps")) > 0 || conf_line(conf, SPAN("alias_database")) > 0;
+	for (size_t i = 0; i < g.count; i++)
+		g.items[i].by_default = !set && strcmp(g.items[i].spec, param_row(P_alias_maps)->def) == 0;
 	*files = g.items;
 	return g.count;
 }

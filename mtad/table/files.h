@@ -12,6 +12,7 @@ struct table_file {
 	char		*text;		/* what a compiled one is built of: "/etc/mtad/virtual"; NULL: no compiled one */
 	char		*spec;		/* as it is named, for messages */
 	bool		 aliases;	/* the text is of aliases(5) */
+	bool		 by_default;	/* the system's aliases, which the site does not mention: nothing is written there */
 };
 
 /* Each once, also those inside unionmap:{...} and pipemap:{...}. Free them. */

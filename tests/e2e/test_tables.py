@@ -47,6 +47,7 @@ def test_compiled_and_patterns(site):
         assert rcpt(mta, address)[0] == code, address
     assert "patterns:2: warning: Unmatched ( or \\(: skipping this rule" in mta.errors() + mta.log()
     assert "relay.gdbm with 2 entries, as it was not there" in mta.log()
+    assert "/etc/aliases" not in mta.log()          # not mentioned, so nothing is written there
     # Built anew by hand: in use a moment later, without a reload.
     (folder / "relay").write_text("one.test x\nthree.test x\n")
     (folder / "known").write_text("a@three.test x\n")
