@@ -106,9 +106,13 @@ class Rewriter:
     """trivial-rewrite's socket: attributes as name NUL value NUL, an empty one at the end."""
 
     def __init__(self, postfix):
+        self.path = f"{postfix.dir}/queue/private/rewrite"
+        self.connect()
+
+    def connect(self):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(20)
-        self.socket.connect(f"{postfix.dir}/queue/private/rewrite")
+        self.socket.connect(self.path)
         self.data = b""
         self.answer()
 
@@ -123,8 +127,14 @@ class Rewriter:
 
     def ask(self, **attributes):
         text = "".join(f"{k}\0{v}\0" for k, v in attributes.items()) + "\0"
-        self.socket.sendall(text.encode())
-        return self.answer()
+        for last in (False, True):      # a server process may have served its time
+            try:
+                self.socket.sendall(text.encode())
+                return self.answer()
+            except (OSError, AssertionError):
+                if last:
+                    raise
+                self.connect()
 
 
 def reconfigure(postfix, extra):
