@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from mtadtest import BUILD, Instance, wait_for
+from mtadtest import BUILD, SLOW, Instance, Sink, wait_for
 
 
 class Ctl:
@@ -254,6 +254,42 @@ def test_journal_survives(mta, ctl):
     rows, _, _ = Ctl(mta).ask("undo", number=1)
     assert results(rows) == {b: "released"}
     assert mta.rows("journal", "--limit", "1")[0]["action"] == 4
+
+
+def test_journals_are_dropped(tmp_path):
+    """Actions outlive the journal that they were first written to; what only that told cannot be taken back, and says so."""
+    def numbers():
+        return sorted(int(name, 16) for name in os.listdir(f"{mta.dir}/queue/spool/segments") if "." not in name)
+
+    os.chmod(tmp_path, 0o755)
+    settings = {"mtad_segment_size": "1048576", "mtad_history_size": "1048576", "mtad_history_time": "1s"}
+    with Instance(tmp_path / "site", settings) as mta:
+        c = Ctl(mta)
+        a, b = deferred(mta, 2)
+        submit_many(mta, 0, 200, {})
+        wait_for(lambda: all(r["queue_name"] == "deferred" for r in mta.queue()))
+        first = numbers()[0]
+        ctl_rows = c.ask("delete", selector=a)[0]
+        assert ctl_rows[-1]["action"] == 1
+        c.ask("hold", selector=b, reason="odd")
+        c.ask("release", selector=b)
+        big = "Subject: x\r\n\r\n" + ("y" * 70 + "\r\n") * 4000
+        end = time.monotonic() + 30 * SLOW
+        with Sink("127.0.0.2", mta.remote_port):	# mail goes on, so old segments are emptied, and their journals may go
+            while numbers()[0] == first and time.monotonic() < end:
+                c.ask("hold", selector="state = deferred and sender != a@client.test", reason="x" * 500)
+                c.ask("release", selector="state = hold")
+                mta.send("a@client.test", "b@good.test", big)
+        assert numbers()[0] > first
+        _, status, error = c.ask("undo", number=3)
+        assert (status, "is left to be taken back" in error) == (1, True)
+        mta.stop()
+        os.unlink(f"{mta.dir}/queue/spool/checkpoint")
+        mta.start()
+        journal = {j["action"]: j for j in mta.rows("journal")}
+        assert journal[1]["command"] == "delete" and journal[1]["can_undo"] and journal[2]["reason"] == "odd"
+        rows, status, _ = Ctl(mta).ask("undo", number=1)
+        assert status == 0 and results(rows) == {a: "undeleted"}
 
 
 def test_many_ids(mta, ctl):
