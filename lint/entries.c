@@ -39,7 +39,7 @@ table_source(struct lint *l, struct span table)
 	return l->files[l->file_count++];
 }
 
-/* A pattern ends at its second delimiter, behind which flags may stand. */
+/* A pattern ends at its second delimiter, behind which flags may stand; another key at the first blank outside quotes. */
 static size_t
 key_length(struct span text)
 {
@@ -50,8 +50,12 @@ key_length(struct span text)
 		for (n = 1; n < text.len && text.ptr[n] != '/'; n++)
 			n += text.ptr[n] == '\\';
 	}
-	while (n < text.len && !span_has(SPAN(LINT_BLANKS), text.ptr[n]))
-		n++;
+	for (bool quoted = false; n < text.len && (quoted || !span_has(SPAN(LINT_BLANKS), text.ptr[n])); n++) {
+		if (text.ptr[n] == '\\' && n + 1 < text.len)
+			n++;
+		else if (text.ptr[n] == '"')
+			quoted = !quoted;
+	}
 	return n < text.len ? n : text.len;
 }
 
