@@ -15,6 +15,13 @@
 #define TEXT_MAX	4096	/* as base/log.c cuts them; a role that is not itself any more is held to it */
 #define PROGRAM_MAX	40
 
+/*
+ * Lines of several processes that belong together ("to=<...>" of the one, then "removed" of the other) may arrive the wrong way round: those that are
+ * followed wait a moment, and go on in the order of their times.
+ */
+#define HOLD		(SECOND / 100)
+#define HELD_MAX	1000
+
 static struct control *own;	/* whose log_watch it is */
 static bool busy;		/* what goes wrong here is logged, too, and seen the next time */
 
@@ -48,22 +55,61 @@ log_row(const struct log_entry *e, struct buf *out)
 	jsonl_end_object(&j);
 }
 
-static void
-keep(struct control *ctl, const struct log_entry *e)
+/* *to is the entry with bytes of its own, which are returned. */
+static char *
+copy(struct log_entry *to, const struct log_entry *e)
 {
-	size_t at = ctl->kept_count++ % LOG_KEPT;
-	struct log_entry *k = &ctl->kept[at].entry;
 	char *bytes = mem_new(e->program.len + e->text.len + 1);
 
-	free(ctl->kept[at].bytes);
-	ctl->kept[at].bytes = bytes;
-	*k = *e;
-	k->program = span_of(bytes, e->program.len);
-	k->text = span_of(bytes + e->program.len, e->text.len);
+	*to = *e;
+	to->program = span_of(bytes, e->program.len);
+	to->text = span_of(bytes + e->program.len, e->text.len);
 	if (e->program.len > 0)
 		memcpy(bytes, e->program.ptr, e->program.len);
 	if (e->text.len > 0)
 		memcpy(bytes + e->program.len, e->text.ptr, e->text.len);
+	return bytes;
+}
+
+static void
+keep(struct control *ctl, const struct log_entry *e)
+{
+	struct kept_line *k = &ctl->kept[ctl->kept_count++ % LOG_KEPT];
+
+	free(k->bytes);
+	k->bytes = copy(&k->entry, e);
+}
+
+static void
+let_go(void *arg)
+{
+	struct control *ctl = arg;
+
+	busy = true;
+	for (size_t i = 0; i < ctl->held_count; i++) {
+		stream_log(ctl, &ctl->held[i].entry);
+		free(ctl->held[i].bytes);
+	}
+	busy = false;
+	ctl->held_count = 0;
+}
+
+static void
+hold(struct control *ctl, const struct log_entry *e)
+{
+	size_t at = ctl->held_count;
+
+	if (ctl->held == NULL) {
+		ctl->held = mem_array(HELD_MAX, sizeof *ctl->held);
+		loop_timer_init(&ctl->held_timer, let_go, ctl);
+	}
+	if (at == 0)
+		loop_timer_set(&ctl->held_timer, HOLD);
+	for (; at > 0 && ctl->held[at - 1].entry.time > e->time; at--)
+		ctl->held[at] = ctl->held[at - 1];
+	ctl->held[at].bytes = copy(&ctl->held[at].entry, e);
+	if (++ctl->held_count == HELD_MAX)
+		let_go(ctl);
 }
 
 void
@@ -80,7 +126,8 @@ logs_take(struct control *ctl, const struct log_entry *line)
 		e.level = LOG_LEVEL_PANIC;
 	if (e.level >= LOG_LEVEL_WARNING)
 		keep(ctl, &e);
-	stream_log(ctl, &e);
+	if (streams_follow(ctl))
+		hold(ctl, &e);
 	busy = false;
 }
 
@@ -119,4 +166,10 @@ logs_clear(struct control *ctl)
 		ctl->kept[i].bytes = NULL;
 	}
 	ctl->kept_count = 0;
+	while (ctl->held_count > 0)
+		free(ctl->held[--ctl->held_count].bytes);
+	if (ctl->held != NULL)
+		loop_timer_stop(&ctl->held_timer);
+	free(ctl->held);
+	ctl->held = NULL;
 }

@@ -75,6 +75,11 @@ struct log_entry {
 	struct span	 program, text;
 };
 
+struct kept_line {
+	struct log_entry entry;
+	char		*bytes;			/* that its spans are in */
+};
+
 /* A host whose dialogue an operator wants logged. */
 struct peer_rule {
 	char		*pattern;
@@ -108,8 +113,11 @@ struct control {
 	/* Live sight. */
 	struct loop_task tell;			/* `watch` to every role */
 	uint32_t	 serial;		/* of the last one */
-	struct { struct log_entry entry; char *bytes; } kept[LOG_KEPT];
+	struct kept_line kept[LOG_KEPT];
 	uint64_t	 kept_count;		/* ever; the next goes to this place, modulo */
+	struct kept_line *held;			/* for those that follow, in the order of their times */
+	size_t		 held_count;
+	struct loop_timer held_timer;
 	struct mail_known *mail;		/* while somebody selects lines */
 	unsigned	 selecting;
 	struct peer_rule *rules;
@@ -164,7 +172,8 @@ void	logs_clear(struct control *);
 void	logs_take(struct control *, const struct log_entry *);
 void	logs_told(struct control *, struct ipc *, const struct ipc_log_line *);
 void	log_row(const struct log_entry *, struct buf *);
-/* streams.c: those that follow hear of it. */
+/* streams.c: those that follow hear of it; whether there are any. */
+bool	streams_follow(const struct control *);
 void	stream_log(struct control *, const struct log_entry *);
 void	streams_lost(struct control *, bool trace, uint32_t lines);
 

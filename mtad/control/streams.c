@@ -230,6 +230,26 @@ stream_free(struct ask *a)
 	tell(ctl);
 }
 
+static void
+put_lost(struct ask *a)
+{
+	char row[48];
+
+	if (a->stream->lost == 0)
+		return;
+	int n = snprintf(row, sizeof row, "{\"lost\":%llu}", (unsigned long long)a->stream->lost);
+	a->stream->lost = 0;
+	reply_row(a, span_of(row, (size_t)n));
+	client_wake(a->client);
+}
+
+static void
+stream_end(struct ask *a)
+{
+	put_lost(a);
+	reply_done(a, 0, NULL);
+}
+
 void
 streams_end(struct client *c)
 {
@@ -238,7 +258,7 @@ streams_end(struct client *c)
 	for (struct ask *a = c->control->asks; a != NULL; a = next) {
 		next = a->next;
 		if (a->client == c && a->stream != NULL)
-			reply_done(a, 0, NULL);
+			stream_end(a);
 	}
 }
 
@@ -254,25 +274,12 @@ stream_cancel(struct client *c, int64_t of, int64_t id)
 	} else if (a->stream == NULL) {
 		reply_plain(c, id, 64, "only trace and log --follow can be cancelled; others end by themselves");
 	} else {
-		reply_done(a, 0, NULL);
+		stream_end(a);
 		reply_plain(c, id, 0, NULL);
 	}
 }
 
 /* -- rows ---------------------------------------------------------------------- */
-
-static void
-put_lost(struct ask *a)
-{
-	char row[48];
-
-	if (a->stream->lost == 0)
-		return;
-	int n = snprintf(row, sizeof row, "{\"lost\":%llu}", (unsigned long long)a->stream->lost);
-	a->stream->lost = 0;
-	reply_row(a, span_of(row, (size_t)n));
-	client_wake(a->client);
-}
 
 void
 stream_resume(struct ask *a)
@@ -303,6 +310,15 @@ streams_lost(struct control *ctl, bool trace, uint32_t lines)
 	for (struct ask *a = ctl->asks; a != NULL; a = a->next)
 		if (a->stream != NULL && a->stream->is_trace == trace)
 			a->stream->lost += lines;
+}
+
+bool
+streams_follow(const struct control *ctl)
+{
+	for (const struct ask *a = ctl->asks; a != NULL; a = a->next)
+		if (a->stream != NULL && !a->stream->is_trace)
+			return true;
+	return false;
 }
 
 void

@@ -237,8 +237,8 @@ slow_reader(void **state)
 	int slow = join(), other = join();
 	say(slow, "{\"id\":1,\"cmd\":\"trace\"}\n");
 	say(other, "{\"id\":1,\"cmd\":\"trace\"}\n");
-	for (int i = 0; i < 200; i++) {
-		for (int k = 0; k < 100; k++)
+	for (int i = 0; i < 50; i++) {
+		for (int k = 0; k < 400; k++)
 			trace_line(3, role.watch.serial, "0123456789012345678901234567890123456789");
 		run();
 		hear(other, &quick);
