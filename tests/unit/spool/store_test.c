@@ -16,6 +16,7 @@
 #include "base/loop.h"
 #include "base/num.h"
 #include "spool/checkpoint.h"
+#include "spool/checkpoint_format.h"
 #include "spool/fileops.h"
 #include "spool/inspect.h"
 #include "spool/record.h"
@@ -437,6 +438,36 @@ test_checkpoint(void **state)
 }
 
 static void
+test_checkpoint_versions(void **state)
+{
+	unsigned char head[CP_BLOCK + 4096];
+	char path[64];
+	int dir = util_mkdir(path);
+	uint32_t count;
+
+	(void)state;
+	struct store *st = open_store(dir);
+	store_start(st, &ops, NULL);
+	assert_int_equal(write_checkpoint(st, 4, 30), 1);
+	settle(st);
+	int fd = openat(dir, "checkpoint", O_RDWR);
+	assert_int_equal(pread(fd, head, CP_BLOCK, 0), CP_BLOCK);
+	uint32_t n = num_get32(head + 8);
+	assert_true(n <= 4096);
+	assert_int_equal(pread(fd, head + CP_BLOCK, n, CP_BLOCK), n);
+	for (uint32_t version = 0; version <= CP_VERSION + 1; version++) {
+		num_put32(head + CP_BLOCK, version);
+		num_put32(head + 12, cp_crc(0, head, head + CP_BLOCK, n));
+		assert_int_equal(pwrite(fd, head, CP_BLOCK + n, 0), CP_BLOCK + n);
+		assert_int_equal(read_checkpoint(dup(fd), NULL, &count),
+		    version >= 1 && version <= CP_VERSION ? CHECKPOINT_END : CHECKPOINT_DAMAGED);
+	}
+	close(fd);
+	store_close(st);
+	util_rmdir(dir, path);
+}
+
+static void
 test_checkpoint_on_a_full_disk(void **state)
 {
 	struct fileops failing = fileops_kernel;
@@ -479,6 +510,7 @@ main(void)
 		cmocka_unit_test(test_lock_and_formats),
 		cmocka_unit_test(test_a_damaged_segment_is_left_alone),
 		cmocka_unit_test(test_checkpoint),
+		cmocka_unit_test(test_checkpoint_versions),
 		cmocka_unit_test(test_checkpoint_on_a_full_disk),
 	};
 	return cmocka_run_group_tests(tests, setup, NULL);
