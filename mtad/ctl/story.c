@@ -244,7 +244,8 @@ put_outcome(struct story *st, const struct spool_event *ev, const struct outcome
 	put_if(&j, "transport", ev->transport);
 	put_if(&j, "nexthop", ev->nexthop);
 	put_number_if(&j, "attempt", ev->attempt);
-	if (o->status == OUTCOME_DEFERRED)
+	/* Behind a suspended destination it is not its own time that counts. */
+	if (o->status == OUTCOME_DEFERRED && !span_starts(o->text, "delivery temporarily suspended"))
 		put_number_if(&j, "next_time", ev->next / SECOND);
 	put_number_if(&j, "action", (int64_t)ev->of);
 	row_end(st, &j);
