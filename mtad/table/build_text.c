@@ -49,7 +49,7 @@ put_unquoted(struct buf *out, struct span s)
 	}
 }
 
-/* White space outside quotes becomes one space. */
+/* White space outside quotes becomes one space, and what a backslash stands before is taken as it is. */
 static void
 put_part(struct buf *out, struct span s)
 {
@@ -60,8 +60,8 @@ put_part(struct buf *out, struct span s)
 				s = span_skip(s, 1);
 			continue;
 		}
-		size_t n = token(s);
-		buf_span(out, span_head(s, n));
+		size_t n = token(s), from = s.ptr[0] == '\\' && n == 2 ? 1 : 0;
+		buf_span(out, span_of(s.ptr + from, n - from));
 		s = span_skip(s, n);
 	}
 }
