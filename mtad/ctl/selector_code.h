@@ -47,6 +47,15 @@ struct selector {
 	pcre2_match_context *limits;
 };
 
+/* A part of a chain of one operator: its code, without the jump before it. */
+struct code_part {
+	uint32_t	 from, to;
+	unsigned	 cost;		/* selector_order's */
+};
+#define CODE_PARTS	32u		/* of a chain: a longer one stays as it is written */
+
+/* Puts the parts of a chain, the last that was parsed, in the order of their cost; `jump` stands between them, to the end. */
+void	selector_order(struct selector *, struct code_part *, unsigned n, enum code_op jump);
 /* Fills an empty selector. */
 bool	selector_parse(struct selector *, struct span text, struct err *);
 

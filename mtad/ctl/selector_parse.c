@@ -356,20 +356,29 @@ static bool
 parse_chain(struct parser *p, bool (*part)(struct parser *), const char *word, enum code_op jump)
 {
 	struct selector *sel = p->sel;
+	struct code_part parts[CODE_PARTS] = { { .from = sel->code_count } };
 	uint32_t first = UINT32_MAX;
+	unsigned n = 1;
 
 	if (!part(p))
 		return false;
+	parts[0].to = sel->code_count;
 	while (parser_take_keyword(p, word)) {
 		first = emit(sel, jump, first);
+		uint32_t from = sel->code_count;
 		if (!part(p))
 			return false;
+		if (n < CODE_PARTS)
+			parts[n] = (struct code_part){ .from = from, .to = sel->code_count };
+		n++;
 	}
 	while (first != UINT32_MAX) {
 		uint32_t before = sel->code[first].arg;
 		sel->code[first].arg = sel->code_count;
 		first = before;
 	}
+	if (n > 1 && n <= CODE_PARTS)
+		selector_order(sel, parts, n, jump);
 	return true;
 }
 

@@ -260,11 +260,112 @@ many_ids(void **state)
 	}
 }
 
+/* -- the order of evaluation ----------------------------------------------- */
+
+static unsigned reasons_asked;
+
+static bool
+counting_text(const void *arg, enum selector_field field, uint32_t i, struct span *out)
+{
+	reasons_asked += field == SEL_REASON;
+	return text(arg, field, i, out);
+}
+
+/* What is dear to answer is asked last, and only where it still matters. */
+static void
+order(void **state)
+{
+	static const struct selector_row_ops counting = { recipients, counting_text, number };
+	static const struct { const char *text; unsigned want, asked; } cases[] = {	/* of all three rows */
+		{ "reason ~ 421", 1, 3 },
+		{ "reason ~ 421 and state = hold", 0, 1 },
+		{ "reason ~ 421 and sender ~ nobody and size = 1", 0, 0 },
+		{ "(reason ~ 421 or reason ~ refused) and age > 2h", 1, 1 },
+		{ "reason ~ 421 or state = deferred", 1, 2 },
+		{ "not (reason ~ 421 and nrcpt = 2) and not state = deferred", 6, 0 },
+		{ "reason ~ nothing and subject ~ x or nrcpt >= 0", 7, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct err err = { .kind = ERR_NONE };
+		struct selector *sel = selector_new(span_str(cases[i].text), &err);
+		unsigned got = 0;
+		if (sel == NULL)
+			fail_msg("%s: %s", cases[i].text, err.text);
+		reasons_asked = 0;
+		for (unsigned k = 0; k < 3; k++)
+			got |= (unsigned)selector_match(sel, &counting, &rows[k]) << k;
+		if (got != cases[i].want || reasons_asked != cases[i].asked)
+			fail_msg("%s: got %u with %u reasons, want %u with %u", cases[i].text, got, reasons_asked, cases[i].want, cases[i].asked);
+		selector_free(sel);
+	}
+}
+
+static const char *const atoms[] = {
+	"state = deferred", "reason ~ refused", "reason !~ 421", "dest = x.org", "subject ~ x", "age > 1h", "sender ~ joe", "nrcpt = 2", "*",
+	"rcpt.domain = aol.com", "user = ''", "attempts > 2",
+};
+#define ATOMS	(sizeof atoms / sizeof atoms[0])
+
+static bool atom_truth[ATOMS];
+
+/* Appends an expression made by chance; returns its truth as it stands there. */
+static bool
+by_chance(struct buf *b, unsigned depth)
+{
+	unsigned parts = 1 + (unsigned)rand() % 4;
+	bool all = rand() % 2, truth = all;
+
+	if (depth == 0 || rand() % 4 == 0) {
+		size_t n = (size_t)rand() % ATOMS;
+		buf_str(b, atoms[n]);
+		return atom_truth[n];
+	}
+	bool negated = rand() % 4 == 0;
+	buf_str(b, negated ? "not (" : "(");
+	for (unsigned i = 0; i < parts; i++) {
+		buf_str(b, i == 0 ? "" : all ? " and " : " or ");
+		bool one = by_chance(b, depth - 1);
+		truth = all ? truth && one : truth || one;
+	}
+	buf_char(b, ')');
+	return truth != negated;
+}
+
+static void
+order_and_truth(void **state)
+{
+	struct err err = { .kind = ERR_NONE };
+	struct buf b = BUF_INIT(0);
+
+	(void)state;
+	srand(1);
+	for (unsigned k = 0; k < 2; k++) {
+		for (size_t i = 0; i < ATOMS; i++) {
+			struct selector *sel = selector_new(span_str(atoms[i]), &err);
+			assert_non_null(sel);
+			atom_truth[i] = selector_match_recipient(sel, &ops, &rows[k], 0);
+			selector_free(sel);
+		}
+		for (unsigned i = 0; i < 20000; i++) {
+			buf_reset(&b);
+			bool want = by_chance(&b, 4);
+			struct selector *sel = b.len > SELECTOR_MAX ? NULL : selector_new(buf_view(&b), &err);
+			if (sel != NULL && selector_match_recipient(sel, &ops, &rows[k], 0) != want)
+				fail_msg("row %u, want %d: %s", k, want, b.ptr);
+			selector_free(sel);
+		}
+	}
+	buf_clear(&b);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(matches), cmocka_unit_test(faults), cmocka_unit_test(bounds), cmocka_unit_test(direct_ids), cmocka_unit_test(many_ids),
+		cmocka_unit_test(order), cmocka_unit_test(order_and_truth),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

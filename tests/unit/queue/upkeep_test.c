@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "queue/acting.h"
 #include "queue/role.h"
 #include "spool/index_load.h"
 #include "spool/message.h"
@@ -211,7 +212,6 @@ setup(void **state)
 	(void)state;
 	site = (struct site){ .path = "/tmp/mtad-upkeep-XXXXXX" };
 	assert_non_null(mkdtemp(site.path));
-	loop_init();
 	loop_timer_init(&site.timer, on_time, NULL);
 	struct role_queue *rq = &site.rq;
 	rq->conf = conf_parse("/nonexistent", SPAN("mtad_segment_size = 65536\nmtad_receive_workers = 1\n"), SPAN(""), &problems);
@@ -245,6 +245,7 @@ teardown(void **state)
 	spool_writer_free(rq->copies);
 	queue_clear(&rq->q);
 	reader_clear(rq);
+	plans_clear(rq);
 	buf_clear(&rq->scratch);
 	free(rq->positions);
 	store_close(rq->store);
@@ -478,5 +479,6 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_history_kept, setup, teardown),
 	};
 
+	loop_init();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
