@@ -154,8 +154,8 @@ draw_cause(struct line *l, struct span row)
 	bool stopped = span_eqs(buf_view(&text), "held") || span_eqs(buf_view(&text), "suspended");
 	line_cell(l, CODE_WIDTH, STYLE_WARN, buf_view(&text));
 	buf_reset(&text);
-	/* The reason of what an operator stopped is how it failed before. */
-	if (stopped || !row_text(row, "reason", &text))
+	/* The reason of what an operator stopped is how it failed before; Enter tells who stopped it. */
+	if (!stopped && !row_text(row, "reason", &text))
 		row_text(row, "cause", &text);
 	line_cell(l, 0, STYLE_PLAIN, buf_view(&text));
 	buf_clear(&text);

@@ -167,7 +167,7 @@ do_row(void *arg, struct span row)
 		action_row(p, row);
 	} else if (text.len > 0 && !span_eqs(buf_view(&text), "skipped")) {
 		snprintf(p->result, sizeof p->result, "%s", text.ptr);
-		p->done++;
+		p->done += id.len > 0 ? 1 : 0;	/* else it was a destination */
 	} else {
 		p->skipped++;
 		buf_reset(&text);
@@ -183,7 +183,7 @@ static void
 say_result(struct plan *p, int status, struct span error)
 {
 	struct buf out = BUF_INIT(480), command = BUF_INIT(200);
-	bool bad = status > 1 || (status == 1 && p->done == 0 && p->action_count == 0);
+	bool bad = status > 1 || (status == 1 && p->action_count == 0);
 
 	if (p->done > 0)
 		buf_printf(&out, "%s %zu message%s", p->result, p->done, p->done == 1 ? "" : "s");
@@ -192,7 +192,7 @@ say_result(struct plan *p, int status, struct span error)
 	if (error.len > 0 && (bad || out.len == 0))
 		buf_printf(&out, "%s%.*s", out.len > 0 ? "; " : "", SPAN_ARG(span_head(error, 200)));
 	if (out.len == 0)
-		buf_str(&out, bad ? "that did not work" : "done");
+		buf_printf(&out, "%s", bad ? "that did not work" : p->result[0] != '\0' ? p->result : "done");
 	if (p->can_undo)
 		buf_str(&out, "; z takes it back");
 	plan_command(p, &command);

@@ -141,6 +141,8 @@ dest_trouble(struct console *con, struct span row)
 		put_test(&selector, "dest", row, "destination");
 		put_test(&selector, "transport", row, "transport");
 		buf_printf(&title, "destination %s", name.ptr);
+		buf_reset(&name);
+		row_text(row, "destination", &name);
 		console_push(con, trouble_new(con, selector.ptr, title.ptr, name.ptr));
 	}
 	buf_clear(&selector);
@@ -208,7 +210,8 @@ key_resume(struct view *v)
 {
 	struct buf name = BUF_INIT(1200);
 
-	if (name_of(list_view_row(v), &name))
+	/* Without a transport: that ends a suspension over all of them as well. */
+	if (row_text(list_view_row(v), "destination", &name))
 		act_resume(v->con, name.ptr);
 	buf_clear(&name);
 }

@@ -145,8 +145,12 @@ static void
 note(struct ask *a, const struct request *req)
 {
 	struct buf text = BUF_INIT(600);
+	struct span unused;
 
 	if (!(command_row(a->command)->right & (CTL_ADMINISTER | CTL_READ | CTL_FLUSH)))
+		return;
+	/* A console asks for the last warnings every other second. */
+	if (a->command == CMD_log && !request_get(req, "follow", &unused))
 		return;
 	users_name(&a->client->control->users, a->client->uid, &text);
 	buf_printf(&text, ": %s", command_row(a->command)->name);

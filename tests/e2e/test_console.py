@@ -14,13 +14,43 @@ MTATUI = f"{BUILD}/mtatui"
 HOSTILE = "evil \x1b]0;owned\x07 \x1b[31m red \x9b2J \u202egnp.exe \x08\x08 end"
 
 
+class Terminal(pyte.Screen):
+    """With SU, SD and REP, which terminals have and pyte has not."""
+
+    last = " "
+
+    def scroll_up(self, count=1):
+        self.scroll(count or 1, self.delete_lines)
+
+    def scroll_down(self, count=1):
+        self.scroll(count or 1, self.insert_lines)
+
+    def scroll(self, count, move_lines):
+        y, x = self.cursor.y, self.cursor.x
+        self.cursor.y = self.margins.top if self.margins else 0
+        move_lines(count)
+        self.cursor.y, self.cursor.x = y, x
+
+    def draw(self, data):
+        super().draw(data)
+        self.last = data[-1:] or self.last
+
+    def repeat(self, count=1):
+        self.draw(self.last * (count or 1))
+
+
+class Stream(pyte.ByteStream):
+    csi = {**pyte.ByteStream.csi, "S": "scroll_up", "T": "scroll_down", "b": "repeat"}
+    events = pyte.ByteStream.events | {"scroll_up", "scroll_down", "repeat"}
+
+
 class Screen:
     """The console in a pty: what was written to the terminal, raw and as the screen that it makes."""
 
     def __init__(self, mta, *args, cols=80, rows=24, **env):
         self.raw = b""
-        self.screen = pyte.Screen(cols, rows)
-        self.stream = pyte.ByteStream(self.screen)
+        self.screen = Terminal(cols, rows)
+        self.stream = Stream(self.screen)
         full = {**os.environ, "TERM": "xterm-256color", "LANG": "C.UTF-8", **env}
         for name in ("LC_ALL", "NO_COLOR"):
             if name not in env:
