@@ -44,7 +44,7 @@ int	other_name_main(const char *name, int argc, char **argv);
 
 /* repl_live.c: what the daemon knows, for completion; within 300 ms, or nothing. `arg` is the repl. */
 void	repl_live_values(void *arg, const char *field, struct candidates *);
-/* repl_local.c: what files know ("table", "key TABLE"); false where it is none of these. */
+/* repl_local.c: what files know ("table", "key:TABLE"); false where it is none of these. */
 bool	repl_local_values(struct repl *, struct span field, struct candidates *);
 
 /* repl_signals.c: whether these came since the last call; they come only while `open` is the mask. */

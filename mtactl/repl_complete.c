@@ -324,7 +324,7 @@ add_keys(struct place *p)
 {
 	struct buf field = BUF_INIT(1024);
 
-	buf_printf(&field, "key %.*s", SPAN_ARG(token_back(p, 1)));
+	buf_printf(&field, "key:%.*s", SPAN_ARG(token_back(p, 1)));
 	if (!field.over)
 		p->values(p->arg, field.ptr, p->c);
 	buf_clear(&field);

@@ -25,7 +25,7 @@ struct candidates {
 	int		 command;	/* enum command where the line names one, else -1 */
 };
 
-/* Puts the values of a selector's field ("id": queue IDs; "table": tables; "key TABLE": its keys) that begin with c->prefix. */
+/* Puts the values of a selector's field ("id": queue IDs; "table": tables; "key:TABLE": its keys) that begin with c->prefix. */
 typedef void candidates_fn(void *arg, const char *field, struct candidates *c);
 
 /*

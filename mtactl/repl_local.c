@@ -70,7 +70,7 @@ repl_local_values(struct repl *r, struct span field, struct candidates *c)
 {
 	struct named_table *list;
 
-	if (!span_eqs(field, "table") && !span_starts(field, "key "))
+	if (!span_eqs(field, "table") && !span_starts(field, "key:"))
 		return false;
 	struct conf *conf = load(r);
 	if (conf == NULL)
@@ -78,7 +78,7 @@ repl_local_values(struct repl *r, struct span field, struct candidates *c)
 	size_t n = tables_named(conf, &list);
 	if (span_eqs(field, "table"))
 		add_tables(c, list, n);
-	for (size_t i = 0; span_starts(field, "key ") && i < n; i++)
+	for (size_t i = 0; span_starts(field, "key:") && i < n; i++)
 		if (is_meant(&list[i], span_skip(field, 4)))
 			add_keys(c, &list[i]);
 	tables_named_free(list, n);

@@ -46,6 +46,12 @@ places(void **state)
 		{ "queue show ", "<id>", "state" }, { "queue show 4abc ", "--json", "<id>" },
 		{ "queue count --by ", "rcpt.domain", "<id>" },
 		{ "help ", "queue", "watch" }, { "help queue ", "ls", "status" },
+		{ "config get mydest", "mydestination", "myhostname" }, { "config get mydestination myhostn", "myhostname", NULL },
+		{ "config set relayh", "relayhost", NULL }, { "config set relayhost ", "--plan", "mynetworks" },
+		{ "config explain smtpd_relay", "smtpd_relay_restrictions", NULL },
+		{ "map query ", "<table>", "<id>" }, { "map query transport_maps ", "<key:transport_maps>", NULL },
+		{ "map put texthash:/a/b --plan ", NULL, "<table>" }, { "map undo ", "<table>", NULL },
+		{ "lint --explain P1", "P101", "R101" }, { "lint --format ", "json", "P101" },
 		{ "watch ", "queue", "watch" }, { "watch 5 queue ", "ls", NULL },
 	};
 
