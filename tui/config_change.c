@@ -25,17 +25,17 @@ of(struct view *v)
 
 /* What the first error says; what is to be corrected is named with its file and line. */
 static void
-say_problem(struct console *con, const struct conf_problems *p)
+say_problem(struct console *con, const char *how, const struct conf_problems *p)
 {
 	for (size_t i = 0; i < p->count; i++) {
 		const struct conf_problem *one = &p->items[i];
 		const char *name = one->file == NULL ? "" : strrchr(one->file, '/') != NULL ? strrchr(one->file, '/') + 1 : one->file;
 		if (one->level != PROBLEM_ERROR)
 			continue;
-		console_say(con, STYLE_BAD, "refused: %s:%u: %s", name, one->line, one->text);
+		console_say(con, STYLE_BAD, "%s: %s:%u: %s", how, name, one->line, one->text);
 		return;
 	}
-	console_say(con, STYLE_BAD, "refused: the configuration would be wrong");
+	console_say(con, STYLE_BAD, "%s: the configuration would be wrong", how);
 }
 
 static bool
@@ -105,7 +105,7 @@ propose(struct view *v, struct conf_edit *e, struct buf *command)
 
 	change.command = buf_take(command);
 	if (conf == NULL) {
-		say_problem(v->con, &problems);
+		say_problem(v->con, "refused", &problems);
 		change_clear(&change);
 	} else {
 		conf_edit_diff(e, &change.diff);
@@ -249,7 +249,7 @@ check_files(struct view *v, size_t file, struct span text, struct buf *notes)
 	else if (ok)
 		put_warnings(of(v), &problems, notes);
 	else
-		say_problem(v->con, &problems);
+		say_problem(v->con, "refused (E goes on)", &problems);
 	conf_unref(conf);
 	conf_problems_clear(&problems);
 	return ok;
@@ -279,11 +279,8 @@ propose_text(struct view *v, struct textfile *f, size_t file, struct span text)
 
 	forget_draft(c);
 	if (!check_files(v, file, text, &change.notes)) {
-		char said[sizeof v->con->status];
 		c->draft = span_dup(text);
 		c->draft_file = file;
-		snprintf(said, sizeof said, "%s", v->con->status);
-		console_say(v->con, STYLE_BAD, "%.400s; E goes on editing", said);
 		change_clear(&change);
 		return;
 	}

@@ -167,6 +167,8 @@ void	dest_trouble(struct console *, struct span row);
 void	trace_show(struct console *, struct span peer);
 struct view *maps_new(struct console *);
 struct view *config_new(struct console *);
+/* Commands about files that have a view here (files_command.c). False: this one has none. */
+bool	files_command(struct console *, const struct request *);
 struct view *help_new(struct console *, const struct view *about);
 /* Any command, shown as the controller shows it; the request is taken over. */
 struct view *command_new(struct console *, struct request *, bool repeat);

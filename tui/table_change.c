@@ -251,7 +251,7 @@ propose_text(struct view *v, struct source *s, struct span text)
 		propose(v, s, NULL, &command);
 	} else {
 		t->draft = span_dup(text);
-		console_say(v->con, STYLE_BAD, "refused: %s; E goes on editing", err.text);
+		console_say(v->con, STYLE_BAD, "refused (E goes on): %s", err.text);
 		source_free(s);
 	}
 	buf_clear(&command);

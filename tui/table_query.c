@@ -25,6 +25,25 @@ file_changed(const char *path, const struct stat *was)
 }
 
 void
+put_path(struct buf *out, struct span path, int width)
+{
+	struct buf safe = BUF_INIT(8192);
+	bool cut = false;
+
+	safe_text(&safe, span_head(path, 2048), false);
+	struct span rest = buf_view(&safe);
+	while (rest.len > 0 && span_starts(path, "/") && paint_width(rest) > width - (cut ? 3 : 0)) {
+		int w;
+		rest = span_skip(rest, paint_char(rest, &w));
+		cut = true;
+	}
+	if (cut)
+		buf_str(out, "...");
+	buf_span(out, rest);
+	buf_clear(&safe);
+}
+
+void
 put_shell_word(struct buf *out, struct span word)
 {
 	bool plain = word.len > 0;

@@ -30,10 +30,10 @@ bool	table_current(struct table_view *, struct source_entry *);
 /* Puts the cursor on the entry with this key, where there is one. */
 void	table_go(struct table_view *, struct span key);
 
-/* Asks for a key at the prompt, and says what the table answers, as `mtactl map query` does. */
-void	table_prompt_query(struct view *, const char *spec);
-/* The same for a key that is there already. False: it gives no answer. */
+/* Says what the table answers for the key, as `mtactl map query` does. False: it gives no answer. */
 bool	table_query(struct console *, const char *spec, struct span key);
+/* A path, safe, in so many columns: of a long one the end, which tells more. */
+void	put_path(struct buf *, struct span path, int width);
 /* A word of a command, in quotes where the shell wants them. */
 void	put_shell_word(struct buf *, struct span word);
 bool	file_changed(const char *path, const struct stat *was);	/* since it was looked at */

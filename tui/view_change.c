@@ -5,7 +5,10 @@
 #include "base/mem.h"
 #include "ctl/jsonl.h"
 #include "mtactl/display.h"
+#include "tui/table_view.h"
 #include "tui/text_view.h"
+
+#define QUESTION_ROOM	36	/* columns of the question beside the path */
 
 struct change_view {
 	struct text_view pane;
@@ -117,12 +120,15 @@ static void
 draw(struct view *v, int y, int height)
 {
 	struct change_view *c = of(v);
+	struct buf path = BUF_INIT(8192);
 	struct line l;
 
 	if (height > 1)
 		text_view_draw(v, y, height - 1);
 	line_begin(&l, y + height - 1, STYLE_BAR, false);
-	line_printf(&l, STYLE_PLAIN, " Write this to %s?", c->change.what);
+	put_path(&path, span_str(c->change.what), paint_columns() - QUESTION_ROOM);
+	line_printf(&l, STYLE_PLAIN, " Write this to %s?", path.ptr);
+	buf_clear(&path);
 	line_right(&l, STYLE_PLAIN, SPAN(" y yes  n no "));
 }
 

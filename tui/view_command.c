@@ -210,7 +210,7 @@ run_request(struct console *con, struct request *req)
 	const struct command_row *row = command_row(req->command);
 	bool shows = row->right == CTL_VIEW || row->right == CTL_READ;
 
-	if (show_view(con, req))
+	if (show_view(con, req) || files_command(con, req))
 		return;
 	if (req->command == CMD_help)
 		console_push(con, help_new(con, con->top));

@@ -14,6 +14,7 @@
 #define GUTTER		7	/* mark, line number, blanks */
 #define TAB_STOP	8
 #define SHIFT		16
+#define CONTEXT		4	/* rows in sight below what was found */
 
 static struct config_view *
 of(struct view *v)
@@ -86,6 +87,14 @@ tick(struct view *v, int64_t now)
 		return now;	/* the lines are drawn before the linter looks at them */
 	}
 	return v->due = now + LOOK_TIME;
+}
+
+/* To a row, with a few of those below it in sight. */
+static void
+go(struct config_view *c, size_t at)
+{
+	list_go(&c->list, at + CONTEXT < c->text.count ? at + CONTEXT : c->text.count);
+	list_go(&c->list, at);
 }
 
 /* -- drawing -------------------------------------------------------------- */
@@ -289,7 +298,7 @@ search(struct view *v, struct span wanted, bool backwards)
 		size_t at = (c->list.cursor + (backwards ? n - i : i)) % n;
 		if (!text_has(row_text_of(c, at), wanted))
 			continue;
-		list_go(&c->list, at);
+		go(c, at);
 		return;
 	}
 	console_say(v->con, STYLE_WARN, "not found: %.*s", SPAN_ARG(span_head(wanted, 80)));
@@ -365,7 +374,7 @@ next_finding(struct view *v, bool backwards)
 	size_t to;
 
 	if (config_text_next(&c->text, c->list.cursor, backwards, &to))
-		list_go(&c->list, to);
+		go(c, to);
 	else
 		console_say(v->con, STYLE_GOOD, c->text.linted ? "the linter finds nothing" : "checking...");
 }

@@ -212,7 +212,6 @@ tick(struct view *v, int64_t now)
 
 /* -- drawing -------------------------------------------------------------- */
 
-/* A table that is written into main.cf itself may be long; its file's folder says less than its name. */
 static void
 draw_row(const struct map_view *m, size_t at, int y, bool cursor)
 {
@@ -220,12 +219,15 @@ draw_row(const struct map_view *m, size_t at, int y, bool cursor)
 	const struct map_state *state = &m->states[at];
 	int name = paint_columns() * 2 / 5;
 	struct line l;
+	struct buf path = BUF_INIT(8192);
 	char entries[24] = "";
 
 	line_begin(&l, y, STYLE_PLAIN, cursor);
 	line_printf(&l, state->style, state->style == STYLE_BAD ? "!" : state->style == STYLE_WARN ? "?" : " ");
 	line_cell(&l, 10, STYLE_PLAIN, span_str(t->type));
-	line_cell(&l, name, STYLE_PLAIN, span_str(t->name));
+	put_path(&path, span_str(t->name), name);
+	line_cell(&l, name, STYLE_PLAIN, buf_view(&path));
+	buf_clear(&path);
 	if (state->counted)
 		snprintf(entries, sizeof entries, "%zu", state->entries);
 	line_cell(&l, -7, STYLE_PLAIN, span_str(entries));
