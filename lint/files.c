@@ -46,7 +46,9 @@ check_config_file(void *arg, const char *name)
 	}
 	if (!is_trusted(l, st.uid))
 		lint_find(l, LINT_F101, at_path(path), "it belongs to user %u; it has to be root's", st.uid);
-	if ((st.mode & 022) != 0)
+	/* In a directory with the sticky bit nobody replaces another's files: mailboxes may lie here. */
+	bool sticky = st.type == 'd' && (st.mode & 01000) != 0;
+	if ((st.mode & 022) != 0 && !sticky)
 		lint_find(l, LINT_F102, at_path(path), "%s may write to it (mode %04o)", (st.mode & 02) != 0 ? "everybody" : "its group", st.mode);
 }
 
