@@ -29,13 +29,14 @@ static bool
 split_time(struct span raw, int64_t *seconds, unsigned *millis)
 {
 	size_t dot = span_find(raw, '.');
+	struct span digits = span_head(span_skip(raw, dot + 1), 3);
 	uint32_t part;
 
 	*millis = 0;
 	if (!num_i64(span_head(raw, dot), seconds))
 		return false;
-	if (dot < raw.len && num_u32(span_head(span_skip(raw, dot + 1), 3), &part))
-		*millis = part;
+	if (num_u32(digits, &part))
+		*millis = digits.len == 1 ? part * 100 : digits.len == 2 ? part * 10 : part;
 	return true;
 }
 

@@ -15,6 +15,8 @@ strings(void **state)
 		{ "", 0, "\"\"" }, { "plain", 5, "\"plain\"" }, { "a\"b\\c", 5, "\"a\\\"b\\\\c\"" },
 		{ "\n\t\r\0\x1b\x7f", 6, "\"\\n\\t\\r\\u0000\\u001b\\u007f\"" },
 		{ "gr\xc3\xbc\xc3\x9f", 6, "\"gr\xc3\xbc\xc3\x9f\"" },
+		{ "a\xe2\x80\xae" "b", 5, "\"a\\u202eb\"" }, { "\xc2\x9b", 2, "\"\\u009b\"" },	/* not for terminals */
+		{ "\xf3\xa0\x81\xa1", 4, "\"\\udb40\\udc61\"" },
 		{ "\xff\xc3", 2, "\"\xef\xbf\xbd\xef\xbf\xbd\"" },
 		{ "\xc0\xaf", 2, "\"\xef\xbf\xbd\xef\xbf\xbd\"" },		/* overlong */
 		{ "\xed\xa0\x80", 3, "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"" },	/* surrogate */

@@ -77,6 +77,7 @@ run(enum command command, bool tty, const char *selector, const char *const *row
 
 	if (selector != NULL)
 		assert_true(request_add(&req, SPAN("selector"), span_str(selector), NULL));
+	setenv("TZ", "UTC0", 1);
 	if (p->begin != NULL)
 		p->begin(&d);
 	for (; *rows != NULL; rows++, d.rows++)
@@ -149,6 +150,30 @@ shows(void **state)
 		  "{\"role\":\"local\",\"slot\":0,\"error\":\"no answer\"}" }, "send\t1\ta=1 b=x\nlocal\t0\tno answer\n", 0 },
 		{ CMD_cat, false, NULL, { "{\"header\":\"A: \\u00e9\\n\\n\"}", "{\"body64\":\"AP8=\"}", "{\"body\":\"x\\n\"}" },
 		  NULL, 0 },
+		{ CMD_session_ls, true, NULL, { "{\"session\":\"in-0-7\",\"direction\":\"in\",\"peer\":\"x\u202e[192.0.2.1]\",\"state\":\"DATA\","
+		  "\"sender\":\"ann@a.test\",\"recipients\":2,\"queue_id\":\"4SVLCh0000z3m\",\"since\":1000,\"idle\":61,\"bytes\":4300,\"debug\":2}",
+		  "{\"role\":\"send\",\"slot\":1,\"error\":\"no answer within a second\"}" },
+		  "SESSION    PEER                         STATE           AGE IDLE BYTES MESSAGE\n"
+		  "in-0-7     x\\u202e[192.0.2.1]           DATA            10m   1m  4.2K 4SVLCh0000z3m from <ann@a.test> to 2 (debug 2)\n"
+		  "send 1: no answer within a second\nNOTE -- 1 session", 0 },
+		{ CMD_session_ls, false, NULL, { "{\"session\":\"in-0-7\",\"direction\":\"in\",\"service\":\"smtpd\",\"peer\":\"a[1]\",\"port\":5,"
+		  "\"state\":\"EHLO\",\"since\":9,\"idle\":3,\"bytes\":4}" },
+		  "in-0-7\tin\tsmtpd\ta[1]\t5\tEHLO\t9\t3\t4\t-\t-\t-\n", 0 },
+		{ CMD_debug_peer_ls, true, NULL, { "{\"peer\":\"mx.a.test\",\"level\":2,\"until\":1690,\"who\":\"root\",\"source\":\"operator\"}",
+		  "{\"peer\":\"b\",\"level\":1,\"source\":\"main.cf\"}" },
+		  "mx.a.test                    level 2, from operator root, ends in 1m\n"
+		  "b                            level 1, from main.cf\n", 0 },
+		{ CMD_debug_peer_del, false, NULL, { "{\"peer\":\"b\"}" }, "b\tremoved\n", 0 },
+		{ CMD_trace, true, NULL, { "{\"time\":1000.123456,\"session\":\"out-0-1\",\"peer\":\"mx[1]:25\",\"from\":\"peer\",\"text\":\"220 \\u001b[2J\"}",
+		  "{\"lost\":12}", "{\"time\":1000.2,\"session\":\"out-0-1\",\"peer\":\"mx[1]:25\",\"from\":\"mtad\",\"text\":\"QUIT\"}",
+		  "{\"time\":1000,\"session\":\"in-0-2\",\"peer\":\"c[2]\",\"from\":\"note\",\"text\":\"the session ends\"}" },
+		  "-- out-0-1 mx[1]:25\n00:16:40.123 out-0-1 <- 220 \\x1b[2J\n-- 12 lines were lost here: they came faster than they were read\n"
+		  "00:16:40.200 out-0-1 -> QUIT\n-- in-0-2 c[2]\n00:16:40.000 in-0-2 -- the session ends\n", 0 },
+		{ CMD_trace, false, NULL, { "{\"time\":1000.123456,\"session\":\"out-0-1\",\"peer\":\"mx[1]:25\",\"from\":\"peer\",\"text\":\"220 x\"}",
+		  "{\"lost\":12}" }, "1000.123456\tout-0-1\tmx[1]:25\t<\t220 x\nlost\t12\n", 0 },
+		{ CMD_log, false, NULL, { "{\"time\":\"bad\",\"severity\":\"warning\",\"program\":\"smtpd\",\"role\":\"receive\",\"slot\":1,\"text\":\"a\\u202eb\"}",
+		  "{\"severity\":\"info\",\"text\":\"c\"}" }, "- smtpd[receive 1]: warning: a\\u202eb\n- -[- -]: c\n", 0 },
+		{ CMD_log, true, NULL, { NULL }, "NOTE no warnings and no errors since mtad started; \"mtactl log -f\" follows the log", 0 },
 		/* What is not as it should be harms nothing. */
 		{ CMD_queue_ls, false, NULL, { "{}", "[]", "{\"recipients\":[{\"address\":" },
 		  "-\t-\t1970-01-01T00:00:00Z\t0\t<>\t-\t-\t-\n-\t-\t1970-01-01T00:00:00Z\t0\t<>\t-\t-\t-\n"
