@@ -20,7 +20,7 @@ struct queue_view {
 	char		*selector;	/* NULL: everything */
 	size_t		 sort;
 	bool		 reverse;
-	bool		 to_tagged;	/* ; was typed: the next action is for the tagged */
+	bool		 to_tagged;	/* ; was typed: the next action is for the tagged, or for all of the list where nothing is tagged */
 	size_t		 tagging;	/* tagged by the expression so far */
 };
 
@@ -305,12 +305,12 @@ key_untag(struct view *v)
 static void
 key_tagged(struct view *v)
 {
-	if (tag_count(v->con) == 0) {
-		console_say(v->con, STYLE_WARN, "nothing is tagged (t tags)");
-		return;
-	}
-	of(v)->to_tagged = true;
-	console_say(v->con, STYLE_WARN, "%zu tagged: d delete, h hold, l release, r requeue, f try now, b bounce", tag_count(v->con));
+	size_t tagged = tag_count(v->con), all = of(v)->list.total;
+
+	of(v)->to_tagged = tagged > 0 || all > 0;
+	if (of(v)->to_tagged)
+		console_say(v->con, STYLE_WARN, "%s%zu%s: d delete, h hold, l release, r requeue, f try, b bounce; Esc: no",
+		    tagged > 0 ? "" : "all ", tagged > 0 ? tagged : all, tagged > 0 ? " tagged" : " of this list");
 }
 
 static void
@@ -325,7 +325,9 @@ key_escape(struct view *v)
 static void
 act(struct view *v, enum command c)
 {
-	if (of(v)->to_tagged)
+	if (of(v)->to_tagged && tag_count(v->con) == 0)
+		act_on_selector(v->con, c, of(v)->selector != NULL ? of(v)->selector : "*");
+	else if (of(v)->to_tagged)
 		act_on_tagged(v->con, c);
 	else if (current_id(v) != NULL)
 		act_on(v->con, c, current_id(v));
@@ -367,14 +369,14 @@ static const struct key keys[] = {
 	{ 'U', "undelete: back from the trash", key_undelete },
 	{ 't', "tag, or untag", key_tag }, { ' ', NULL, key_tag },
 	{ 'T', "tag all that a selector picks", key_tag_by }, { 'u', "untag all", key_untag },
-	{ ';', "the next action is for the tagged (Esc: it is not)", key_tagged },
+	{ ';', "the next action is for the tagged, or for all of the list where none is (Esc: it is not)", key_tagged },
 	{ KEY_ESCAPE, "back", key_escape },
 	{ 0, NULL, NULL },
 };
 
 static const struct hint hints[] = {
 	{ "/", "Filter" }, { "s", "Sort" }, { "w", "Why" }, { "f", "Try" }, { "h", "Hold" }, { "l", "Release" }, { "d", "Delete" },
-	{ "b", "Bounce" }, { "r", "Requeue" }, { "t", "Tag" }, { "T", "Tag by" }, { ";", "Tagged" }, { NULL, NULL },
+	{ "b", "Bounce" }, { "r", "Requeue" }, { "t", "Tag" }, { "T", "Tag by" }, { ";", "All" }, { NULL, NULL },
 };
 
 static void
