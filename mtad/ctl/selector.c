@@ -322,3 +322,12 @@ selector_reads(const struct selector *sel, enum selector_field field)
 			return true;
 	return false;
 }
+
+bool
+selector_begins(const struct selector *sel, enum selector_field field)
+{
+	if (sel->code_count == 0 || sel->code[0].op != CODE_TEST)
+		return false;
+	const struct test *t = &sel->tests[sel->code[0].arg];
+	return t->op != TEST_ALL && t->field == field;
+}

@@ -81,6 +81,8 @@ bool	selector_all(const struct selector *);
 bool	selector_ids(const struct selector *, struct qid *ids, size_t max, size_t *count);
 /* True where any test reads this field. */
 bool	selector_reads(const struct selector *, enum selector_field);
+/* True where nothing can be said without this field: it is tested first, behind nothing that costs less. */
+bool	selector_begins(const struct selector *, enum selector_field);
 /* True where any test reads a per-recipient field. */
 bool	selector_per_recipient(const struct selector *);
 

@@ -93,9 +93,13 @@ static enum looked
 look_at(struct role_queue *rq, const struct ask *a, const struct entry *e, bool shallow)
 {
 	struct row row = { .rq = rq, .e = e, .shallow = shallow };
+	struct loc at;
 
 	if ((e->flags & ENTRY_TRASHED) && !a->trash && !a->by_id)
 		return NO;
+	/* What the selector would find out at the price of an expression on an empty text. */
+	if (shallow && a->by_reason && (at = record_of(e)).segment != 0 && !reader_is_near(rq, at))
+		return LATER;
 	bool match = a->selector == NULL || a->by_id || selector_all(a->selector) || selector_match(a->selector, &row_ops, &row);
 	row_clear(&row);
 	if (row.deep)
@@ -104,7 +108,7 @@ look_at(struct role_queue *rq, const struct ask *a, const struct entry *e, bool 
 		return NO;
 	if (!shallow || !a->reads_journal)
 		return YES;
-	struct loc at = record_of(e);
+	at = record_of(e);
 	return at.segment == 0 || reader_is_near(rq, at) ? YES : LATER;
 }
 
@@ -284,6 +288,7 @@ take_selector(struct ask *a, struct span args, struct err *err)
 	for (size_t i = 0; i + 5 <= text.len; i++)
 		a->trash = a->trash || span_casestarts(span_skip(text, i), "trash");
 	struct qid *ids = mem_array(IDS_MAX, sizeof *ids);
+	a->by_reason = selector_begins(a->selector, SEL_REASON);
 	a->by_id = selector_ids(a->selector, ids, IDS_MAX, &a->id_count);
 	if (a->by_id) {
 		a->ids = mem_array(a->id_count + 1, sizeof *ids);

@@ -52,6 +52,7 @@ struct ask {
 	int64_t		 until;		/* of this slice, monotonic */
 	unsigned	 steps;
 	bool		 any_order;	/* all that match are wanted, in whatever order ask_next gives them */
+	bool		 by_reason;	/* the selector looks at the reason before all else */
 	bool		 reads_journal;	/* who asks will look at the last outcome of each */
 	struct sorter	 places;	/* any_order: entries that are looked at when their journal records' turn comes */
 	bool		 walked;	/* the index, to its end */

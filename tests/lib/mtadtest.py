@@ -134,7 +134,7 @@ class Instance:
         with open(f"{self.dir}/zone", "w") as f:
             f.write(self.zone)
 
-    def start(self, expect_ready=True, wrap=()):
+    def start(self, expect_ready=True, wrap=(), seconds=30):
         command = [*wrap, f"{BUILD}/mtad", "-f", "-c", self.dir] + ([] if self.root else ["-u"])
         self.stderr = open(f"{self.dir}/stderr", "ab")
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.stderr, stderr=self.stderr)
@@ -143,7 +143,7 @@ class Instance:
                 if self.process.poll() is not None:
                     raise AssertionError(f"mtad ended with {self.process.returncode}: {self.errors()}\n{self.log()[-2000:]}")
                 return self.ctl("status").returncode == 0
-            wait_for(ready, 30)
+            wait_for(ready, seconds)
         return self
 
     def errors(self):
