@@ -260,7 +260,15 @@ file_here(struct view *v)
 {
 	const struct config_row *row = config_current(of(v));
 
-	return row != NULL && row->file < CONFIG_FILES ? row->file : 0;
+	return row == NULL ? 0 : row->file;
+}
+
+static bool
+is_file(struct view *v, size_t file)
+{
+	if (file >= CONFIG_FILES)
+		console_say(v->con, STYLE_WARN, "this is neither main.cf nor master.cf");
+	return file < CONFIG_FILES;
 }
 
 static void
@@ -297,7 +305,7 @@ config_key_editor(struct view *v)
 	struct err err = { .kind = ERR_NONE };
 	struct buf text = BUF_INIT(FILE_MAX);
 
-	if (!change_may(v->con))
+	if (!change_may(v->con) || !is_file(v, file))
 		return;
 	struct textfile *f = textfile_open(c->text.files[file].path, FILE_MAX, &err);
 	if (f != NULL) {
@@ -321,9 +329,12 @@ commit_undo(void *arg, struct err *err)
 void
 config_key_undo(struct view *v)
 {
-	const char *path = of(v)->text.files[file_here(v)].path;
 	struct err err = { .kind = ERR_NONE };
 	struct change change = { .commit = commit_undo, .clear = free };
+
+	if (!is_file(v, file_here(v)))
+		return;
+	const char *path = of(v)->text.files[file_here(v)].path;
 	struct textfile *before = change_may(v->con) ? textfile_before(path, FILE_MAX, &err) : NULL;
 
 	if (before != NULL) {

@@ -91,7 +91,7 @@ key_yes(struct view *v)
 	if (!ok)
 		buf_printf(&said, "failed: %s", err.text);
 	else
-		buf_printf(&said, "%s is written; %s%s%s", c->what, c->effect != NULL ? c->effect : "it takes effect with a reload: R",
+		buf_printf(&said, "written; %s%s%s", c->effect != NULL ? c->effect : "it takes effect with a reload: R",
 		    c->command != NULL ? "  $ mtactl " : "", c->command != NULL ? c->command : "");
 	console_back(con);
 	console_say(con, ok ? STYLE_GOOD : STYLE_BAD, "%s", said.ptr);
