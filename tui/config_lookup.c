@@ -16,6 +16,7 @@ config_lookup(struct console *con, struct span given)
 	struct err err = { .kind = ERR_NONE };
 
 	buf_span(&name, span_head(given, 200));
+	conf_problems_clear(&problems);
 	if (conf == NULL)	/* what a parameter is can be told all the same */
 		conf = conf_parse(con->conf_dir, SPAN_NONE, SPAN_NONE, &problems);
 	if (conf == NULL) {

@@ -70,6 +70,7 @@ any_conf(struct console *con)
 	struct conf_problems problems = { .count = 0 };
 	struct conf *conf = conf_load(con->conf_dir, con->overrides, con->override_count, &problems);
 
+	conf_problems_clear(&problems);
 	if (conf == NULL)
 		conf = conf_parse(con->conf_dir, SPAN_NONE, SPAN_NONE, &problems);
 	conf_problems_clear(&problems);
