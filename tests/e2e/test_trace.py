@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 
+import pexpect
 from mtadtest import BUILD, Instance, Sink, wait_for
 
 SECRET = base64.b64encode(b"\0ann\0hunter2").decode()
@@ -310,3 +311,25 @@ def test_who_may(mta):
     assert r.returncode == 69 and mta.dir + "/nowhere" in r.stderr
     assert mta.ctl("--readonly", "debug", "peer", "add", "x.test").returncode == 77
     assert mta.ctl("--readonly", "debug", "peer", "ls").returncode == 0
+
+
+def test_in_the_repl(mta):
+    """Ctrl-C ends the trace, and nothing else."""
+    env = {**os.environ, "HOME": mta.dir, "TERM": "xterm", "INPUTRC": "/dev/null", "LC_ALL": "C.UTF-8"}
+    p = pexpect.spawn(f"{BUILD}/mtactl", ["-c", mta.dir], env=env, encoding="utf-8", timeout=20, dimensions=(30, 120))
+    try:
+        p.expect_exact("mail.site.test> ")
+        p.sendline("trace 127.0.0.1")
+        wait_for(lambda: ": trace" in mta.log())
+        time.sleep(0.3)
+        say(mta, "QUIT\r\n")
+        p.expect_exact("the session ends")
+        assert "221 2.0.0 Bye" in p.before and "<-" in p.before and "->" in p.before
+        p.sendintr()
+        p.expect_exact("mail.site.test> ")
+        p.sendline("session ls")
+        p.expect_exact("0 sessions")
+        p.sendline("quit")
+        p.expect(pexpect.EOF)
+    finally:
+        p.close(force=True)
