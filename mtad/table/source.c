@@ -203,13 +203,22 @@ source_entry(struct source *s, size_t index, struct source_entry *e)
 	return true;
 }
 
+/* In a large table most entries need not be taken apart: a key begins its line, but for one in quotes. */
+static bool
+may_have(const struct source *s, const struct item *item, struct span key)
+{
+	struct span raw = span_of(source_text(s).ptr + item->from, item->to - item->from);
+
+	return item->kind == SOURCE_PAIR && (span_starts(raw, "\"") || span_caseeq(span_head(raw, key.len), key));
+}
+
 bool
 source_find(struct source *s, struct span key, size_t from, size_t *index)
 {
 	struct source_entry e;
 
 	for (size_t i = from; i < s->count; i++) {
-		if (s->items[i].kind != SOURCE_PAIR || !source_entry(s, i, &e))
+		if (!may_have(s, &s->items[i], key) || !source_entry(s, i, &e))
 			continue;
 		if (!(s->grammar->exact ? span_eq(e.key, key) : span_caseeq(e.key, key)))
 			continue;
