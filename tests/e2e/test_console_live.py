@@ -281,6 +281,17 @@ def test_many_tagged(mta):
         s.wait(r"messages match and are tagged", 20)
         tagged = int(re.search(r"(\d+) messages match", s.text()).group(1))
         assert tagged > 1500
+        s.keys("u4")
+        s.wait(rf"1/{tagged}")
+        s.keys(";")
+        s.wait(f"all {tagged} of this list")
+        s.keys("h")
+        s.wait("nothing is there to hold")     # they are held
+        s.keys(";d")
+        s.wait(f"Delete {tagged} messages")
+        s.keys("n")
+        s.keys("0T\x15state = hold\r")
+        s.wait(r"messages match and are tagged", 20)
         s.keys(";l")
         s.wait(f"Release {tagged} messages", 20)
         s.keys("y")
