@@ -3,10 +3,10 @@
 # On a terminal it asks first, unless YES=1.
 set -eu
 build="gcc make pkg-config libc6-dev libevent-dev libunbound-dev libjansson-dev libseccomp-dev libgnutls28-dev libgdbm-dev
- libidn2-dev libpcre2-dev libgsasl-dev libreadline-dev libncurses-dev"
+ libidn2-dev libpcre2-dev libgsasl-dev libreadline-dev libncurses-dev libpq-dev libmariadb-dev libldap-dev libsqlite3-dev"
 test="libcmocka-dev python3 python3-pytest python3-pexpect python3-pyte python3-aiosmtpd python3-dnspython strace
  procps git clang libclang-rt-14-dev llvm-14 mandoc"
-peers="postfix postfix-pcre swaks msmtp mutt nsd"
+peers="postfix postfix-pcre swaks msmtp mutt nsd postgresql mariadb-server slapd ldap-utils memcached"
 bench="postfix procps python3"
 want=""
 for set in "$@"; do
@@ -48,6 +48,7 @@ fi
 status=0
 if command -v debconf-set-selections >/dev/null; then
 	echo "postfix postfix/main_mailer_type select No configuration" | $as_root debconf-set-selections || true
+	echo "slapd slapd/no_configuration boolean true" | $as_root debconf-set-selections || true
 fi
 if ! $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -yqq --no-install-recommends $missing >/tmp/mtad-deps.$$ 2>&1; then
 	$as_root apt-get update -qq

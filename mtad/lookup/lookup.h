@@ -1,6 +1,6 @@
 /*
- * The lookup role: tables whose answers may block, asked by the other roles by name. It has "unix:passwd.byname" and "unix:group.byname", from
- * the name services; for those it keeps its root directory and may open files, as mail_owner.
+ * The lookup role: tables whose answers may block, asked by the other roles by name: the name services ("unix:passwd.byname"), SQL, LDAP, tcp, socketmap,
+ * memcache. For those it keeps its root directory and may open files and connect, as mail_owner; it asks only tables that the configuration names.
  */
 #ifndef LOOKUP_LOOKUP_H
 #define LOOKUP_LOOKUP_H
@@ -9,12 +9,15 @@
 
 #include "base/buf.h"
 #include "base/role.h"
+#include "conf/conf.h"
 
 const struct role_spec *lookup_role(void);
 
 /* The values of ipc's lookup_done.status. */
 enum lookup_status { LOOKUP_FOUND, LOOKUP_NOT_THERE, LOOKUP_FAILED };
 
+/* From now on tables are those of this configuration; takes the reference. NULL: only the name services'. */
+void	lookup_use(struct conf *);
 /* Puts the value, or for LOOKUP_FAILED the reason. */
 enum lookup_status lookup_table(struct span table, struct span key, struct buf *out);
 

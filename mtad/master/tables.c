@@ -129,11 +129,13 @@ open_own(const struct table_file *f, int memory)
 static void
 add_file(struct descs *now, const struct master *m, const struct table_file *f, const char *identity, int memory)
 {
-	static const enum role readers[] = { ROLE_RECEIVE, ROLE_QUEUE, ROLE_SEND };
+	static const enum role readers[] = { ROLE_LOOKUP, ROLE_RECEIVE, ROLE_QUEUE, ROLE_SEND };
+	/* What says how to ask a server may hold its password: nobody else's business. */
+	size_t count = f->text == NULL ? 1 : sizeof readers / sizeof *readers;
 	struct buf key = BUF_INIT(8192);
 
 	buf_printf(&key, "table:%s", f->path);
-	for (size_t i = 0; !key.over && i < sizeof readers / sizeof *readers; i++)
+	for (size_t i = 0; !key.over && i < count; i++)
 		for (size_t n = 0; n < m->child_count; n++) {
 			if (m->children[n].role != readers[i])
 				continue;

@@ -38,4 +38,4 @@ environ_get(const void *state, struct span self, struct facts *facts, struct spa
 	return TABLE_FOUND;
 }
 
-const struct table_type table_environ = { "environ", environ_open, environ_close, environ_get };
+const struct table_type table_environ = { "environ", environ_open, environ_close, environ_get, .flags = 0 };

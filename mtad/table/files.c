@@ -5,11 +5,13 @@
 #include "base/mem.h"
 #include "table/compiled.h"
 #include "table/named.h"
+#include "table/remote.h"
 #include "table/type.h"
 
 struct gathering {
 	struct table_file *items;
 	size_t		 count;
+	unsigned	 inner;		/* backups looked at: one may name itself */
 };
 
 static void
@@ -33,6 +35,20 @@ add(struct gathering *g, struct span spec, struct span name, bool compiled, bool
 	buf_clear(&path);
 }
 
+static void scan(struct gathering *, struct span text, bool aliases);
+
+/* A memcache table may stand before another one. */
+static void
+scan_backup(struct gathering *g, struct span path)
+{
+	struct remote_file f;
+
+	if (g->inner++ > 20 || !remote_file_read(&f, "memcache", path, NULL))
+		return;
+	scan(g, span_str(remote_str(&f, "backup", "")), false);
+	remote_file_clear(&f);
+}
+
 /* The words of the innermost braces are looked at like any others: what is no table's name is passed over. */
 static void
 scan(struct gathering *g, struct span text, bool aliases)
@@ -46,13 +62,18 @@ scan(struct gathering *g, struct span text, bool aliases)
 		name = span_skip(word, colon + 1);
 		if (span_starts(name, "/") && !span_has(name, '\0') && table_type_compiled(span_head(word, colon)))
 			add(g, word, name, true, aliases);
+		if (!span_starts(name, "/") || span_has(name, '\0') || !(table_type_flags(span_head(word, colon)) & TABLE_ASKED_BY_FILE))
+			continue;
+		add(g, word, name, false, false);
+		if (span_starts(word, "memcache:"))
+			scan_backup(g, name);
 	}
 }
 
 size_t
 table_files(const struct conf *conf, struct table_file **files)
 {
-	struct gathering g = { NULL, 0 };
+	struct gathering g = { .items = NULL };
 	struct named_table *named;
 
 	size_t n = tables_named(conf, &named);
@@ -75,4 +96,27 @@ table_files_free(struct table_file *files, size_t count)
 		free(files[i].spec);
 	}
 	free(files);
+}
+
+size_t
+table_remotes(const struct conf *conf, char ***specs)
+{
+	struct named_table *named;
+	struct span rest, word;
+	size_t count = 0, n = tables_named(conf, &named);
+
+	*specs = NULL;
+	for (size_t i = 0; i < n; i++) {
+		rest = span_str(named[i].spec);
+		while (span_word(&rest, "\t\r\n ,{}", &word)) {
+			while (span_starts(word, "proxy:"))
+				word = span_skip(word, 6);
+			if (!(table_type_flags(span_head(word, span_find(word, ':'))) & TABLE_BLOCKS))
+				continue;
+			*specs = mem_grow(*specs, count + 1, sizeof **specs);
+			(*specs)[count++] = span_dup(word);
+		}
+	}
+	tables_named_free(named, n);
+	return count;
 }

@@ -19,6 +19,9 @@ struct table_file {
 size_t	table_files(const struct conf *, struct table_file **);
 void	table_files_free(struct table_file *, size_t count);
 
+/* The tables that only the lookup role asks ("mysql:/path", "tcp:host:port"), each once; the caller's, strings too. */
+size_t	table_remotes(const struct conf *, char ***specs);
+
 /* In a role: files of tables are the descriptors that the master gave it, by the key "table:PATH"; see table_use. */
 void	table_use_descriptors(bool blocks);
 

@@ -17,15 +17,15 @@ struct table {
 };
 
 static const struct table_type *const types[] = {
-	&table_btree, &table_cdb, &table_cidr, &table_dbm, &table_environ, &table_fail, &table_gdbm, &table_hash, &table_inline, &table_lmdb,
-	&table_pcre, &table_pipemap, &table_randmap, &table_regexp, &table_static, &table_texthash, &table_unionmap, &table_unix,
+	&table_btree, &table_cdb, &table_cidr, &table_dbm, &table_environ, &table_fail, &table_gdbm, &table_hash, &table_inline, &table_ldap,
+	&table_lmdb, &table_memcache, &table_mysql, &table_pcre, &table_pgsql, &table_pipemap, &table_randmap, &table_regexp, &table_socketmap,
+	&table_sqlite, &table_static, &table_tcp, &table_texthash, &table_unionmap, &table_unix,
 };
 #define TYPES	(sizeof types / sizeof *types)
 
 /* Types that Postfix has and this version does not. */
 static const char *const others[] = {
-	"sdbm", "tcp", "socketmap", "memcache", "ldap", "mysql", "pgsql", "sqlite", "nis", "nisplus", "netinfo", "internal", "debug",
-	"mongodb", "proxy",
+	"sdbm", "nis", "nisplus", "netinfo", "internal", "debug", "mongodb", "proxy",
 };
 
 static struct table_env env;
@@ -79,6 +79,13 @@ table_type_compiled(struct span type)
 {
 	const struct table_type *t = find_type(type);
 	return t != NULL && t->open == table_hash.open;
+}
+
+unsigned
+table_type_flags(struct span type)
+{
+	const struct table_type *t = find_type(type);
+	return t == NULL ? 0 : t->flags;
 }
 
 bool
@@ -294,8 +301,8 @@ tables_find_address(const struct tables *t, struct facts *facts, struct span add
 		if (r == TABLE_ABSENT && has_ext && (r = tables_get_part(t, facts, user, value, err)) == TABLE_FOUND)
 			*unmatched = span_skip(name, user.len);
 	}
-	if (r == TABLE_ABSENT && has_domain && (r = get_joined(t, facts, SPAN_NONE, domain, value, err)) == TABLE_FOUND && has_ext)
-		*unmatched = span_skip(name, user.len);
+	if (r == TABLE_ABSENT && has_domain)	/* of "@domain" the whole local part is unmatched, or none of it */
+		r = get_joined(t, facts, SPAN_NONE, domain, value, err);
 	return r;
 }
 

@@ -10,6 +10,8 @@
 enum table_flags {
 	TABLE_RAW_KEY	= 1,	/* keys come as they are, and of any length; else in lower case */
 	TABLE_PATTERN	= 2,	/* keys are not in it as such: parts of a key are not looked up (regexp, cidr ...) */
+	TABLE_BLOCKS	= 4,	/* another process, a name service, a database: the lookup role asks */
+	TABLE_ASKED_BY_FILE = 8,	/* its name is a file that says how */
 };
 
 struct table_type {
@@ -30,9 +32,11 @@ struct table_type {
 extern const struct table_type table_inline, table_texthash, table_static, table_cidr, table_fail, table_unix, table_environ, table_unionmap,
     table_pipemap, table_randmap, table_regexp, table_pcre;
 extern const struct table_type table_hash, table_btree, table_lmdb, table_cdb, table_gdbm, table_dbm;
+extern const struct table_type table_tcp, table_socketmap, table_memcache, table_sqlite, table_mysql, table_pgsql, table_ldap;
 
 /* As table_use set it. */
 const struct table_env *table_env(void);
+unsigned table_type_flags(struct span type);	/* 0: there is no such type */
 unsigned table_flags(const struct table *);
 void	table_warn(struct span path, unsigned line, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "lookup/lookup.h"
+#include "table/table.h"
 
 static void
 test_rows(void **state)
@@ -26,6 +27,7 @@ test_rows(void **state)
 		{ "unix:passwd.byname", "root:x", LOOKUP_NOT_THERE, "" },
 		{ "unix:passwd.byname", "root\n", LOOKUP_NOT_THERE, "" },
 		{ "unix:passwd.byuid", "root", LOOKUP_FAILED, "table unix:passwd.byuid is not known" },
+		{ "tcp:127.0.0.1:25", "root", LOOKUP_FAILED, "table tcp:127.0.0.1:25 is not known" },
 		{ "", "root", LOOKUP_FAILED, "table " },
 	};
 
@@ -83,5 +85,6 @@ main(void)
 		cmocka_unit_test(test_rows), cmocka_unit_test(test_fields), cmocka_unit_test(test_hostile_keys),
 	};
 
+	table_use(&(struct table_env){ .blocks = true });
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
