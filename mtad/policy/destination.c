@@ -128,7 +128,10 @@ open_recipient_tables(struct policy *p, struct err *err)
 {
 	return open_local(p, &p->local_recipients, err) &&
 	    open_tables(p, P_relay_recipient_maps, &p->relay_recipients, err) &&
-	    open_tables(p, P_virtual_mailbox_maps, &p->mailboxes, err);
+	    open_tables(p, P_virtual_mailbox_maps, &p->mailboxes, err) &&
+	    open_tables(p, P_recipient_canonical_maps, &p->rewritten[0], err) &&
+	    open_tables(p, P_canonical_maps, &p->rewritten[1], err) &&
+	    open_tables(p, P_virtual_alias_maps, &p->rewritten[2], err);
 }
 
 static enum result
@@ -206,6 +209,12 @@ check_tables(struct check *c, bool sender)
 	enum result r = sender ? resolve_sender(c, &route) : resolve_recipient(c, &route);
 	if (r != DUNNO || route->failed)
 		return r;
+	bool found = false;
+	for (size_t i = 0; i < sizeof c->policy->rewritten / sizeof *c->policy->rewritten && !found; i++)
+		if ((r = lookup(c, &c->policy->rewritten[i], route, &found)) != DUNNO)
+			return r;
+	if (found)	/* it becomes another address, which is looked at when it is delivered to */
+		return DUNNO;
 	if (span_eqs(route->transport, "error"))
 		return refuse_error(c, route, sender);
 	return ask_class(c, route, sender);

@@ -91,6 +91,8 @@ policy_free(struct policy *p)
 	tables_clear(&p->local_recipients);
 	tables_clear(&p->relay_recipients);
 	tables_clear(&p->mailboxes);
+	for (size_t i = 0; i < sizeof p->rewritten / sizeof *p->rewritten; i++)
+		tables_clear(&p->rewritten[i]);
 	route_clear(&p->recipient);
 	route_clear(&p->sender);
 	facts_free(p->no_facts);

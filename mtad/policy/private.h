@@ -39,6 +39,7 @@ struct policy {
 	struct match_list *mynetworks, *rate_exempt, *newline_exempt;
 	struct rules	 rewrite_clients;
 	struct tables	 local_recipients, relay_recipients, mailboxes;
+	struct tables	 rewritten[3];		/* recipients that become others: recipient_canonical_maps, canonical_maps, virtual_alias_maps */
 	struct route	 recipient, sender;
 	struct facts	*no_facts;	/* for lists that are asked outside a decision */
 	bool		 delay_reject, relay_first, untrusted_routing;

@@ -107,3 +107,25 @@ asks_drop(struct asks *a, void *arg)
 		free(ask);
 	}
 }
+
+bool
+asks_lookup(struct asks *a, struct facts *facts, const struct fact_want *w, ask_fn *fn, void *arg)
+{
+	if (!span_has(w->source, ':') || a->ipc == NULL) {
+		(void)facts_answer(facts, w->id, FACT_FAILED, SPAN("no service answers for this table"));
+		return false;
+	}
+	uint64_t request = asks_add(a, fn, arg, w->id);
+	ipc_send_lookup(a->ipc, &(struct ipc_lookup){ .request = request, .table = w->source, .key = w->key }, -1);
+	return true;
+}
+
+bool
+ask_learnt(struct facts *facts, uint64_t id, const struct ask_answer *a)
+{
+	static const enum fact_state states[] = { FACT_KNOWN, FACT_ABSENT, FACT_FAILED };
+
+	if (!a->ok || a->status >= sizeof states / sizeof *states)
+		return facts_answer(facts, id, FACT_FAILED, SPAN("the lookup service does not answer"));
+	return facts_answer(facts, id, states[a->status], a->value);
+}

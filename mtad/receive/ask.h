@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "base/facts.h"
 #include "base/ipc.h"
 #include "base/loop.h"
 
@@ -35,6 +36,13 @@ void	asks_channel(struct asks *, struct ipc *);
 /* The question's number, to be sent by the caller. fn is called once, later, with arg and id; never within. */
 uint64_t asks_add(struct asks *, ask_fn *, void *arg, uint64_t id);
 void	asks_answer(struct asks *, uint64_t request, const struct ask_answer *);
+/*
+ * A table's fact, asked of the lookup role: fn is called later, and hands the answer to ask_learnt. False, and the fact is answered as failed,
+ * where nobody is there who could know.
+ */
+bool	asks_lookup(struct asks *, struct facts *, const struct fact_want *, ask_fn *, void *arg);
+/* False where nobody waits for it any more. */
+bool	ask_learnt(struct facts *, uint64_t id, const struct ask_answer *);
 /* Nothing more is called for this arg. */
 void	asks_drop(struct asks *, void *arg);
 

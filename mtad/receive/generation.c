@@ -76,8 +76,23 @@ cleanup_view(const struct conf *conf, const struct view *v)
 	return service != NULL ? conf_view(conf, service) : conf_program(conf, "cleanup");
 }
 
-static void
-intake_settings(struct settings *s, const char *service)
+/* What is done to addresses; nothing where nothing is set. */
+static bool
+set_mapper(struct settings *s, const struct view *cleanup, struct err *err)
+{
+	struct mapper *m = mapper_new(s->generation->conf, cleanup, s->generation->router, err);
+
+	if (m == NULL)
+		return false;
+	if (mapper_expands(m) || mapper_concerns(m, MAP_HEADER_SENDER) || mapper_concerns(m, MAP_HEADER_RECIPIENT))
+		s->intake.mapper = m;
+	else
+		mapper_free(m);
+	return true;
+}
+
+static bool
+intake_settings(struct settings *s, const char *service, struct err *err)
 {
 	const struct view *v = s->view, *cleanup = cleanup_view(s->generation->conf, v);
 
@@ -92,8 +107,12 @@ intake_settings(struct settings *s, const char *service)
 		.hopcount_limit = small(cleanup, P_hopcount_limit),
 		.header_limit = (size_t)conf_int(cleanup, P_header_size_limit),
 		.in_flow_delay = conf_time(cleanup, P_in_flow_delay),
+		.duplicate_limit = (size_t)conf_int(cleanup, P_duplicate_filter_limit),
+		.keep_original = conf_bool(cleanup, P_enable_original_recipient),
+		.rewrite_remote = *conf_str(cleanup, P_remote_header_rewrite_domain) != '\0',
 		.router = s->generation->router,
 	};
+	return set_mapper(s, cleanup, err);
 }
 
 static bool
@@ -103,7 +122,8 @@ service_settings(struct generation *g, struct settings *s, const struct service 
 	s->generation = g;
 	s->view = conf_view(g->conf, service);
 	smtp_settings(s, scratch);
-	intake_settings(s, service->name);
+	if (!intake_settings(s, service->name, err))
+		return false;
 	s->policy = policy_new(s->view, g->router, err);
 	if (s->policy == NULL)
 		return false;
@@ -116,18 +136,18 @@ service_settings(struct generation *g, struct settings *s, const struct service 
 }
 
 /* Of the daemon's own: local submission (pickup's view) and notices (bounce's). */
-static void
-own_settings(struct generation *g, struct settings *s, const char *program, struct buf *scratch)
+static bool
+own_settings(struct generation *g, struct settings *s, const char *program, struct buf *scratch, struct err *err)
 {
 	s->generation = g;
 	s->view = conf_program(g->conf, program);
 	smtp_settings(s, scratch);
-	intake_settings(s, program);
 	s->smtp.helo_required = false;
 	s->smtp.forbid_pipelining = false;
 	s->smtp.recipient_limit = 0;
 	s->bare_lf = SMTP_BARE_LF_NORMALIZE;
 	s->discard = 0;
+	return intake_settings(s, program, err);
 }
 
 static bool
@@ -146,8 +166,9 @@ fill(struct generation *g, struct buf *scratch, struct err *err)
 		    !service_settings(g, &g->services[i], service, scratch, err))
 			return false;
 	}
-	own_settings(g, &g->submission, "pickup", scratch);
-	own_settings(g, &g->bounce, "bounce", scratch);
+	if (!own_settings(g, &g->submission, "pickup", scratch, err) ||
+	    !own_settings(g, &g->bounce, "bounce", scratch, err))
+		return false;
 	g->spill_size = (size_t)conf_int(main_cf, P_mtad_spill_size);
 	g->memory_limit = (size_t)conf_int(main_cf, P_mtad_memory_limit);
 	g->bounce_size_limit = (uint64_t)conf_int(g->bounce.view, P_bounce_size_limit);
@@ -189,7 +210,10 @@ generation_unref(struct generation *g)
 	for (size_t i = 0; i < g->service_count; i++) {
 		policy_free(g->services[i].policy);
 		match_list_free(g->services[i].debug_peers);
+		mapper_free(g->services[i].intake.mapper);
 	}
+	mapper_free(g->submission.intake.mapper);
+	mapper_free(g->bounce.intake.mapper);
 	free(g->services);
 	router_free(g->router);
 	conf_unref(g->conf);

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "conf/conf.h"
 #include "policy/policy.h"
+#include "route/mapping.h"
 #include "route/route.h"
 #include "smtp/server.h"
 #include "table/match_list.h"
@@ -27,7 +28,11 @@ struct intake_settings {
 	unsigned	 hopcount_limit;
 	size_t		 header_limit;		/* header_size_limit */
 	int64_t		 in_flow_delay;
+	size_t		 duplicate_limit;	/* duplicate_filter_limit */
+	bool		 keep_original;		/* enable_original_recipient */
+	bool		 rewrite_remote;	/* remote_header_rewrite_domain */
 	const struct router *router;
+	struct mapper	*mapper;		/* NULL: nothing is done to envelopes, nor by tables to headers */
 };
 
 struct settings {

@@ -53,7 +53,7 @@ take(struct receive *rx)
 	}
 	MEM_NEW(in);
 	in->arena = ARENA_INIT(ARENA_LIMIT);
-	in->recipients = in->content = in->header = in->head = in->packed = BUF_INIT(0);
+	in->recipients = in->given = in->content = in->header = in->head = in->packed = BUF_INIT(0);
 	return in;
 }
 
@@ -74,10 +74,12 @@ release(struct intake *in)
 	p->memory -= in->counted;
 	p->open--;
 	link_spill_done(&in->rx->link, in->spill, false);
+	facts_free(in->known);
 	generation_unref(in->generation);
 	if (p->spares >= SPARES_MAX) {
 		arena_clear(&in->arena);
 		buf_clear(&in->recipients);
+		buf_clear(&in->given);
 		buf_clear(&in->content);
 		buf_clear(&in->header);
 		buf_clear(&in->head);
@@ -87,12 +89,13 @@ release(struct intake *in)
 	}
 	arena_reset(&in->arena);
 	fit(&in->recipients);
+	fit(&in->given);
 	fit(&in->content);
 	fit(&in->header);
 	fit(&in->head);
 	fit(&in->packed);
-	*in = (struct intake){ .arena = in->arena, .recipients = in->recipients, .content = in->content,
-	    .header = in->header, .head = in->head, .packed = in->packed, .next = p->spare };
+	*in = (struct intake){ .arena = in->arena, .recipients = in->recipients, .given = in->given,
+	    .content = in->content, .header = in->header, .head = in->head, .packed = in->packed, .next = p->spare };
 	p->spare = in;
 	p->spares++;
 }
@@ -178,6 +181,8 @@ intake_recipient(struct intake *in, struct span address, uint8_t notify, struct 
 	if (r.number == 0)
 		in->first_recipient = r.address;
 	recipient_pack(&in->recipients, &r);
+	buf_span(&in->given, address);
+	buf_char(&in->given, '\0');
 	in->envelope.recipient_count++;
 	if (r.address.ptr == NULL || in->recipients.over)
 		in->fault = "452 4.5.3 Error: too many recipients";
@@ -430,11 +435,23 @@ prepare(struct intake *in)
 void
 intake_finish(struct intake *in, intake_done_fn *done, void *arg)
 {
-	int64_t now = clock_mono();
-
 	in->done = done;
 	in->arg = arg;
 	if (!prepare(in)) {
+		refuse(in);
+		return;
+	}
+	in->state = INTAKE_WAITING;
+	if (!intake_maps(in) || intake_map(in))
+		intake_go_on(in);
+}
+
+void
+intake_go_on(struct intake *in)
+{
+	int64_t now = clock_mono();
+
+	if (in->fault != NULL) {
 		refuse(in);
 		return;
 	}

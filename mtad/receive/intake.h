@@ -46,6 +46,7 @@ struct intake {
 	bool		 rewrite_local;
 	struct arena	 arena;
 	struct buf	 recipients;	/* packed */
+	struct buf	 given;		/* their addresses as they were given, each ended by a NUL */
 	struct span	 first_recipient;
 	struct buf	 content;	/* from the client; the header goes off its front when the body spills */
 	struct buf	 header;	/* as it is kept */
@@ -60,6 +61,8 @@ struct intake {
 	bool		 is_8bit;
 	const char	*fault;		/* a reply: the message is refused at its end */
 	struct header_facts facts;
+	struct facts	*known;		/* of the addresses' mapping, while it goes on */
+	struct span	 sender_given;	/* before it */
 	intake_done_fn	*done;
 	void		*arg;
 	int64_t		 until;		/* monotonic: waits for room no longer */
@@ -109,6 +112,11 @@ void	intake_wake(struct receive *);
 
 /* The header block as it is kept, in in->header; *body is where the content's body begins. False with in->fault set. */
 bool	intake_header(struct intake *, size_t *body);
+/* Whether there is anything to be done to the addresses; then intake_map. */
+bool	intake_maps(const struct intake *);
+/* True: it is done (or in->fault set). False: an answer is awaited, then intake_go_on is called. */
+bool	intake_map(struct intake *);
+void	intake_go_on(struct intake *);
 /* Content past the limit goes to the spill file as far as it can. */
 void	intake_spill(struct intake *, bool last);
 

@@ -93,10 +93,8 @@ decided(struct session *s, const struct policy_session *p)
 static void decide(struct session *);
 
 static void
-learnt(struct session *s, uint64_t id, enum fact_state state, struct span value)
+learnt(struct session *s)
 {
-	if (s->facts == NULL || !facts_answer(s->facts, id, state, value))
-		return;
 	if (facts_open(s->facts) > 0)
 		return;
 	decide(s);
@@ -106,12 +104,10 @@ learnt(struct session *s, uint64_t id, enum fact_state state, struct span value)
 static void
 looked_up(void *arg, uint64_t id, const struct ask_answer *a)
 {
-	static const enum fact_state states[] = { FACT_KNOWN, FACT_ABSENT, FACT_FAILED };
+	struct session *s = arg;
 
-	if (!a->ok || a->status >= sizeof states / sizeof states[0])
-		learnt(arg, id, FACT_FAILED, SPAN("the lookup service does not answer"));
-	else
-		learnt(arg, id, states[a->status], a->value);
+	if (s->facts != NULL && ask_learnt(s->facts, id, a))
+		learnt(s);
 }
 
 static void
@@ -121,7 +117,8 @@ slept(void *arg)
 
 	free(s->sleep);
 	s->sleep = NULL;
-	learnt(s, s->sleep_id, FACT_ABSENT, SPAN_NONE);
+	if (s->facts != NULL && facts_answer(s->facts, s->sleep_id, FACT_ABSENT, SPAN_NONE))
+		learnt(s);
 }
 
 static bool
@@ -146,16 +143,9 @@ fetch(struct session *s)
 	bool later = false;
 
 	while (facts_wanted(s->facts, &w)) {
-		if (span_starts(w.source, "unix:") && s->rx->lookups.ipc != NULL) {
-			uint64_t n = asks_add(&s->rx->lookups, looked_up, s, w.id);
-			ipc_send_lookup(s->rx->lookups.ipc,
-			    &(struct ipc_lookup){ .request = n, .table = w.source, .key = w.key }, -1);
+		if ((span_eqs(w.source, "sleep") && begin_sleep(s, &w)) ||
+		    asks_lookup(&s->rx->lookups, s->facts, &w, looked_up, s))
 			later = true;
-		} else if (span_eqs(w.source, "sleep") && begin_sleep(s, &w)) {
-			later = true;
-		} else {
-			(void)facts_answer(s->facts, w.id, FACT_FAILED, SPAN("no service answers for this table"));
-		}
 	}
 	return later;
 }

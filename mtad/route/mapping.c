@@ -193,10 +193,8 @@ take_results(const struct mapper *m, struct span value, struct span address, str
 	struct span same = span_starts(value, "@") ? address_local(address) : SPAN_NONE;
 
 	if (same.len > 0) {
-		buf_span(&whole, span_head(same, same.len - (ext.len <= same.len ? ext.len : 0)));
-		buf_span(&whole, value);
-		with_extension(&w, buf_view(&whole), ext);
-		buf_reset(&whole);
+		work_set(&w, same);
+		work_put(&w, value);
 		route_rewrite(m->router, work_view(&w), true, &whole);
 		list_add(out, buf_view(&whole));
 	} else {

@@ -45,6 +45,24 @@ transport_lookup(const struct router *r, struct facts *facts, struct span addres
 	return found;
 }
 
+/* Tables have addresses as they are written, with quotes; one without them is found as well. */
+static enum table_result
+find_quoted(const struct tables *tables, struct facts *facts, struct span address, const char *delimiters, bool local,
+    struct buf *value, struct span *ext, struct err *err)
+{
+	struct buf quoted = BUF_INIT(0);
+	enum table_result found = TABLE_ABSENT;
+
+	address_quote(&quoted, address);
+	if (!span_eq(buf_view(&quoted), address)) {
+		found = tables_find_address(tables, facts, buf_view(&quoted), delimiters, local, value, ext, err);
+		*ext = SPAN_NONE;	/* it points into the quoted form */
+	}
+	buf_clear(&quoted);
+	return found != TABLE_ABSENT ? found :
+	    tables_find_address(tables, facts, address, delimiters, local, value, ext, err);
+}
+
 enum table_result
 router_find_address(const struct router *r, const struct tables *tables, struct facts *facts, struct span address,
     struct buf *value, struct span *ext, struct err *err)
@@ -68,7 +86,7 @@ router_find_address(const struct router *r, const struct tables *tables, struct 
 			return TABLE_FAILED;
 		}
 	}
-	return tables_find_address(tables, facts, address, r->delimiters, local, value, ext, err);
+	return find_quoted(tables, facts, address, r->delimiters, local, value, ext, err);
 }
 
 enum table_result

@@ -299,12 +299,17 @@ static const struct {
 	  FROM_CLIENT "To: z\nX: 1\n\n|b\n" },
 	/* What is missing. */
 	{ &rewritten, "Subject: x\n\n", FROM_CLIENT "Subject: x\nMessage-Id: <20261122120000.ID@mx.test>\nDate: " DATE "From: a@b\n\n|" },
-	{ &rewritten, "FROM: x\nDATE: y\nMESSAGE-ID: z\n\n", FROM_CLIENT "FROM: x\nDATE: y\nMESSAGE-ID: z\n\n|" },
-	{ &rewritten, "From: x\nDate: y\nMessage-ID: z\nResent-To: q\n\n", FROM_CLIENT "From: x\nDate: y\nMessage-ID: z\nResent-To: q\n"
+	{ &rewritten, "FROM: x\nDATE: y\nMESSAGE-ID: z\n\n", FROM_CLIENT "FROM: x@mx.test\nDATE: y\nMESSAGE-ID: z\n\n|" },
+	{ &rewritten, "From: x@y\nDate: y\nMessage-ID: z\nResent-To: q\n\n", FROM_CLIENT "From: x@y\nDate: y\nMessage-ID: z\nResent-To: q@mx.test\n"
 	  "Resent-Message-Id: <20261122120000.ID@mx.test>\nResent-Date: " DATE "Resent-From: a@b\n\n|" },
 	{ &by_user, "Date: y\nMessage-ID: z\n\n", FROM_LOCAL "Date: y\nMessage-ID: z\nFrom: user@mx.test\n\n|" },
 	{ &by_nobody, "Date: y\nMessage-ID: z\n\n", FROM_CLIENT "Date: y\nMessage-ID: z\n"
 	  "From: MAILER-DAEMON@mx.test (Mail Delivery System)\n\n|" },
+	/* Addresses are completed where they stand, and nothing else is touched. */
+	{ &rewritten, "From: \"A, B\" <x> (c)\nTo: g: a,\n\tb@c.test ,<d>;\nCc: \"q r\"\nSubject: a, b\nDate: y\nMessage-ID: z\n\n",
+	  FROM_CLIENT "From: \"A, B\" <x@mx.test> (c)\nTo: g: a@mx.test,\n\tb@c.test ,<d@mx.test>;\nCc: \"q r\"@mx.test\nSubject: a, b\n"
+	  "Date: y\nMessage-ID: z\n\n|" },
+	{ &remote, "From: x\nTo: y\n\n", FROM_CLIENT "From: x\nTo: y\n\n|" },
 	/* Three hops, and ours; one more is too many. */
 	{ &remote, "Received: 1\nReceived: 2\nReceived: 3\n\n", FROM_CLIENT "Received: 1\nReceived: 2\nReceived: 3\n\n|" },
 	{ &remote, "Received: 1\nReceived: 2\nReceived: 3\nReceived: 4\n\n", "554 5.4.0 Error: too many hops" },
