@@ -208,11 +208,11 @@ check_read_only(struct lint *l, const struct lint_setting *s)
 static void
 check_supported(struct lint *l, const struct lint_setting *s)
 {
-	enum param p;
+	struct buf why = BUF_INIT(2048);
 
-	if (param_find(s->name, &p) && param_row(p)->standing == UNSUPPORTED && !span_eqs(s->value, param_row(p)->def))
-		lint_find(l, LINT_P227, at_span(s->logical, s->name), "%.*s is not supported in this version and has no effect",
-		    SPAN_ARG(s->name));
+	if (conf_ineffective(l->main, s->name, s->value, &why))
+		lint_find(l, LINT_P227, at_span(s->logical, s->name), "%s", why.ptr);
+	buf_clear(&why);
 }
 
 static void

@@ -6,11 +6,11 @@
 #include "ctl/jsonl.h"
 
 static const char *const types[] = { "text", "number", "time", "yes or no" };
-static const char *const standings[] = { "honoured", "accepted", "unsupported" };
-static const char *const meanings[] = {
+static const char *const meanings[STANDING_COUNT] = {
 	"works as in Postfix",
 	"may be set, and needs no effect here",
-	"has no effect in this version; mtad warns where it is set",
+	"has no effect in this version, but is planned; mtad warns where it is set",
+	"is not supported; mtad warns where it is set",
 };
 
 static void
@@ -29,7 +29,7 @@ put_known(struct jsonl *j, const struct param_row *row)
 	jsonl_str(j, "type", span_str(types[row->type]));
 	put_range(j, row);
 	jsonl_str(j, "default", span_str(row->def));
-	jsonl_str(j, "standing", span_str(standings[row->standing]));
+	jsonl_str(j, "standing", span_str(param_standing_name(row->standing)));
 	jsonl_str(j, "meaning", span_str(meanings[row->standing]));
 	jsonl_str(j, "summary", span_str(row->summary));
 }

@@ -1,4 +1,6 @@
 /* Names that mean nothing, and settings that mean nothing here: warnings, never silence. */
+#include "conf/conf.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,6 +80,69 @@ is_restriction_class(const struct conf *c, struct span name)
 	return false;
 }
 
+/* With the names in it filled in, and what parts its words as one blank: most that are compared are lists. */
+static void
+plain_text(const struct view *v, bool raw, struct span text, struct buf *out)
+{
+	struct buf whole = BUF_INIT(CONF_VALUE_MAX);
+	struct span rest = text, word;
+
+	if (!raw && view_expand(v, text, &whole, NULL))
+		rest = buf_view(&whole);
+	while (span_word(&rest, CONF_LIST_SEPS, &word)) {
+		if (out->len > 0)
+			buf_char(out, ' ');
+		buf_span(out, word);
+	}
+	buf_clear(&whole);
+}
+
+static bool
+is_default(const struct view *v, enum param p, struct span value)
+{
+	const struct param_row *row = param_row(p);
+	struct buf given = BUF_INIT(CONF_VALUE_MAX), usual = BUF_INIT(CONF_VALUE_MAX);
+	union value a = { .num = 0 }, b = { .num = 0 };
+
+	plain_text(v, value_is_raw(p), value, &given);
+	plain_text(v, value_is_raw(p), span_str(row->def), &usual);
+	bool same = span_eq(buf_view(&given), buf_view(&usual));
+	if (!same && row->type != PARAM_STR)
+		same = value_parse(row, buf_view(&given), &a, NULL) && value_parse(row, buf_view(&usual), &b, NULL) && a.num == b.num;
+	buf_clear(&given);
+	buf_clear(&usual);
+	return same;
+}
+
+bool
+conf_ineffective(const struct view *v, struct span name, struct span value, struct buf *why)
+{
+	const struct transport_param *own;
+	enum param p;
+
+	if (!param_find(name, &p)) {
+		if (!transport_param_split(v->conf, name, &own))
+			return false;
+		p = own->fallback;
+	}
+	const struct param_row *row = param_row(p);
+	if (row->standing == HONOURED || row->standing == ACCEPTED || is_default(v, p, value))
+		return false;
+	buf_printf(why, row->standing == PLANNED ? "%.*s is not supported in this version and has no effect, but is planned. %s" :
+	    "%.*s is not supported and has no effect. %s", SPAN_ARG(name), row->summary);
+	return true;
+}
+
+static void
+check_effect(struct check *k, const struct setting *s)
+{
+	struct buf why = BUF_INIT(2048);
+
+	if (conf_ineffective(&k->conf->main, span_str(s->name), span_str(s->value), &why))
+		conf_problem_add(k->problems, PROBLEM_WARNING, k->file, k->line, "%s", why.ptr);
+	buf_clear(&why);
+}
+
 static void
 check_setting(struct check *k, const struct setting *s)
 {
@@ -87,7 +152,11 @@ check_setting(struct check *k, const struct setting *s)
 
 	k->within = s->name;
 	if (!param_find(name, &p)) {
-		if (transport_param_split(k->conf, name, &row) || map_get(&k->used, name) != NULL ||
+		if (transport_param_split(k->conf, name, &row)) {
+			check_effect(k, s);
+			return;
+		}
+		if (map_get(&k->used, name) != NULL ||
 		    is_restriction_class(k->conf, name) || belongs_to_table(k->conf, name))
 			return;
 		const char *near = param_nearest(name);
@@ -96,10 +165,7 @@ check_setting(struct check *k, const struct setting *s)
 		    "%s is no known parameter and is not used%.0s", s->name, near == NULL ? "" : near);
 		return;
 	}
-	if (param_row(p)->standing == UNSUPPORTED && strcmp(s->value, param_row(p)->def) != 0)
-		conf_problem_add(k->problems, PROBLEM_WARNING, k->file, k->line,
-		    "%s is not supported in this version and has no effect; "
-		    "remove it to be rid of this warning", s->name);
+	check_effect(k, s);
 }
 
 static void

@@ -117,6 +117,11 @@ const char *conf_raw(const struct view *, struct span name);
 bool	conf_expanded(const struct view *, struct span name, struct buf *, struct err *);
 /* Expands $name and the like in a text of the caller's. */
 bool	conf_expand(const struct view *, struct span text, struct buf *, struct err *);
+/*
+ * Whether a setting (of the catalogue, or a transport's own) is not honoured and has another value than its default: then *why says so and what to do
+ * instead. For warnings.
+ */
+bool	conf_ineffective(const struct view *, struct span name, struct span value, struct buf *why);
 /* Where the name is set in main.cf; 0: it is not. */
 unsigned conf_line(const struct conf *, struct span name);
 

@@ -21,6 +21,16 @@ param_row(enum param p)
 	return &rows[p];
 }
 
+const char *
+param_standing_name(enum param_standing standing)
+{
+	static const char *const names[STANDING_COUNT] = { "honoured", "accepted", "planned", "unsupported" };
+
+	if ((unsigned)standing >= STANDING_COUNT)
+		panic("no standing has the number %d", (int)standing);
+	return names[standing];
+}
+
 bool
 param_find(struct span name, enum param *out)
 {

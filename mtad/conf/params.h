@@ -13,9 +13,10 @@ enum param_type { PARAM_STR, PARAM_INT, PARAM_TIME, PARAM_BOOL };
 
 /*
  * What mtad does with it. HONOURED: as Postfix does. ACCEPTED: needs no effect here, the note says why.
- * UNSUPPORTED: set to something else than its default, it is warned of.
+ * PLANNED: a later version will honour it. UNSUPPORTED: it will not be, the note says what to do instead. Of these two it is warned where they are
+ * set to something else than the default.
  */
-enum param_standing { HONOURED, ACCEPTED, UNSUPPORTED };
+enum param_standing { HONOURED, ACCEPTED, PLANNED, UNSUPPORTED, STANDING_COUNT };
 
 enum param {
 #define PARAM(name, type, def, min, max, standing, summary)	P_##name,
@@ -34,6 +35,7 @@ struct param_row {
 };
 
 const struct param_row *param_row(enum param);
+const char *param_standing_name(enum param_standing);	/* "honoured" ... */
 bool	param_find(struct span name, enum param *);
 /* The known name nearest to a misspelt one, or NULL where none is near. */
 const char *param_nearest(struct span name);
