@@ -1,11 +1,13 @@
 """
 What becomes of a new message's addresses, beside Debian's cleanup(8): the same mail goes to a Postfix and a mtad that deliver nothing, and both queues are read.
 """
+import contextlib
 import json
 import os
 import re
 import smtplib
 import subprocess
+import tempfile
 
 import pytest
 from mtadtest import BUILD, Instance, wait_for
@@ -139,15 +141,35 @@ def headers(command, folder, queue_id):
     return [re.sub(r"\s*([,;:<])\s*", r"\1", re.sub(r"\s+", " ", line)) for line in lines if line.split(":")[0].lower() in wanted]
 
 
-@pytest.mark.parametrize("site", HEADER_SITES)
-def test_headers_become_what_cleanup_makes_of_them(tmp_path_factory, site):
-    folder = tmp_path_factory.mktemp("headers")
-    for p in (folder, folder.parent):
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("rewriting")
+    for p in (path, path.parent):
         os.chmod(p, 0o755)
     for name, text in FILES.items():
-        (folder / name).write_text(text)
-    settings = {**BASE, **DEFERRED, **{k: v.replace("DIR", str(folder)) for k, v in HEADER_SITES[site].items()}}
-    with Postfix(folder / "postfix", settings) as postfix, Instance(folder / "mtad", settings) as mta:
+        (path / name).write_text(text)
+    return path
+
+
+@pytest.fixture(scope="module")
+def postfix(folder):
+    with Postfix(folder / "postfix", {**BASE, **DEFERRED, "maillog_file": ""}) as p:
+        yield p
+
+
+@contextlib.contextmanager
+def both(folder, postfix, site):
+    """The two of them with the settings of a site, and empty queues."""
+    site = {k: v.replace("DIR", str(folder)) for k, v in site.items()}
+    postfix.run("postsuper", "-d", "ALL")
+    postfix.reconfigure(site)
+    with Instance(tempfile.mkdtemp(dir=folder), {**BASE, **DEFERRED, **site}) as mta:
+        yield postfix, mta
+
+
+@pytest.mark.parametrize("site", HEADER_SITES)
+def test_headers_become_what_cleanup_makes_of_them(folder, postfix, site):
+    with both(folder, postfix, HEADER_SITES[site]) as (postfix, mta):
         ids = [send(p.port, "sender@plain.test", ["nobody@plain.test"], HEADERS) for p in (postfix, mta)]
         theirs = headers(["postcat"], f"{postfix.dir}/config", ids[0])
         ours = headers([f"{BUILD}/mtactl", "postcat"], mta.dir, ids[1])
@@ -156,16 +178,10 @@ def test_headers_become_what_cleanup_makes_of_them(tmp_path_factory, site):
 
 
 @pytest.mark.parametrize("site", SITES)
-def test_envelopes_become_what_cleanup_makes_of_them(tmp_path_factory, site):
-    folder = tmp_path_factory.mktemp("rewriting")
-    for p in (folder, folder.parent):
-        os.chmod(p, 0o755)
-    for name, text in FILES.items():
-        (folder / name).write_text(text)
-    settings = {**BASE, **DEFERRED, **{k: v.replace("DIR", str(folder)) for k, v in SITES[site].items()}}
+def test_envelopes_become_what_cleanup_makes_of_them(folder, postfix, site):
     mails = [("sender@plain.test", [r]) for r in RECIPIENTS] + [(s, ["nobody@plain.test"]) for s in SENDERS]
     mails += [("sender@plain.test", RECIPIENTS[:20]), ("ann@site.test", RECIPIENTS[10:]), ("x@old.test", ["a@other.test", "a@other.test", "A@other.test"])]
-    with Postfix(folder / "postfix", settings) as postfix, Instance(folder / "mtad", settings) as mta:
+    with both(folder, postfix, SITES[site]) as (postfix, mta):
         theirs = [send(postfix.port, *m) for m in mails]
         ours = [send(mta.port, *m) for m in mails]
         theirs = envelopes(["postqueue"], f"{postfix.dir}/config", theirs)

@@ -4,7 +4,6 @@ under many configurations.
 """
 import os
 import re
-import signal
 import socket
 import subprocess
 
@@ -137,20 +136,6 @@ class Rewriter:
                 self.connect()
 
 
-def reconfigure(postfix, extra):
-    """The private instance with other settings: its services start anew after a reload."""
-    path = f"{postfix.dir}/config/main.cf"
-    with open(path) as f:
-        base = f.read().split("# --\n")[0]
-    lines = base + "# --\n" + "".join(f"{k} = {v}\n" for k, v in extra.items())
-    with open(path, "w") as f:
-        f.write(lines)
-    os.utime(path, (1, 1))
-    with open(f"{postfix.dir}/queue/pid/master.pid") as f:
-        os.kill(int(f.read()), signal.SIGHUP)
-    return lines
-
-
 def services_of(postfix, site):
     """A process from before the reload may answer yet, or be about to end; None then."""
     try:
@@ -189,7 +174,7 @@ def questions(site):
 
 @pytest.mark.parametrize("site", SITES)
 def test_routes_and_rewrites_as_trivial_rewrite_does(postfix, folder, site):
-    text = reconfigure(postfix, settings(site, folder))
+    text = postfix.reconfigure(settings(site, folder))
     own = folder / ("site " + site)
     own.mkdir()
     (own / "main.cf").write_text(re.sub(r"^(queue|data|command|daemon)_directory.*\n|^maillog.*\n", "", text, flags=re.M))
