@@ -14,6 +14,8 @@ struct change {
 	struct buf	 diff;		/* as diff -u writes it */
 	struct buf	 notes;		/* said above it: what the linter finds new; made safe where it is shown */
 	const char	*effect;	/* what it takes until it counts; NULL: a reload */
+	/* Selector of messages that it is to help: once it is written mtad reloads, and is asked to requeue them. The view below the change closes. NULL: none. */
+	char		*requeue;
 	bool		(*commit)(void *arg, struct err *);
 	void		(*clear)(void *arg);	/* NULL: nothing */
 	void		*arg;

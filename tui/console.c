@@ -155,6 +155,7 @@ console_clear(struct console *con)
 	prompt_clear(&con->prompt);
 	tag_none(con);
 	free(con->suspending);
+	free(con->mending);
 }
 
 /* -- keys ----------------------------------------------------------------- */

@@ -114,6 +114,7 @@ struct console {
 	bool		 stats_pending;
 	struct last_action last;
 	char		*suspending;	/* destination that a reason is being typed for */
+	char		*mending;	/* selector of what is to be requeued after a reload */
 };
 
 void	console_init(struct console *, struct link *);

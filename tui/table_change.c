@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "table/build.h"
 #include "tui/change.h"
@@ -76,7 +77,9 @@ propose(struct view *v, struct source *source, struct buf *diff, struct buf *com
 		buf_span(&change.diff, buf_view(diff));
 	if (command->len > 0)
 		change.command = buf_take(command);
-	if (t->compiled)
+	if (t->mend != NULL)
+		change.requeue = mem_str(t->mend);
+	else if (t->compiled)
 		change.effect = "it is compiled, and in use within a second or two";
 	change_ask(v->con, &change);
 }
@@ -211,6 +214,18 @@ table_key_edit(struct view *v)
 	t->key = span_dup(e.key);
 	prompt_open(&v->con->prompt, v, "value: ", value, value_typed);
 	free(value);
+}
+
+void
+table_mend(struct view *v, struct span key, const char *selector)
+{
+	struct table_view *t = of(v);
+
+	(void)v->ops->tick(v, clock_mono());
+	table_go(t, key);
+	free(t->mend);
+	t->mend = mem_str(selector);
+	table_key_edit(v);
 }
 
 void

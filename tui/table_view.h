@@ -21,6 +21,7 @@ struct table_view {
 	struct list	 list;		/* only its cursor: rows are the source's entries */
 	char		*key;		/* of the entry that is being added, until its value is typed */
 	char		*draft;		/* what the editor left, and was wrong; NULL: none */
+	char		*mend;		/* selector of messages that a change is to help; NULL: none */
 };
 
 /* The view of a table whose text can be shown. */
@@ -29,6 +30,8 @@ struct view *table_new(struct console *, const struct named_table *);
 bool	table_current(struct table_view *, struct source_entry *);
 /* Puts the cursor on the entry with this key, where there is one. */
 void	table_go(struct table_view *, struct span key);
+/* Begins to edit that entry. Once it is written mtad reloads, and the messages are to be requeued. */
+void	table_mend(struct view *, struct span key, const char *selector);
 
 /* Says what the table answers for the key, as `mtactl map query` does. False: it gives no answer. */
 bool	table_query(struct console *, const char *spec, struct span key);

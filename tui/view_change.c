@@ -8,7 +8,7 @@
 #include "tui/table_view.h"
 #include "tui/text_view.h"
 
-#define QUESTION_ROOM	36	/* columns of the question beside the path */
+#define QUESTION_ROOM	48	/* columns of the question beside the path */
 
 struct change_view {
 	struct text_view pane;
@@ -30,6 +30,7 @@ change_clear(struct change *c)
 	buf_clear(&c->notes);
 	free(c->what);
 	free(c->command);
+	free(c->requeue);
 	*c = (struct change){ .what = NULL };
 }
 
@@ -77,6 +78,65 @@ compose(struct change_view *c)
 	text_take(&c->pane.text, &all);
 }
 
+/* -- reload --------------------------------------------------------------- */
+
+static void
+reload_row(void *arg, struct span row)
+{
+	struct console *con = arg;
+	struct buf text = BUF_INIT(400);
+	struct span value;
+
+	if (jsonl_find(row, "text", &value) && jsonl_text(value, &text) && text.len > 0)
+		console_say(con, STYLE_GOOD, "%s  $ mtactl reload", text.ptr);
+	buf_clear(&text);
+}
+
+/* Of a refusal the first line: the rest is in the log, and in `mtactl reload`. */
+static void
+reload_done(void *arg, int status, struct span error)
+{
+	struct console *con = arg;
+	struct span first = span_head(error, span_find(error, '\n'));
+
+	if (status != 0)
+		console_say(con, STYLE_BAD, "reload refused, mtad keeps the configuration that it has: %.*s", SPAN_ARG(span_head(first, 400)));
+	else if (span_str(con->status).len == 0 || con->status_style != STYLE_GOOD)
+		console_say(con, STYLE_GOOD, "the new configuration is in use  $ mtactl reload");
+}
+
+void
+change_reload(struct console *con)
+{
+	if (!console_may(con, CTL_ADMINISTER))
+		return;
+	console_say(con, STYLE_DIM, "reloading ...");
+	link_call(con->link, CMD_reload, NULL, (struct link_handler){ reload_row, reload_done, con });
+}
+
+static void
+mend_done(void *arg, int status, struct span error)
+{
+	struct console *con = arg;
+	char *selector = con->mending;
+
+	con->mending = NULL;
+	reload_done(arg, status, error);
+	if (status == 0 && selector != NULL)
+		act_on_selector(con, CMD_requeue, selector);
+	free(selector);
+}
+
+/* Reloads, and asks about the messages that wait for what was changed. Takes the selector over. */
+static void
+mend(struct console *con, char *selector)
+{
+	console_back(con);
+	free(con->mending);
+	con->mending = selector;
+	link_call(con->link, CMD_reload, NULL, (struct link_handler){ reload_row, mend_done, con });
+}
+
 /* -- keys ----------------------------------------------------------------- */
 
 static void
@@ -87,14 +147,19 @@ key_yes(struct view *v)
 	struct err err = { .kind = ERR_NONE };
 	struct buf said = BUF_INIT(480);
 	bool ok = c->commit(c->arg, &err);
+	char *requeue = ok ? c->requeue : NULL;
 
 	if (!ok)
 		buf_printf(&said, "failed: %s", err.text);
 	else
-		buf_printf(&said, "written; %s%s%s", c->effect != NULL ? c->effect : "it takes effect with a reload: R",
-		    c->command != NULL ? "  $ mtactl " : "", c->command != NULL ? c->command : "");
+		buf_printf(&said, "written; %s%s%s", requeue != NULL ? "reloading ..." : c->effect != NULL ? c->effect :
+		    "it takes effect with a reload: R", c->command != NULL ? "  $ mtactl " : "", c->command != NULL ? c->command : "");
+	if (requeue != NULL)
+		c->requeue = NULL;
 	console_back(con);
 	console_say(con, ok ? STYLE_GOOD : STYLE_BAD, "%s", said.ptr);
+	if (requeue != NULL)
+		mend(con, requeue);
 	buf_clear(&said);
 }
 
@@ -127,7 +192,7 @@ draw(struct view *v, int y, int height)
 		text_view_draw(v, y, height - 1);
 	line_begin(&l, y + height - 1, STYLE_BAR, false);
 	put_path(&path, span_str(c->change.what), paint_columns() - QUESTION_ROOM);
-	line_printf(&l, STYLE_PLAIN, " Write this to %s?", path.ptr);
+	line_printf(&l, STYLE_PLAIN, " Write this to %s%s?", path.ptr, c->change.requeue != NULL ? ", and reload" : "");
 	buf_clear(&path);
 	line_right(&l, STYLE_PLAIN, SPAN(" y yes  n no "));
 }
@@ -166,40 +231,4 @@ change_ask(struct console *con, struct change *change)
 	console_push(con, v);
 	if (of(v)->change.command != NULL)
 		console_echo(con, "%s", of(v)->change.command);
-}
-
-/* -- reload --------------------------------------------------------------- */
-
-static void
-reload_row(void *arg, struct span row)
-{
-	struct console *con = arg;
-	struct buf text = BUF_INIT(400);
-	struct span value;
-
-	if (jsonl_find(row, "text", &value) && jsonl_text(value, &text) && text.len > 0)
-		console_say(con, STYLE_GOOD, "%s  $ mtactl reload", text.ptr);
-	buf_clear(&text);
-}
-
-/* Of a refusal the first line: the rest is in the log, and in `mtactl reload`. */
-static void
-reload_done(void *arg, int status, struct span error)
-{
-	struct console *con = arg;
-	struct span first = span_head(error, span_find(error, '\n'));
-
-	if (status != 0)
-		console_say(con, STYLE_BAD, "reload refused, mtad keeps the configuration that it has: %.*s", SPAN_ARG(span_head(first, 400)));
-	else if (span_str(con->status).len == 0 || con->status_style != STYLE_GOOD)
-		console_say(con, STYLE_GOOD, "the new configuration is in use  $ mtactl reload");
-}
-
-void
-change_reload(struct console *con)
-{
-	if (!console_may(con, CTL_ADMINISTER))
-		return;
-	console_say(con, STYLE_DIM, "reloading ...");
-	link_call(con->link, CMD_reload, NULL, (struct link_handler){ reload_row, reload_done, con });
 }

@@ -197,6 +197,7 @@ clear_view(struct view *v)
 	free(t->grammar);
 	free(t->key);
 	free(t->draft);
+	free(t->mend);
 }
 
 static const struct view_ops ops = {

@@ -9,6 +9,7 @@
 #include "mtactl/present.h"
 #include "tui/text_view.h"
 #include "tui/list_view.h"
+#include "tui/route_entry.h"
 
 #define SHOWN_MAX	((size_t)1 << 20)
 
@@ -18,7 +19,8 @@ struct trouble_view {
 	char		*dest;		/* "smtp:example.com"; NULL: of several */
 	struct display	 why;
 	struct request	 request;	/* what the presenter looks at */
-	struct buf	 code, help;	/* of the one that is explained */
+	struct buf	 code, help, recipient;	/* of the one that is explained */
+	struct route_entry route;	/* in a table: what sends it there */
 	int64_t		 messages, recipients, size;
 };
 
@@ -36,6 +38,8 @@ static const struct remedy {
 	const char	*codes;		/* causes that it mends, a blank around each */
 	const char	*does;
 } remedies[] = {
+	{ 'e', NULL, " loop no-transport relay-denied no-such-domain null-mx refused-connection connect-timeout no-route dns-trouble ",
+	    "" },
 	{ 'C', NULL, " loop no-transport relay-denied no-route rate-limited ", "mend the configuration (then r here)" },
 	{ 'M', NULL, " loop no-transport relay-denied ", "mend a lookup table (then r here)" },
 	{ 'R', "resume", NULL, "resume the destination: deliver to it again" },
@@ -64,6 +68,20 @@ helps(const struct trouble_view *t, const struct remedy *r)
 }
 
 static void
+put_route(const struct trouble_view *t, struct buf *out)
+{
+	const char *slash = strrchr(t->route.spec, '/');
+
+	buf_printf(out, "  \033[1me\033[0m  edit line %u of ", t->route.line);
+	safe_text(out, span_head(span_str(slash == NULL ? t->route.spec : slash + 1), 100), false);
+	buf_str(out, ": ");
+	safe_text(out, span_head(span_str(t->route.key), 200), false);
+	buf_str(out, "  ");
+	safe_text(out, span_head(span_str(t->route.value), 200), false);
+	buf_char(out, '\n');
+}
+
+static void
 put_remedies(struct trouble_view *t, struct buf *out, bool helping)
 {
 	bool resumes = t->help.len > 0 && strstr(t->help.ptr, "resume") != NULL;
@@ -73,8 +91,12 @@ put_remedies(struct trouble_view *t, struct buf *out, bool helping)
 		bool of_dest = r->key == 'S' || r->key == 'R';
 		if (helps(t, r) != helping || (of_dest && (t->dest == NULL || resumes != (r->key == 'R'))))
 			continue;
-		if (!helping && strchr("CMlUR", r->key) != NULL)
+		if ((!helping && strchr("CMlUR", r->key) != NULL) || r->key == (t->route.spec == NULL ? 'e' : 'M'))
 			continue;
+		if (r->key == 'e') {
+			put_route(t, out);
+			continue;
+		}
 		buf_printf(out, "  \033[1m%c\033[0m  %s\n", r->key, r->does);
 	}
 }
@@ -101,11 +123,10 @@ compose(struct trouble_view *t)
 	} else {
 		heading(&all, "What helps");
 		put_remedies(t, &all, true);
-		heading(&all, "What else can be done with all of them");
-		put_remedies(t, &all, false);
-		buf_char(&all, '\n');
 		heading(&all, "Why, by one of them");
 		buf_span(&all, buf_view(&t->why.out));
+		heading(&all, "What else can be done with all of them");
+		put_remedies(t, &all, false);
 	}
 	buf_clear(&size);
 	text_take(&t->base.text, &all);
@@ -123,6 +144,21 @@ count_row(void *arg, struct span row)
 	t->size += row_number(row, "size");
 }
 
+/* Its table is not read again each time. */
+static void
+look_for_route(struct trouble_view *t, struct span row)
+{
+	struct buf recipient = BUF_INIT(2048);
+
+	if (row_text(row, "recipient", &recipient) && !span_eq(buf_view(&recipient), buf_view(&t->recipient))) {
+		buf_reset(&t->recipient);
+		buf_span(&t->recipient, buf_view(&recipient));
+		route_entry_clear(&t->route);
+		route_entry_find(t->base.view.con, buf_view(&recipient), &t->route);
+	}
+	buf_clear(&recipient);
+}
+
 static void
 why_row(void *arg, struct span row)
 {
@@ -135,6 +171,7 @@ why_row(void *arg, struct span row)
 		buf_reset(&t->help);
 		row_text(row, "code", &t->code);
 		row_text(row, "help", &t->help);
+		look_for_route(t, row);
 	}
 	presenter_of(CMD_why)->row(&t->why, row);
 }
@@ -193,8 +230,23 @@ key_resume(struct view *v)
 	act_resume(v->con, of(v)->dest);
 }
 
+/* What has been edited since is looked at anew. */
+static void
+key_route(struct view *v)
+{
+	struct trouble_view *t = of(v);
+
+	if (t->route.spec == NULL) {
+		console_say(v->con, STYLE_WARN, "no entry of a table says where it goes (M: tables, C: configuration)");
+	} else {
+		route_entry_edit(v->con, &t->route, t->selector);
+		buf_reset(&t->recipient);
+	}
+}
+
 static const struct key keys[] = {
 	{ KEY_RETURN, "the messages", enter },
+	{ 'e', "edit the table's entry that says where they go; mtad reloads, and routes them anew", key_route },
 	{ 'f', "try them now", key_flush },
 	{ 'r', "requeue: forget back-off, route anew", key_requeue },
 	{ 'b', "bounce: give up, and tell the senders", key_bounce },
@@ -219,6 +271,8 @@ clear_view(struct view *v)
 	display_clear(&t->why);
 	buf_clear(&t->code);
 	buf_clear(&t->help);
+	buf_clear(&t->recipient);
+	route_entry_clear(&t->route);
 	free(t->selector);
 	free(t->title);
 	free(t->dest);

@@ -41,7 +41,7 @@ static const struct row rows[] = {
 	    "the address is wrong; the sender must correct it" } },
 	{ "Name service error", "5", 0, { "no-such-domain", "the domain does not exist in DNS, or has no mail server",
 	    "the address is wrong; the sender must correct it" } },
-	{ "transport", "4.3.5", 0, { "no-transport", "its transport cannot be used here",
+	{ "transport", "4.3.5", 0, { "no-transport", "its transport is not in master.cf, or cannot be used here",
 	    "correct the transport's name, or its line in master.cf, then reload" } },
 	{ "unknown mail transport", NULL, 0, { "no-transport", "its transport is not in master.cf",
 	    "add its line to master.cf or correct its name, then reload" } },

@@ -104,7 +104,7 @@ no_transport(struct queue *q, struct entry *e, uint32_t rcpt, struct transport *
 {
 	struct buf text = BUF_INIT(512);
 
-	buf_printf(&text, "mail transport %s is not available in this version", t->name);
+	buf_printf(&text, "mail transport %s is unknown, or not available here", t->name);
 	if (!t->complained)
 		log_warning("qmgr", "mail transport %s is not in master.cf, or its command is not available in this "
 		    "version; its mail stays deferred", t->name);

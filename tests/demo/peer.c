@@ -3,8 +3,8 @@
  *
  *   peer PORT ADDRESS=ROLE ...
  *
- * Roles: healthy takes everything; greylist answers RCPT 450 to each recipient for the first 20 seconds after it was
- * first seen; refuse answers RCPT 550; busy answers MAIL 421. An address that is not named is a dead host.
+ * Roles: healthy takes everything; greylist answers RCPT 450 to each recipient for the first two seconds after it was
+ * first seen; refuse answers RCPT 550; full answers RCPT 452. An address that is not named is a dead host.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -23,12 +23,12 @@
 #include "base/num.h"
 #include "smtp/server.h"
 
-#define GREYLIST_TIME	(20 * SECOND)
+#define GREYLIST_TIME	(2 * SECOND)
 #define CONTENT_MAX	((size_t)64 << 20)
 #define INPUT_MAX	((size_t)1 << 20)
 
-enum play { HEALTHY, GREYLIST, REFUSE, BUSY };
-static const char *const play_name[] = { "healthy", "greylist", "refuse", "busy" };
+enum play { HEALTHY, GREYLIST, REFUSE, FULL };
+static const char *const play_name[] = { "healthy", "greylist", "refuse", "full" };
 
 struct host {
 	struct loop_io	 io;
@@ -83,10 +83,8 @@ on_helo(void *arg, enum smtp_verb verb, struct span name)
 static void
 on_mail(void *arg, const struct smtp_mail *mail)
 {
-	struct session *s = arg;
-
 	(void)mail;
-	smtp_server_answer(s->smtp, s->host->play == BUSY ? "421 4.7.0 Try again later, too much mail from you" : NULL);
+	on_yes(arg);
 }
 
 static bool
@@ -112,7 +110,9 @@ on_rcpt(void *arg, const struct smtp_rcpt *rcpt)
 	if (s->host->play == REFUSE)
 		reply = "550 5.1.1 User unknown; see https://refuse.test/policy";
 	else if (s->host->play == GREYLIST && is_new(rcpt->address))
-		reply = "450 4.2.0 Greylisted, come back in 20 seconds";
+		reply = "450 4.2.0 Greylisted, come back in 2 seconds";
+	else if (s->host->play == FULL)
+		reply = "452 4.2.2 Mailbox full: 2048 MB of 2048 MB used";
 	smtp_server_answer(s->smtp, reply);
 }
 
@@ -256,7 +256,7 @@ host_open(const char *word, uint16_t port)
 	while (i < sizeof play_name / sizeof play_name[0] && !span_eqs(rest, play_name[i]))
 		i++;
 	if (i == sizeof play_name / sizeof play_name[0] || inet_pton(AF_INET, h->address, &sin.sin_addr) != 1)
-		fatal_exit(64, "%s: not ADDRESS=healthy|greylist|refuse|busy", word);
+		fatal_exit(64, "%s: not ADDRESS=healthy|greylist|refuse|full", word);
 	h->play = (enum play)i;
 	h->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	(void)setsockopt(h->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
