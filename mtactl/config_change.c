@@ -1,5 +1,5 @@
 /*
- * config set, unset, undo: main.cf changed, and only to something that mtad would start with.
+ * config set, unset, comment, undo: main.cf changed, and only to something that mtad would start with.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -158,7 +158,7 @@ change(struct session *s, const struct request *req, struct conf_edit *e)
 		session_say(s, "write NAME VALUE or NAME=VALUE");
 		return 64;
 	}
-	if (req->command == CMD_config_unset)
+	if (req->command != CMD_config_set)
 		(void)request_get(req, "name", &c.key);
 	if (conf_edit_find(e, c.key, &index) && conf_edit_setting(e, index, &old)) {
 		buf_str(&was, "");
@@ -168,10 +168,12 @@ change(struct session *s, const struct request *req, struct conf_edit *e)
 	judge(s, e, &before);
 	if (req->command == CMD_config_set)
 		ok = conf_edit_set(e, c.key, c.new, &err);
-	else
+	else if (req->command == CMD_config_unset)
 		ok = conf_edit_unset(e, c.key, &err);
+	else
+		ok = conf_edit_comment(e, c.key, &err);
 	int status = ok ? commit(s, req, e, &before, &c) : local_fail(s, &err);
-	if (!ok && req->command == CMD_config_unset && was.ptr == NULL)
+	if (!ok && req->command != CMD_config_set && was.ptr == NULL)
 		status = 1;
 	verdict_clear(&before);
 	buf_clear(&was);

@@ -34,6 +34,17 @@ put_known(struct jsonl *j, const struct param_row *row)
 	jsonl_str(j, "summary", span_str(row->summary));
 }
 
+void
+config_support_row(struct buf *row, const struct param_row *p)
+{
+	struct jsonl j = { .out = row };
+
+	jsonl_object(&j, NULL);
+	jsonl_str(&j, "name", span_str(p->name));
+	put_known(&j, p);
+	jsonl_end_object(&j);
+}
+
 static void
 put_value(struct jsonl *j, const struct view *v, struct span name, const char *key)
 {

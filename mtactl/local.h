@@ -11,7 +11,8 @@
 int	map_run(struct session *, const struct request *);
 int	map_change_run(struct session *, const struct request *);	/* put del edit diff undo */
 int	config_get_run(struct session *, const struct request *);	/* get explain */
-int	config_change_run(struct session *, const struct request *);	/* set unset undo */
+int	config_change_run(struct session *, const struct request *);	/* set unset comment undo */
+int	config_support_run(struct session *, const struct request *);	/* support check diff */
 int	route_run(struct session *, const struct request *);
 int	lint_command_run(struct session *, const struct request *);
 

@@ -321,6 +321,8 @@ static local_fn *const locals[COMMAND_COUNT] = {
 	[CMD_map_diff] = map_change_run, [CMD_map_undo] = map_change_run,
 	[CMD_config_get] = config_get_run, [CMD_config_explain] = config_get_run,
 	[CMD_config_set] = config_change_run, [CMD_config_unset] = config_change_run, [CMD_config_undo] = config_change_run,
+	[CMD_config_comment] = config_change_run, [CMD_config_check] = config_support_run, [CMD_config_diff] = config_support_run,
+	[CMD_config_support] = config_support_run,
 	[CMD_route] = route_run, [CMD_lint] = lint_command_run,
 };
 

@@ -269,6 +269,78 @@ explain_row(struct display *d, struct span row)
 	put_field(d, "in mtad", member(row, "meaning"));
 }
 
+static void
+support_row(struct display *d, struct span row)
+{
+	if (!d->tty) {
+		put_exact(d, member(row, "name"));
+		put(d, "\t");
+		put_exact(d, member(row, "standing"));
+		put(d, "\t");
+		put_exact(d, member(row, "summary"));
+		put(d, "\n");
+		return;
+	}
+	struct span standing = member(row, "standing");
+	put_column(d, member(row, "name"), 44);
+	put(d, "  ");
+	put_color(d, span_eqs(standing, "\"honoured\"") ? COLOR_GREEN : span_eqs(standing, "\"accepted\"") ? COLOR_NONE :
+	    span_eqs(standing, "\"planned\"") ? COLOR_YELLOW : COLOR_RED);
+	put_column(d, standing, 11);
+	put_color(d, COLOR_NONE);
+	put(d, "  ");
+	put_value(d, member(row, "summary"));
+	put(d, "\n");
+}
+
+static void
+check_row(struct display *d, struct span row)
+{
+	struct span file = member(row, "file"), line = member(row, "line"), code = member(row, "code");
+
+	if (file.len > 0) {
+		put_value(d, file);
+		if (line.len > 0) {
+			put(d, ":");
+			put_value(d, line);
+		}
+		put(d, ": ");
+	}
+	put_member(d, row, "level");
+	put(d, ": ");
+	put_member(d, row, "message");
+	if (code.len > 0) {
+		put(d, " [");
+		put_value(d, code);
+		put(d, "]");
+	}
+	put(d, "\n");
+}
+
+static void
+put_side(struct display *d, struct span row, const char *key, const char *sign, enum color color)
+{
+	struct span value = member(row, key);
+
+	if (value.ptr == NULL)
+		return;
+	put_color(d, color);
+	put(d, "%s", sign);
+	put_exact(d, member(row, "name"));
+	put(d, value.len > 2 ? " = " : " =");
+	if (value.len > 2)
+		put_exact(d, value);
+	put_color(d, COLOR_NONE);
+	put(d, "\n");
+}
+
+static void
+conf_diff_row(struct display *d, struct span row)
+{
+	put_side(d, row, "here", "-", COLOR_RED);
+	put_side(d, row, "there", "+", COLOR_GREEN);
+}
+
 /* -- route ------------------------------------------------------------------------------------------ */
 
 static void
@@ -341,5 +413,9 @@ const struct presenter present_config_explain = { NULL, explain_row, NULL };
 const struct presenter present_config_set = { change_begin, change_row, change_end };
 const struct presenter present_config_unset = { change_begin, change_row, change_end };
 const struct presenter present_config_undo = { change_begin, change_row, change_end };
+const struct presenter present_config_comment = { change_begin, change_row, change_end };
+const struct presenter present_config_check = { NULL, check_row, NULL };
+const struct presenter present_config_diff = { NULL, conf_diff_row, NULL };
+const struct presenter present_config_support = { NULL, support_row, NULL };
 const struct presenter present_route = { NULL, route_row, NULL };
 const struct presenter present_lint = { NULL, lint_row, NULL };

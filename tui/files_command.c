@@ -99,6 +99,8 @@ files_command(struct console *con, const struct request *req)
 	case CMD_config_set:
 	case CMD_config_unset:
 	case CMD_config_undo:
+	case CMD_config_comment:
+	case CMD_config_check:
 		console_show(con, MAIN_CONFIG);
 		return true;
 	default:

@@ -283,8 +283,24 @@ conf_edit_set(struct conf_edit *e, struct span name, struct span value, struct e
 	return ok;
 }
 
-bool
-conf_edit_unset(struct conf_edit *e, struct span name, struct err *err)
+/* Each line behind a "#"; lines that say nothing stay. */
+static void
+write_comment(struct span raw, struct buf *out)
+{
+	struct span line;
+
+	for (size_t at = 0; at < raw.len; at += line.len) {
+		line = span_skip(raw, at);
+		line = span_head(line, span_find(line, '\n') + 1);
+		struct span said = span_trim(line);
+		if (said.len > 0 && said.ptr[0] != '#')
+			buf_char(out, '#');
+		buf_span(out, line);
+	}
+}
+
+static bool
+take_out(struct conf_edit *e, struct span name, void (*write)(struct span raw, struct buf *out), struct err *err)
 {
 	size_t index;
 	bool any = false;
@@ -293,7 +309,7 @@ conf_edit_unset(struct conf_edit *e, struct span name, struct err *err)
 	name = span_str(n);
 	while (conf_edit_find(e, name, &index)) {
 		struct buf kept = BUF_INIT(0);
-		keep_silent_lines(raw_of(e, index), &kept);
+		write(raw_of(e, index), &kept);
 		textfile_splice(e->file, e->items[index].from, e->items[index].to, buf_view(&kept));
 		buf_clear(&kept);
 		read_index(e);
@@ -303,6 +319,18 @@ conf_edit_unset(struct conf_edit *e, struct span name, struct err *err)
 		err_set(err, ERR_PERM, "%s is not set in %s", n, conf_edit_path(e));
 	free(n);
 	return any;
+}
+
+bool
+conf_edit_unset(struct conf_edit *e, struct span name, struct err *err)
+{
+	return take_out(e, name, keep_silent_lines, err);
+}
+
+bool
+conf_edit_comment(struct conf_edit *e, struct span name, struct err *err)
+{
+	return take_out(e, name, write_comment, err);
 }
 
 bool

@@ -40,6 +40,8 @@ bool	conf_edit_find(struct conf_edit *, struct span name, size_t *index);
 bool	conf_edit_set(struct conf_edit *, struct span name, struct span value, struct err *);
 /* Takes out every setting of the name; false with the err where there is none. */
 bool	conf_edit_unset(struct conf_edit *, struct span name, struct err *);
+/* Turns every setting of the name into comments, line by line; false with the err where there is none. */
+bool	conf_edit_comment(struct conf_edit *, struct span name, struct err *);
 bool	conf_edit_edited(const struct conf_edit *);
 void	conf_edit_diff(const struct conf_edit *, struct buf *out);
 

@@ -141,12 +141,28 @@ test_check(void **state)
 	conf_edit_free(e);
 }
 
+static void
+test_comment(void **state)
+{
+	struct conf_edit *e = open_text(sample);
+	struct err err = { ERR_NONE, "" };
+
+	(void)state;
+	assert_true(conf_edit_comment(e, SPAN("mydestination"), &err));
+	assert_true(conf_edit_comment(e, SPAN("relayhost"), &err));
+	assert_true(span_eqs(conf_edit_text(e), "# who we are\nmyhostname=mx.example.com\n#mydestination = $myhostname,\n# the old name\n"
+	    "#    old.example.com\n\n#relayhost =\n#relayhost   =   [a]\n"));
+	assert_false(conf_edit_comment(e, SPAN("relayhost"), &err));
+	conf_edit_free(e);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_set_and_unset, make, drop),
 		cmocka_unit_test_setup_teardown(test_append, make, drop),
+		cmocka_unit_test_setup_teardown(test_comment, make, drop),
 		cmocka_unit_test_setup_teardown(test_check, make, drop),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

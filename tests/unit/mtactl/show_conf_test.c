@@ -54,6 +54,15 @@ test_shows(void **state)
 		{ CMD_config_explain, true, NULL, NULL, { "{\"name\":\"a\",\"summary\":\"s\",\"default\":\"\",\"value\":\"v\",\"min\":1,\"max\":9,\"set\":"
 		  "[{\"file\":\"/m\",\"line\":3,\"value\":\"v\",\"counts\":false}]}" },
 		  "a\n              s\n       value  v\n      set in  /m:3: v  (a later line counts)\n     default  (empty)\n       range  1 to 9\n" },
+		{ CMD_config_comment, false, NULL, NULL, { "{\"file\":\"/a\",\"diff\":\"-k\\n+#k\\n\",\"done\":true}" },
+		  "-k\n+#k\nNOTE written. Take it back with: mtactl config undo" },
+		{ CMD_config_support, false, NULL, NULL, { "{\"name\":\"a\",\"standing\":\"planned\",\"summary\":\"TLS: x.\"}" }, "a\tplanned\tTLS: x.\n" },
+		{ CMD_config_support, true, NULL, NULL, { "{\"name\":\"a\",\"standing\":\"honoured\",\"summary\":\"x.\"}" },
+		  "a                                             honoured     x.\n" },
+		{ CMD_config_check, false, NULL, NULL, { "{\"level\":\"error\",\"file\":\"/m\",\"line\":3,\"message\":\"bad\"}",
+		  "{\"level\":\"error\",\"message\":\"b\",\"code\":\"R101\"}" }, "/m:3: error: bad\nerror: b [R101]\n" },
+		{ CMD_config_diff, false, NULL, NULL, { "{\"file\":\"main.cf\",\"name\":\"a\",\"here\":\"x\",\"there\":\"\"}",
+		  "{\"file\":\"master.cf\",\"name\":\"b/inet\",\"there\":\"y z\"}" }, "-a = x\n+a =\n+b/inet = y z\n" },
 		{ CMD_route, true, NULL, NULL, { "{\"address\":\"a\",\"rewritten\":\"a@b\",\"class\":\"local\",\"transport\":\"local\",\"nexthop\":\"b\","
 		  "\"accepted\":false,\"code\":550,\"dsn\":\"5.1.1\",\"reply\":\"no\",\"restriction\":\"r\",\"steps\":[\"one\",\"two\"]}" },
 		  "a\n   recipient  a@b\n       class  local\n   transport  local\n    next hop  b\n     refused  550 5.1.1 no\n          by  r\n"
