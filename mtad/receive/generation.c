@@ -76,6 +76,41 @@ cleanup_view(const struct conf *conf, const struct view *v)
 	return service != NULL ? conf_view(conf, service) : conf_program(conf, "cleanup");
 }
 
+static bool
+has_word(struct span list, const char *word)
+{
+	struct span each;
+
+	while (span_word(&list, "\t\r\n ,", &each))
+		if (span_caseeqs(each, word))
+			return true;
+	return false;
+}
+
+/* Header and body checks; nothing where nothing is set. */
+static bool
+set_checks(struct settings *s, const struct view *cleanup, struct err *err)
+{
+	struct intake_settings *in = &s->intake;
+
+	if (!content_checks_new(s->generation->conf, cleanup, CHECK_CLEANUP, &in->checks, err))
+		return false;
+	if (in->checks == NULL)
+		return true;
+	in->refuse_deep = content_checks_has(in->checks, CHECK_HEADER) || content_checks_has(in->checks, CHECK_MIME) ||
+	    content_checks_has(in->checks, CHECK_NESTED);
+	in->walk = (struct walk_options){
+		.structure = !conf_bool(cleanup, P_disable_mime_input_processing) && (content_checks_has(in->checks, CHECK_MIME) ||
+		    content_checks_has(in->checks, CHECK_NESTED) || content_checks_has(in->checks, CHECK_BODY)),
+		.lines = content_checks_has(in->checks, CHECK_BODY),
+		.lines_limit = (uint64_t)conf_int(cleanup, P_body_checks_size_limit),
+		.line_limit = (size_t)conf_int(cleanup, P_line_length_limit),
+		.header_limit = in->header_limit,
+		.nesting_limit = small(cleanup, P_mime_nesting_limit),
+	};
+	return true;
+}
+
 /* What is done to addresses; nothing where nothing is set. */
 static bool
 set_mapper(struct settings *s, const struct view *cleanup, struct err *err)
@@ -111,8 +146,11 @@ intake_settings(struct settings *s, const char *service, struct err *err)
 		.keep_original = conf_bool(cleanup, P_enable_original_recipient),
 		.rewrite_remote = *conf_str(cleanup, P_remote_header_rewrite_domain) != '\0',
 		.router = s->generation->router,
+		.content_filter = span_trim(str(v, P_content_filter)),
 	};
-	return set_mapper(s, cleanup, err);
+	struct span off = str(v, P_receive_override_options);
+	return (has_word(off, "no_address_mappings") || set_mapper(s, cleanup, err)) &&
+	    (has_word(off, "no_header_body_checks") || set_checks(s, cleanup, err));
 }
 
 static bool
@@ -169,6 +207,8 @@ fill(struct generation *g, struct buf *scratch, struct err *err)
 	if (!own_settings(g, &g->submission, "pickup", scratch, err) ||
 	    !own_settings(g, &g->bounce, "bounce", scratch, err))
 		return false;
+	g->check_bounce = has_word(str(main_cf, P_internal_mail_filter_classes), "bounce");
+	g->check_notify = has_word(str(main_cf, P_internal_mail_filter_classes), "notify");
 	g->spill_size = (size_t)conf_int(main_cf, P_mtad_spill_size);
 	g->memory_limit = (size_t)conf_int(main_cf, P_mtad_memory_limit);
 	g->bounce_size_limit = (uint64_t)conf_int(g->bounce.view, P_bounce_size_limit);
@@ -202,6 +242,13 @@ generation_ref(struct generation *g)
 	return g;
 }
 
+static void
+intake_clear(struct intake_settings *s)
+{
+	mapper_free(s->mapper);
+	content_checks_free(s->checks);
+}
+
 void
 generation_unref(struct generation *g)
 {
@@ -210,10 +257,10 @@ generation_unref(struct generation *g)
 	for (size_t i = 0; i < g->service_count; i++) {
 		policy_free(g->services[i].policy);
 		match_list_free(g->services[i].debug_peers);
-		mapper_free(g->services[i].intake.mapper);
+		intake_clear(&g->services[i].intake);
 	}
-	mapper_free(g->submission.intake.mapper);
-	mapper_free(g->bounce.intake.mapper);
+	intake_clear(&g->submission.intake);
+	intake_clear(&g->bounce.intake);
 	free(g->services);
 	router_free(g->router);
 	conf_unref(g->conf);

@@ -10,6 +10,8 @@
 
 #include "base/err.h"
 #include "conf/conf.h"
+#include "mail/mime_walk.h"
+#include "policy/content_check.h"
 #include "policy/policy.h"
 #include "route/mapping.h"
 #include "route/route.h"
@@ -32,6 +34,10 @@ struct intake_settings {
 	bool		 keep_original;		/* enable_original_recipient */
 	bool		 rewrite_remote;	/* remote_header_rewrite_domain */
 	const struct router *router;
+	struct span	 content_filter;	/* of the service; empty: none */
+	struct content_checks *checks;	/* NULL: no header or body checks */
+	struct walk_options walk;
+	bool		 refuse_deep;		/* past mime_nesting_limit, where headers are looked at */
 	struct mapper	*mapper;		/* NULL: nothing is done to envelopes, nor by tables to headers */
 };
 
@@ -61,6 +67,7 @@ struct generation {
 	size_t		 service_count;
 	struct settings	 submission;		/* local submission, pickup */
 	struct settings	 bounce;		/* notices */
+	bool		 check_bounce, check_notify;	/* internal_mail_filter_classes */
 	size_t		 spill_size;		/* mtad_spill_size */
 	size_t		 memory_limit;		/* mtad_memory_limit */
 	uint64_t	 bounce_size_limit;

@@ -75,6 +75,7 @@ release(struct intake *in)
 	p->open--;
 	link_spill_done(&in->rx->link, in->spill, false);
 	facts_free(in->known);
+	intake_check_free(in->check);
 	generation_unref(in->generation);
 	if (p->spares >= SPARES_MAX) {
 		arena_clear(&in->arena);
@@ -117,6 +118,10 @@ intake_new(struct receive *rx, const struct settings *settings, const struct int
 	e->client_addr = arena_span(&in->arena, s->client_addr);
 	e->helo = arena_span(&in->arena, s->helo);
 	e->protocol = arena_span(&in->arena, s->protocol);
+	if (!(s->flags & ENVELOPE_INTERNAL))
+		e->filter = in->settings->content_filter;
+	if (!s->unchecked)
+		intake_check_new(in);
 	return in;
 }
 
@@ -419,6 +424,19 @@ refuse(struct intake *in)
 	loop_defer(&r->task);
 }
 
+/* The body that is not spilled goes through the checks at once; content is replaced where they changed it. */
+static void
+check_body(struct intake *in)
+{
+	struct span became = intake_check_body(in, span_skip(buf_view(&in->content), in->body_at), true);
+
+	if (!in->check->changed || in->fault != NULL)
+		return;
+	buf_cut(&in->content, in->body_at);
+	buf_span(&in->content, became);
+}
+
+/* False: it goes no further, which is its fault unless it is to be discarded. */
 static bool
 prepare(struct intake *in)
 {
@@ -427,9 +445,11 @@ prepare(struct intake *in)
 		return false;
 	if (in->spill != NULL)
 		intake_spill(in, true);
+	else if (intake_checks_body(in))
+		check_body(in);
 	if (in->content.over || in->header.over)
 		in->fault = write_error;
-	return in->fault == NULL;
+	return in->fault == NULL && !(in->check != NULL && in->check->discard);
 }
 
 void

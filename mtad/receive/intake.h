@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/loop.h"
 #include "mail/header.h"
+#include "policy/content_check.h"
 #include "receive/generation.h"
 #include "receive/link.h"
 #include "spool/envelope.h"
@@ -27,6 +28,7 @@ struct intake_source {
 	uint32_t	 flags;		/* enum envelope_flag: LOCAL, INTERNAL ... */
 	struct qid	 origin;
 	uint64_t	 origin_event;
+	bool		 unchecked;	/* no header and body checks */
 };
 
 struct intake;
@@ -35,6 +37,18 @@ struct intake;
 typedef void	intake_done_fn(void *arg, struct intake *, const char *reply);
 
 enum intake_state { INTAKE_OPEN, INTAKE_WAITING, INTAKE_WRITING };
+
+/* Header and body checks of one message. */
+struct intake_check {
+	bool		 on;		/* no action has ended them */
+	bool		 changed;	/* content is not as it came */
+	bool		 discard;
+	struct span	 redirect;	/* empty: none */
+	struct buf	 copies;	/* addresses, each ended by a NUL */
+	struct buf	 header, out;	/* as they become */
+	struct mime_walk *walk;		/* NULL: nothing in the body is looked at */
+	struct check_result result;
+};
 
 struct intake {
 	struct receive	*rx;
@@ -61,6 +75,7 @@ struct intake {
 	bool		 is_8bit;
 	const char	*fault;		/* a reply: the message is refused at its end */
 	struct header_facts facts;
+	struct intake_check *check;	/* NULL: nothing is looked at */
 	struct facts	*known;		/* of the addresses' mapping, while it goes on */
 	struct span	 sender_given;	/* before it */
 	intake_done_fn	*done;
@@ -117,6 +132,13 @@ bool	intake_maps(const struct intake *);
 /* True: it is done (or in->fault set). False: an answer is awaited, then intake_go_on is called. */
 bool	intake_map(struct intake *);
 void	intake_go_on(struct intake *);
+/* in->check, where there are tables; then the header block, then the body in pieces. What it returns is what becomes of it, until the next call. */
+void	intake_check_new(struct intake *);
+void	intake_check_free(struct intake_check *);
+struct span intake_check_header(struct intake *, struct span block);
+void	intake_check_begin(struct intake *, struct span block);	/* as it came */
+bool	intake_checks_body(const struct intake *);
+struct span intake_check_body(struct intake *, struct span piece, bool last);
 /* Content past the limit goes to the spill file as far as it can. */
 void	intake_spill(struct intake *, bool last);
 

@@ -123,7 +123,7 @@ hops_ok(struct intake *in)
 {
 	char id[QID_TEXT];
 
-	if (in->facts.received + 1 < in->settings->hopcount_limit)
+	if (in->facts.received + (in->check == NULL) < in->settings->hopcount_limit)
 		return true;
 	log_warning("cleanup", "%s: message rejected: hopcount exceeded", qid_text(in->envelope.id, id));
 	in->fault = "554 5.4.0 Error: too many hops";
@@ -141,10 +141,28 @@ unfolded(struct intake *in, struct span value, size_t max)
 	return arena_span(&in->arena, span_trim(span_head(buf_view(text), max)));
 }
 
+/* Received: of ours is looked at as the others are; what is left of all of them is what counts from here on. */
+static struct span
+checked(struct intake *in, struct span block)
+{
+	struct span all;
+
+	put_received(in);
+	if (in->facts.longest > in->settings->header_limit && in->settings->header_limit > 0)
+		header_copy_limited(&in->header, block, in->settings->header_limit);
+	else
+		buf_span(&in->header, block);
+	all = intake_check_header(in, buf_view(&in->header));
+	buf_reset(&in->header);
+	header_look(all, &in->facts);
+	intake_check_begin(in, block);
+	return all;
+}
+
 bool
 intake_header(struct intake *in, size_t *body)
 {
-	struct span content = buf_view(&in->content), id;
+	struct span content = buf_view(&in->content), block, id;
 	char qid[QID_TEXT];
 
 	intake_id(in);
@@ -153,13 +171,17 @@ intake_header(struct intake *in, size_t *body)
 	/* The empty line goes with the header; where another line ends the header, that one begins the body. */
 	if (span_starts(span_skip(content, *body), "\n"))
 		*body += 1;
-	if (!hops_ok(in))
+	block = span_head(content, in->facts.length);
+	buf_reset(&in->header);
+	if (in->check != NULL)
+		block = checked(in, block);
+	if (in->fault != NULL || !hops_ok(in))
 		return false;
 	id = unfolded(in, in->facts.message_id, 500);
 	in->envelope.subject = unfolded(in, in->facts.subject, SUBJECT_MAX);
-	buf_reset(&in->header);
-	put_received(in);
-	copy_headers(in, span_head(content, in->facts.length));
+	if (in->check == NULL)
+		put_received(in);
+	copy_headers(in, block);
 	if (in->rewrite_local || in->settings->add_missing)
 		add_missing(in, &id);
 	if (in->settings->undisclosed.len > 0 && !(in->facts.seen & HEADER_RECIPIENT))

@@ -138,6 +138,35 @@ map_sender(struct mapping *m, bool copies)
 		copy_to(m, buf_view(&m->address));
 }
 
+/* Everybody's mail goes to one address, as it is. */
+static void
+redirect(struct mapping *m)
+{
+	struct unpack first = { .left = buf_view(&m->in->recipients) };
+	struct span given = buf_view(&m->in->given), each;
+	struct recipient r;
+
+	if (!recipient_next(&first, &r) || !map_list_next(&given, &each))
+		return;
+	buf_reset(&m->address);
+	route_rewrite(m->in->settings->router, m->in->check->redirect, true, &m->address);
+	add(m, buf_view(&m->address), &r, each);
+	m->in->envelope.filter = SPAN_NONE;
+}
+
+/* Copies that header and body checks asked for. */
+static void
+copies_of_checks(struct mapping *m)
+{
+	struct span rest = m->in->check != NULL ? buf_view(&m->in->check->copies) : SPAN_NONE, each;
+
+	while (map_list_next(&rest, &each)) {
+		buf_reset(&m->address);
+		route_rewrite(m->in->settings->router, each, true, &m->address);
+		copy_to(m, buf_view(&m->address));
+	}
+}
+
 static void
 map_envelope(struct mapping *m)
 {
@@ -149,8 +178,13 @@ map_envelope(struct mapping *m)
 
 	if (m->mapper != NULL)
 		map_sender(m, copies);
+	if (in->check != NULL && in->check->redirect.len > 0) {
+		redirect(m);
+		return;
+	}
 	while (m->status != MAP_FAILED && recipient_next(&given, &r) && map_list_next(&as_given, &each))
 		expand(m, &r, each, copies);
+	copies_of_checks(m);
 	m->copying = true;
 	for (rest = buf_view(&m->copies.text); m->status != MAP_FAILED && map_list_next(&rest, &each); )
 		expand(m, &(struct recipient){ .address = each, .notify = NOTIFY_NEVER }, each, false);
@@ -306,7 +340,9 @@ fetch(struct intake *in)
 bool
 intake_maps(const struct intake *in)
 {
-	return in->settings->mapper != NULL || in->envelope.recipient_count > 1 || in->rewrite_local || in->settings->rewrite_remote;
+	const struct intake_check *c = in->check;
+
+	return (c != NULL && (c->redirect.len > 0 || c->copies.len > 0)) || in->settings->mapper != NULL || in->envelope.recipient_count > 1 || in->rewrite_local || in->settings->rewrite_remote;
 }
 
 bool

@@ -27,13 +27,17 @@ write_all(int fd, const char *at, size_t n)
 }
 
 static void
-write_out(struct intake *in)
+write_out(struct intake *in, bool last)
 {
-	if (!write_all(in->spill->fd, in->content.ptr, in->content.len)) {
+	struct span out = buf_view(&in->content);
+
+	if (intake_checks_body(in))
+		out = intake_check_body(in, out, last);
+	if (in->fault == NULL && !write_all(in->spill->fd, out.ptr, out.len)) {
 		log_warning("cleanup", "spill file: write: %s", strerror(errno));
 		in->fault = "452 4.3.1 Insufficient system storage";
 	}
-	in->spilled += in->content.len;
+	in->spilled += out.len;
 	buf_reset(&in->content);
 }
 
@@ -92,6 +96,6 @@ intake_spill(struct intake *in, bool last)
 		if (in->spill == NULL || in->fault != NULL)
 			return;
 	}
-	if (last ? in->content.len > 0 : in->content.len >= WRITE_AT)
-		write_out(in);
+	if (last || in->content.len >= WRITE_AT)
+		write_out(in, last);
 }

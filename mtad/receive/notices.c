@@ -194,6 +194,7 @@ begin(struct receive *rx, const struct ipc_notice_make *m)
 	    .origin = { m->id_usec, m->id_writer }, .origin_event = m->event };
 
 	src.flags |= o->flags & ENVELOPE_SMTPUTF8;
+	src.unchecked = m->kind == NOTICE_POSTMASTER ? !rx->now->check_notify : !rx->now->check_bounce;
 	struct intake *in = intake_new(rx, &rx->now->bounce, &src);
 	/* What goes to the postmaster must not come back to the sender of the original, nor be bounced at all. */
 	if (m->kind == NOTICE_DOUBLE_BOUNCE || m->kind == NOTICE_POSTMASTER)
