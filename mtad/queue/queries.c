@@ -11,6 +11,7 @@
 #include "ctl/commands.h"
 #include "ctl/story.h"
 #include "queue/acting.h"
+#include "spool/index_words.h"
 #include "spool/record.h"
 
 #define SLICE_TIME	((int64_t)2000)
@@ -79,14 +80,22 @@ ask_slice_is_over(struct ask *a, const struct buf *rows)
 
 enum looked { NO, YES, LATER };
 
-/* Its first journal record that somebody may want to see. */
+static bool
+is_known(const struct role_queue *rq, const struct entry_rcpt *r, enum ask_need need)
+{
+	struct words known;
+
+	return need == NEEDS_NOTHING || (words_of(&rq->q.index, r, &known) && (need == NEEDS_ROUTE || known.has_text));
+}
+
+/* Its first journal record that has to be read for this. */
 static struct loc
-record_of(const struct entry *e)
+record_of(const struct role_queue *rq, const struct entry *e, enum ask_need need)
 {
 	for (uint32_t i = 0; i < e->rcpt_count; i++)
-		if (!rcpt_final(&e->rcpts[i]) && e->rcpts[i].reply.segment != 0)
+		if (!rcpt_final(&e->rcpts[i]) && e->rcpts[i].reply.segment != 0 && !is_known(rq, &e->rcpts[i], need))
 			return e->rcpts[i].reply;
-	return e->rcpt_count == 0 ? (struct loc){ 0 } : e->rcpts[0].reply;
+	return (struct loc){ 0 };
 }
 
 static enum looked
@@ -98,7 +107,7 @@ look_at(struct role_queue *rq, const struct ask *a, const struct entry *e, bool 
 	if ((e->flags & ENTRY_TRASHED) && !a->trash && !a->by_id)
 		return NO;
 	/* What the selector would find out at the price of an expression on an empty text. */
-	if (shallow && a->by_reason && (at = record_of(e)).segment != 0 && !reader_is_near(rq, at))
+	if (shallow && a->by_reason && (at = record_of(rq, e, NEEDS_REASON)).segment != 0 && !reader_is_near(rq, at))
 		return LATER;
 	bool match = a->selector == NULL || a->by_id || selector_all(a->selector) || selector_match(a->selector, &row_ops, &row);
 	row_clear(&row);
@@ -106,21 +115,41 @@ look_at(struct role_queue *rq, const struct ask *a, const struct entry *e, bool 
 		return LATER;
 	if (!match)
 		return NO;
-	if (!shallow || !a->reads_journal)
+	if (!shallow)
 		return YES;
-	at = record_of(e);
+	at = record_of(rq, e, a->needs);
 	return at.segment == 0 || reader_is_near(rq, at) ? YES : LATER;
 }
 
 static void
-put_off(struct ask *a, const struct entry *e)
+put_off(const struct role_queue *rq, struct ask *a, const struct entry *e)
 {
-	struct loc at = record_of(e);
+	struct loc at = record_of(rq, e, a->by_reason || a->needs == NEEDS_NOTHING ? NEEDS_REASON : a->needs);
 
 	if (a->places.size == 0)
 		sorter_begin(&a->places, false, false);
 	sorter_add(&a->places, &(struct sort_item){ .usec = e->id.usec, .writer = e->id.writer, .hint = a->hint,
 		.number = (int64_t)at.segment << 32 | at.block });
+}
+
+/* In a large queue most of the time goes by while memory is fetched: the place in the index first, half way the entry that it points to. */
+static bool
+take_ahead(struct role_queue *rq, struct ask *a, struct ahead *out)
+{
+	const struct sort_item *item;
+
+	while (a->ahead_count < AHEAD && (item = sorter_next(&a->places)) != NULL) {
+		a->ahead[(a->ahead_at + a->ahead_count++) % AHEAD] = (struct ahead){ sort_item_id(item), item->hint };
+		index_place_soon(&rq->q.index, item->hint);
+	}
+	if (a->ahead_count == 0)
+		return false;
+	*out = a->ahead[a->ahead_at];
+	a->ahead_at = (a->ahead_at + 1) % AHEAD;
+	a->ahead_count--;
+	if (a->ahead_count > AHEAD / 2)
+		index_soon(&rq->q.index, a->ahead[(a->ahead_at + AHEAD / 2 - 1) % AHEAD].hint);
+	return true;
 }
 
 /* The next to look at: as named, or by the index, then what was put off by its place in the journal. NULL: it is gone, or this is the end. */
@@ -141,15 +170,12 @@ candidate(struct role_queue *rq, struct ask *a, bool *end)
 		a->walked = true;
 		sorter_end(&a->places);
 	}
-	const struct sort_item *item = sorter_next(&a->places);
-	*end = item == NULL;
+	struct ahead next;
+	*end = !take_ahead(rq, a, &next);
 	if (*end)
 		return NULL;
-	a->hint = item->hint;
-	const struct sort_item *after = sorter_peek(&a->places);
-	if (after != NULL)
-		index_soon(&rq->q.index, after->hint);
-	return index_find_at(&rq->q.index, sort_item_id(item), item->hint);
+	a->hint = next.hint;
+	return index_find_at(&rq->q.index, next.id, next.hint);
 }
 
 struct entry *
@@ -173,7 +199,7 @@ ask_next(struct role_queue *rq, struct ask *a, const struct buf *rows, bool *pau
 			a->matched++;
 			return e;
 		case LATER:
-			put_off(a, e);
+			put_off(rq, a, e);
 			break;
 		case NO:
 			break;

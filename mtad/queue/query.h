@@ -14,6 +14,7 @@
 
 #define SLICE_BYTES	((size_t)192 << 10)
 #define IDS_MAX		2000	/* as many as a selector has room for */
+#define AHEAD		8u
 
 struct group {
 	uint64_t	 messages, recipients, bytes;
@@ -53,8 +54,17 @@ struct ask {
 	unsigned	 steps;
 	bool		 any_order;	/* all that match are wanted, in whatever order ask_next gives them */
 	bool		 by_reason;	/* the selector looks at the reason before all else */
-	bool		 reads_journal;	/* who asks will look at the last outcome of each */
+	enum ask_need {
+		NEEDS_NOTHING,
+		NEEDS_ROUTE,	/* where it went last */
+		NEEDS_REASON,
+	}		 needs;		/* what who asks will want to know of the last outcome of each */
 	struct sorter	 places;	/* any_order: entries that are looked at when their journal records' turn comes */
+	struct ahead {
+		struct qid	 id;
+		uint32_t	 hint;
+	}		 ahead[AHEAD];	/* taken from there, on their way into the processor's cache */
+	unsigned	 ahead_at, ahead_count;
 	bool		 walked;	/* the index, to its end */
 	struct sorter	 keys;		/* a sorted list */
 	struct sort_item around_key;

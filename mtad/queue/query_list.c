@@ -148,11 +148,13 @@ sorted_slice(struct role_queue *rq, struct ask *a, struct buf *rows)
 	return put_window(rq, a, rows);
 }
 
-/* What is shown, or sorted or grouped by, stands in the journal. */
-static bool
-in_journal(int field)
+/* What is sorted or grouped by stands in the journal. */
+static enum ask_need
+need_of(int field)
 {
-	return field == SEL_REASON || field == SEL_DEST || field == SEL_TRANSPORT;
+	if (field == SEL_REASON)
+		return NEEDS_REASON;
+	return field == SEL_DEST || field == SEL_TRANSPORT ? NEEDS_ROUTE : NEEDS_NOTHING;
 }
 
 static void
@@ -163,7 +165,7 @@ sorted_begin(struct ask *a)
 
 	sorter_begin(&a->keys, text, a->reverse);
 	a->any_order = true;
-	a->reads_journal = in_journal(a->field);
+	a->needs = need_of(a->field);
 	a->slice = sorted_slice;
 }
 
@@ -281,7 +283,7 @@ list_begin(struct role_queue *rq, struct ask *a, struct span command, struct spa
 		a->slice = list_slice;
 	} else if (span_eqs(command, "queue count")) {
 		a->any_order = true;
-		a->reads_journal = in_journal(a->field);
+		a->needs = need_of(a->field);
 		a->slice = count_slice;
 	} else {
 		return false;

@@ -4,6 +4,7 @@
 #include "queue/query.h"
 
 #include "base/clock.h"
+#include "spool/index_words.h"
 #include "spool/record.h"
 
 #define READ_KEEP	((size_t)64 << 10)
@@ -77,10 +78,15 @@ dest_text(struct row *row, uint32_t rcpt, bool transport, struct span *out)
 {
 	const struct dest *d = dest_numbered(&row->rq->q, row->e->rcpts[rcpt].dest);
 	struct last_outcome last;
+	struct words known;
 
 	if (d != NULL) {
 		*out = span_str(transport ? d->transport->name : d->nexthop);
 		return true;
+	}
+	if (words_of(&row->rq->q.index, &row->e->rcpts[rcpt], &known)) {
+		*out = transport ? known.transport : known.nexthop;
+		return known.transport.len > 0;
 	}
 	if (!last_outcome(row, rcpt, &last) || last.transport.len == 0)
 		return false;
@@ -128,9 +134,17 @@ envelope_text(struct row *row, enum selector_field f, struct span *out)
 static bool
 reason_text(struct row *row, uint32_t rcpt, struct span *out)
 {
+	const struct entry_rcpt *r = &row->e->rcpts[rcpt];
 	struct last_outcome last;
+	struct words known;
 
-	if (row->e->rcpts[rcpt].status != RCPT_DEFERRED || !last_outcome(row, rcpt, &last))
+	if (r->status != RCPT_DEFERRED)
+		return false;
+	if (words_of(&row->rq->q.index, r, &known) && known.has_text) {
+		*out = known.text;
+		return true;
+	}
+	if (!last_outcome(row, rcpt, &last))
 		return false;
 	*out = last.outcome.text;
 	return true;

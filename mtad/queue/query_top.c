@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "ctl/commands.h"
 #include "mail/explain.h"
+#include "spool/index_words.h"
 
 #define GROUPS_MAX	20000u		/* the memory of a question has an end */
 #define TOP_DEFAULT	20u
@@ -24,7 +25,7 @@ struct tally_group {
 	uint64_t	 ages[AGES];
 	struct qid	 last, example;
 	uint32_t	 example_rcpt;
-	const char	*code;		/* a constant */
+	const char	*code;		/* a constant; NULL: as its example's last outcome is explained */
 	size_t		 cause_len;	/* of the key; then a NUL, then the destination */
 	size_t		 len;
 	char		 key[];
@@ -111,12 +112,20 @@ compare_keys(const struct tally_group *x, const struct tally_group *y)
 
 struct cause {
 	struct span	 text;
-	const char	*code;
+	const char	*code;		/* NULL: a failed attempt's, of this cause of the index */
 };
+
+/* Groups found by numbers, for the many that are in one: good within a slice, as the numbers may come to mean something else. */
+struct top_memory {
+	const char	*code;
+	uint32_t	 cause, dest, words;
+	struct tally_group *group;
+};
+#define MEMORY	1024u
 
 /* Why it is not gone: what stops it, or how its last attempt failed. */
 static struct cause
-cause_of(struct role_queue *rq, const struct entry *e, uint32_t i, const struct dest *d, const struct last_outcome *last)
+cause_of(const struct role_queue *rq, const struct entry *e, uint32_t i, const struct dest *d)
 {
 	const struct entry_rcpt *r = &e->rcpts[i];
 
@@ -130,29 +139,57 @@ cause_of(struct role_queue *rq, const struct entry *e, uint32_t i, const struct 
 		return (struct cause){ SPAN("its destination is suspended by an operator"), "suspended" };
 	if (r->status != RCPT_DEFERRED)
 		return (struct cause){ SPAN("not tried yet"), "new" };
-	return (struct cause){ index_cause_text(&rq->q.index, r->cause),
-		last == NULL ? "failed-for-now" : explain(&last->outcome)->code };
+	return (struct cause){ index_cause_text(&rq->q.index, r->cause), NULL };
+}
+
+/* Where it goes, or went last. */
+static struct span
+dest_of(struct role_queue *rq, const struct entry *e, uint32_t i, const struct dest *d)
+{
+	struct last_outcome last;
+	struct words known;
+
+	if (d != NULL)
+		return span_str(d->nexthop);
+	if (words_of(&rq->q.index, &e->rcpts[i], &known))
+		return known.nexthop;
+	return reader_outcome(rq, e, i, &last) ? last.nexthop : SPAN_NONE;
+}
+
+static struct tally_group *
+top_group(struct role_queue *rq, struct ask *a, const struct entry *e, uint32_t i, const struct dest *d, const struct cause *c)
+{
+	struct span cause = span_head(c->text, 200), dest = span_head(dest_of(rq, e, i, d), 255);
+	char key[512];		/* no allocation a recipient */
+
+	if (cause.len > 0)
+		memcpy(key, cause.ptr, cause.len);
+	key[cause.len] = '\0';
+	if (dest.len > 0)
+		memcpy(key + cause.len + 1, dest.ptr, dest.len);
+	struct tally_group *g = tally_of(a, span_of(key, cause.len + 1 + dest.len), cause.len);
+	g->code = c->code;
+	return g;
 }
 
 static void
-top_recipient(struct role_queue *rq, struct ask *a, const struct entry *e, uint32_t i)
+top_recipient(struct role_queue *rq, struct ask *a, const struct entry *e, uint32_t i, struct top_memory *memory)
 {
-	const struct dest *d = dest_numbered(&rq->q, e->rcpts[i].dest);
-	struct last_outcome found, *last = reader_outcome(rq, e, i, &found) ? &found : NULL;
-	struct cause c = cause_of(rq, e, i, d, last);
-	struct span dest = d != NULL ? span_str(d->nexthop) : last != NULL ? last->nexthop : SPAN_NONE;
-	char key[512];		/* no allocation a recipient */
+	const struct entry_rcpt *r = &e->rcpts[i];
+	const struct dest *d = dest_numbered(&rq->q, r->dest);
+	struct cause c = cause_of(rq, e, i, d);
+	struct top_memory now = { .code = c.code, .cause = c.code == NULL ? r->cause : 0, .dest = r->dest, .words = d == NULL ? r->words : 0 };
+	struct top_memory *m = &memory[(now.cause * 31u + now.dest * 7u + now.words) % MEMORY];
+	bool known = m->group != NULL && m->code == now.code && m->cause == now.cause && m->dest == now.dest && m->words == now.words;
 
-	c.text = span_head(c.text, 200);
-	dest = span_head(dest, 255);
-	if (c.text.len > 0)
-		memcpy(key, c.text.ptr, c.text.len);
-	key[c.text.len] = '\0';
-	if (dest.len > 0)
-		memcpy(key + c.text.len + 1, dest.ptr, dest.len);
-	struct tally_group *g = tally_of(a, span_of(key, c.text.len + 1 + dest.len), c.text.len);
-	g->code = c.code;
-	tally_count(g, e, i);
+	if (!known) {
+		now.group = top_group(rq, a, e, i, d, &c);
+		/* Without either number nothing tells two destinations apart. */
+		known = d != NULL || now.words != 0;
+		if (known)
+			*m = now;
+	}
+	tally_count(known ? m->group : now.group, e, i);
 }
 
 static int
@@ -175,9 +212,10 @@ put_top(struct role_queue *rq, struct buf *rows, const struct tally_group *g)
 	struct last_outcome last;
 	char id[QID_TEXT];
 
+	bool have = e != NULL && g->example_rcpt < e->rcpt_count && reader_outcome(rq, e, g->example_rcpt, &last);
 	jsonl_object(&j, NULL);
 	jsonl_str(&j, "cause", span_of(g->key, g->cause_len));
-	jsonl_str(&j, "code", span_str(g->code));
+	jsonl_str(&j, "code", span_str(g->code != NULL ? g->code : have ? explain(&last.outcome)->code : "failed-for-now"));
 	jsonl_str(&j, "dest", span_skip(tally_key(g), g->cause_len + 1));
 	jsonl_i64(&j, "messages", (int64_t)g->messages);
 	jsonl_i64(&j, "recipients", (int64_t)g->recipients);
@@ -185,7 +223,7 @@ put_top(struct role_queue *rq, struct buf *rows, const struct tally_group *g)
 	jsonl_i64(&j, "oldest", g->oldest / SECOND);
 	jsonl_i64(&j, "newest", g->newest / SECOND);
 	jsonl_str(&j, "example", span_str(qid_text(g->example, id)));
-	if (e != NULL && g->example_rcpt < e->rcpt_count && reader_outcome(rq, e, g->example_rcpt, &last))
+	if (have)
 		jsonl_str(&j, "reason", last.outcome.text);
 	else if (e != NULL && (e->flags & ENTRY_HELD) && e->extra != NULL && e->extra->reason != NULL)
 		jsonl_str(&j, "reason", span_str(e->extra->reason));
@@ -199,12 +237,14 @@ top_slice(struct role_queue *rq, struct ask *a, struct buf *rows)
 	const struct entry *e;
 	bool pause;
 	uint64_t most = a->top != 0 ? a->top : TOP_DEFAULT;
+	struct top_memory memory[MEMORY];
 
+	memset(memory, 0, sizeof memory);
 	while ((e = ask_next(rq, a, rows, &pause)) != NULL) {
 		struct row row = { .rq = rq, .e = e };
 		for (uint32_t i = 0; i < e->rcpt_count; i++)
 			if (!rcpt_final(&e->rcpts[i]) && matches(a, &row, i))
-				top_recipient(rq, a, e, i);
+				top_recipient(rq, a, e, i, memory);
 		row_clear(&row);
 	}
 	if (pause)
@@ -329,7 +369,7 @@ top_begin(struct role_queue *rq, struct ask *a, struct span command, struct span
 	(void)args;
 	if (span_eqs(command, "queue top")) {
 		a->slice = top_slice;
-		a->reads_journal = true;
+		a->needs = NEEDS_ROUTE;
 	} else if (span_eqs(command, "queue shape")) {
 		a->slice = shape_slice;
 		if (a->field < 0)

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "base/num.h"
+#include "spool/index_words.h"
 #include "spool/record.h"
 
 #define WINDOW		((uint64_t)64 << 10)
@@ -142,6 +143,19 @@ find_unwritten(const struct entry *e, uint32_t rcpt, struct last_outcome *out)
 	return false;
 }
 
+/* For the next question. What is known of an entry is no part of its state, so who reads need not be allowed to change it. */
+static void
+learn(struct role_queue *rq, const struct entry *e, uint32_t rcpt, const struct last_outcome *last)
+{
+	union {
+		const struct entry *in;
+		struct entry	*out;
+	} u = { .in = e };
+
+	words_learn(&rq->q.index, &u.out->rcpts[rcpt], &(struct words){ .transport = last->transport, .nexthop = last->nexthop,
+	    .text = last->outcome.text });
+}
+
 bool
 reader_outcome(struct role_queue *rq, const struct entry *e, uint32_t rcpt, struct last_outcome *out)
 {
@@ -152,11 +166,13 @@ reader_outcome(struct role_queue *rq, const struct entry *e, uint32_t rcpt, stru
 		return true;
 	if (at.segment == 0)
 		return false;
-	/* The window may be of before this record was written. */
-	if (reader_record(rq, at, &payload) && find_outcome(payload, e->id, rcpt, out))
-		return true;
-	reader_forget(rq, at.segment);
-	return reader_record(rq, at, &payload) && find_outcome(payload, e->id, rcpt, out);
+	if (!reader_record(rq, at, &payload) || !find_outcome(payload, e->id, rcpt, out)) {
+		reader_forget(rq, at.segment);	/* the window may be of before this record was written */
+		if (!reader_record(rq, at, &payload) || !find_outcome(payload, e->id, rcpt, out))
+			return false;
+	}
+	learn(rq, e, rcpt, out);
+	return true;
 }
 
 void

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "spool/index_cause.h"
 #include "spool/index_private.h"
+#include "spool/index_words.h"
 
 static const char *const state_text[ENTRY_STATES] = {
 	"incoming", "active", "deferred", "hold", "corrupt", "trash",
@@ -67,6 +68,7 @@ index_init(struct index *ix)
 {
 	*ix = (struct index){ 0 };
 	cause_init(ix);
+	words_init(ix);
 }
 
 void
@@ -79,6 +81,7 @@ index_clear(struct index *ix)
 	free(ix->chunks);
 	actions_clear(&ix->actions);
 	cause_clear(ix);
+	words_clear(ix);
 	*ix = (struct index){ 0 };
 }
 
@@ -251,8 +254,10 @@ index_remove(struct index *ix, struct entry *e)
 	order_delete(ix, e);
 	index_tally(ix, e, false);
 	live(ix, e, -1);
-	for (uint32_t i = 0; i < e->rcpt_count; i++)
+	for (uint32_t i = 0; i < e->rcpt_count; i++) {
 		cause_unref(ix, e->rcpts[i].cause);
+		words_forget(ix, &e->rcpts[i]);
+	}
 	index_extra_free(e->extra);
 	free(e);
 }

@@ -44,6 +44,7 @@ struct entry_rcpt {
 	uint8_t		 flags;		/* enum rcpt_flag */
 	uint8_t		 place;		/* the scheduler's: what it waits for now (memory only) */
 	uint32_t	 dest;		/* the scheduler's: the destination it waits for (memory only) */
+	uint32_t	 words;		/* index_words.h; 0: not known (memory only) */
 };
 
 enum entry_flag {
@@ -120,6 +121,15 @@ struct index_tally {
 
 struct index_chunk;
 struct index_cause;
+struct index_words;
+
+struct words_table {
+	struct map	 map;
+	struct index_words **items;
+	uint32_t	 count, cap, free;
+	size_t		 bytes;
+	uint32_t	*seen;
+};
 
 struct index {
 	struct index_chunk **chunks;	/* by queue ID */
@@ -135,6 +145,7 @@ struct index {
 	struct map	 cause_map;
 	struct index_cause **causes;
 	uint32_t	 cause_count, cause_cap, cause_free;
+	struct words_table words;
 };
 
 void	index_init(struct index *);
@@ -152,6 +163,8 @@ struct entry *index_find_at(const struct index *, struct qid, uint32_t hint);
 struct entry *index_next(const struct index *, struct qid after, uint32_t *hint);
 /* Somebody is about to ask for the entry there: in a large queue it takes the processor longer to get it than to look at it. */
 void	index_soon(const struct index *, uint32_t hint);
+/* Before that: where the index keeps the entry's place. */
+void	index_place_soon(const struct index *, uint32_t hint);
 
 /* NULL where the ID is there already. A message whose envelope asks for it starts on hold. */
 struct entry *index_add(struct index *, const struct envelope *, struct loc);

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "spool/index_cause.h"
 #include "spool/index_private.h"
+#include "spool/index_words.h"
 
 static void
 rcpt_outcome(struct index *ix, struct entry *e, const struct outcome *o, const struct spool_event *ev, struct loc at)
@@ -22,6 +23,7 @@ rcpt_outcome(struct index *ix, struct entry *e, const struct outcome *o, const s
 	r->reply = at;
 	if (r->attempts < UINT16_MAX && ev->attempt != 0)
 		r->attempts++;
+	words_forget(ix, r);
 	cause_unref(ix, r->cause);
 	r->cause = 0;
 	if (r->status == RCPT_DEFERRED) {

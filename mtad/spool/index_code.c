@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "spool/index_cause.h"
 #include "spool/index_private.h"
+#include "spool/index_words.h"
 
 #define KEPT_FLAGS	(ENTRY_HELD | ENTRY_BAD | ENTRY_TRASHED | ENTRY_TRIED | ENTRY_DELAY_TOLD)
 #define KEPT_RCPT_FLAGS	(RCPT_INTENT | RCPT_SETTLED)
@@ -134,6 +135,7 @@ get_rcpt(struct index *ix, struct entry *e, struct entry_rcpt *r, struct unpack 
 {
 	r->next = unpack_i64(u);
 	r->reply = get_loc(u);
+	words_forget(ix, r);
 	cause_unref(ix, r->cause);
 	r->cause = cause_ref_print(ix, unpack_span(u));
 	r->attempts = unpack_u16(u);

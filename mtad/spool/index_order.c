@@ -180,6 +180,17 @@ index_soon(const struct index *ix, uint32_t hint)
 		__builtin_prefetch(e + line);
 }
 
+void
+index_place_soon(const struct index *ix, uint32_t hint)
+{
+	uint32_t at = hint / CHUNK_MAX;
+
+	if (at >= ix->chunk_count)
+		return;
+	__builtin_prefetch(ix->chunks[at]);
+	__builtin_prefetch(&ix->chunks[at]->entries[hint % CHUNK_MAX]);
+}
+
 struct entry *
 index_find_at(const struct index *ix, struct qid id, uint32_t hint)
 {
