@@ -16,7 +16,7 @@
 
 #define PROGRESS_AFTER	SECOND
 #define TIME_LIMIT	(1000 * SECOND)		/* a child that hangs on a lock or a file server */
-#define CHILD_FDS	3			/* report, segment, spill: behind stdin, stdout, stderr */
+#define CHILD_FDS	4			/* report, segment, forwards, spill: behind stdin, stdout, stderr */
 
 /* -- in the child ----------------------------------------------------------------------------- */
 
@@ -53,19 +53,19 @@ reset_signals(void)
 static noreturn void
 child_main(struct job *job, int report_fd)
 {
-	int fds[CHILD_FDS] = { report_fd, job->segment_fd, job->spill_fd };
-	struct report r;
+	int fds[CHILD_FDS] = { report_fd, job->segment_fd, job->forwards_fd, job->spill_fd };
+	struct report r = { .status = OUTCOME_DEFERRED };
 	setpgid(0, 0);
 	reset_signals();
 	keep_descriptors(fds);
 	umask(077);
 	job->segment_fd = fds[1];
-	job->spill_fd = fds[2];
-	if (job_run(job, fds[0], &r)) {
-		struct buf b = BUF_INIT(REPORT_MAX);
-		report_pack(&b, &r);
-		(void)!write(fds[0], b.ptr, b.len);
-	}
+	job->forwards_fd = fds[2];
+	job->spill_fd = fds[3];
+	job_run(job, &r);
+	struct buf b = BUF_INIT(REPORT_MAX);
+	report_pack(&b, &r);
+	(void)!write(fds[0], b.ptr, b.len);
 	_exit(0);
 }
 
@@ -100,16 +100,30 @@ delivery_send_result(struct delivery *d)
 	ipc_send_result(d->local->queue, &m, -1);
 }
 
+static const char *
+program_name(const struct delivery *d)
+{
+	static const char *const names[] = { [PROGRAM_LOCAL] = "local", [PROGRAM_VIRTUAL] = "virtual", [PROGRAM_PIPE] = "pipe" };
+	return names[d->program];
+}
+
+/* What the recipient was before aliases of the site, where that is known. */
+static struct span
+original_of(const struct recipient *r)
+{
+	return span_starts(r->orcpt, "rfc822;") ? span_skip(r->orcpt, 7) : SPAN_NONE;
+}
+
 static void
 log_delivery(const struct delivery *d, const struct report *r)
 {
 	struct buf line = BUF_INIT(16384);
 	char id[QID_TEXT];
-	struct delivery_log l = { .recipient = d->now.address, .relay = SPAN("local"), .arrival = d->arrival,
+	struct delivery_log l = { .recipient = d->now.address, .relay = span_str(d->transport), .arrival = d->arrival,
 		.active = d->active, .handoff = d->handoff, .done = clock_wall(), .dsn = span_str(r->dsn),
 		.status = r->status, .text = span_str(r->text) };
 	delivery_log_put(&line, &l);
-	log_info("local", "%s: %s", qid_text(d->id, id), line.ptr);
+	log_info(program_name(d), "%s: %s", qid_text(d->id, id), line.ptr);
 	buf_clear(&line);
 }
 
@@ -123,11 +137,39 @@ finish_recipient(struct delivery *d, struct report *r)
 		memcpy(r->dsn, dsn_with_class(span_str(r->dsn), '4', dsn), sizeof r->dsn);
 	}
 	struct outcome o = { .number = d->now.number, .status = r->status, .dsn = span_str(r->dsn),
-		.text = span_str(r->text), .relay = SPAN("local") };
+		.text = span_str(r->text), .relay = span_str(d->transport) };
 	outcome_pack(&d->outcomes, &o);
 	d->scope = r->scope;
 	log_delivery(d, r);
 	*(r->status == OUTCOME_SENT ? &l->sent : r->status == OUTCOME_DEFERRED ? &l->deferred : &l->bounced) += 1;
+}
+
+/* Of one recipient, or of all that were delivered to at once. */
+static void
+finish(struct delivery *d, struct report *r)
+{
+	if (r->warning[0] != '\0')
+		log_warning(program_name(d), "%s", r->warning);
+	if (!d->at_once) {
+		finish_recipient(d, r);
+		return;
+	}
+	struct unpack all = { .left = buf_view(&d->recipients) };
+	while (recipient_next(&all, &d->now)) {
+		struct report own = *r;
+		finish_recipient(d, &own);
+	}
+	d->left = all;
+}
+
+/* Its limit and some time to say so. */
+static int64_t
+time_limit(const struct delivery *d)
+{
+	int64_t limit;
+	if (!conf_transport_time(d->conf, d->transport, "_time_limit", &limit) || limit < TIME_LIMIT)
+		limit = TIME_LIMIT;
+	return limit + 60 * SECOND;
 }
 
 /* First after a second, for `why`; then when the time is up. */
@@ -139,7 +181,7 @@ timer_fired(void *arg)
 		struct ipc_progress m = { .lease = d->lease, .stage = LEASE_FILE, .peer = d->now.address };
 		ipc_send_progress(d->local->queue, &m, -1);
 		d->told = true;
-		loop_timer_set(&d->timer, TIME_LIMIT - PROGRESS_AFTER);
+		loop_timer_set(&d->timer, time_limit(d) - PROGRESS_AFTER);
 	} else if (d->pid > 0) {
 		kill(-d->pid, SIGKILL);
 	}
@@ -170,7 +212,9 @@ start_child(struct delivery *d, struct report *r)
 		report_set(r, OUTCOME_DEFERRED, SCOPE_MESSAGE, "4.3.0", "segment %u of the spool is not open here", d->loc.segment);
 		return false;
 	}
-	struct job job = { .view = d->view, .recipient = d->now.address, .sender = span_str(d->sender),
+	struct job job = { .view = d->view, .program = d->program, .transport = d->transport, .nexthop = span_str(d->nexthop),
+		.id = d->id, .recipient = d->now.address, .recipients = buf_view(&d->recipients),
+		.original = original_of(&d->now), .sender = span_str(d->sender),
 		.hostname = role_hostname(), .now = clock_wall(), .segment_fd = s->fd, .nonce = s->nonce, .loc = d->loc,
 		.spill_fd = d->spill_fd };
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
@@ -199,12 +243,13 @@ delivery_next(struct delivery *d)
 {
 	struct report r;
 	while (recipient_next(&d->left, &d->now)) {
+		r = (struct report){ .status = OUTCOME_DEFERRED };
 		if (start_child(d, &r))
 			return;
-		finish_recipient(d, &r);
+		finish(d, &r);
 	}
 	if (d->left.fault)
-		log_error("local", "the queue role sent a damaged list of recipients");
+		log_error(program_name(d), "the queue role sent a damaged list of recipients");
 	d->done = true;
 	delivery_send_result(d);
 	local_check_stop(d->local);
@@ -225,7 +270,7 @@ collect(struct delivery *d, int status, struct report *r)
 		    WTERMSIG(status) == SIGKILL ? " (time limit?)" : "");
 	else
 		report_set(r, OUTCOME_DEFERRED, SCOPE_RECIPIENT, "4.3.0", "delivery process gave no report");
-	log_warning("local", "user <%.*s>: %s", SPAN_ARG(d->now.address), r->text);
+	log_warning(program_name(d), "user <%.*s>: %s", SPAN_ARG(d->now.address), r->text);
 }
 
 void
@@ -240,12 +285,12 @@ delivery_reap(void *arg)
 			d = d->next;
 		if (d == NULL)
 			continue;
-		struct report r;
+		struct report r = { .status = OUTCOME_DEFERRED };
 		d->pid = 0;
 		l->running--;
 		loop_timer_stop(&d->timer);
 		collect(d, status, &r);
-		finish_recipient(d, &r);
+		finish(d, &r);
 		delivery_next(d);
 	}
 }

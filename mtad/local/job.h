@@ -4,7 +4,6 @@
 #ifndef LOCAL_JOB_H
 #define LOCAL_JOB_H
 
-#include <pwd.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -12,11 +11,21 @@
 #include "base/span.h"
 #include "conf/conf.h"
 #include "mail/outcome.h"
+#include "mail/queue_id.h"
 #include "spool/loc.h"
+#include "spool/message.h"
+
+enum job_program { PROGRAM_LOCAL, PROGRAM_VIRTUAL, PROGRAM_PIPE };
 
 struct job {
 	const struct view *view;
-	struct span	 recipient;	/* unquoted */
+	enum job_program program;
+	const char	*transport;	/* the master.cf service */
+	struct span	 nexthop;
+	struct qid	 id;
+	struct span	 recipient;	/* unquoted; of a pipe with several recipients, the first one */
+	struct span	 original;	/* as it was given, unquoted; empty: the same */
+	struct span	 recipients;	/* packed: all that a pipe delivers to at once */
 	struct span	 sender;	/* unquoted */
 	const char	*hostname;
 	int64_t		 now;		/* wall */
@@ -24,21 +33,30 @@ struct job {
 	uint64_t	 nonce;
 	struct loc	 loc;
 	int		 spill_fd;	/* -1: none */
+	bool		 loops;		/* nothing is added that would tell a loop: none is looked for */
+	int		 forwards_fd;	/* what is to become messages of their own (local/forward.h); 0: none */
+	/* Of the files that are written to; job_run fills them in. */
+	uint64_t	 size_limit;
+	const char	*locks;
 };
 
 /* At most REPORT_MAX bytes packed, so that a pipe takes it whole. */
 #define REPORT_MAX	2048
 #define REPORT_TEXT	500
 
+
 struct report {
 	uint8_t		 status;	/* enum outcome_status */
 	uint8_t		 scope;		/* enum outcome_scope */
 	char		 dsn[12];
 	char		 text[REPORT_TEXT];
+	char		 warning[400];	/* for the log; empty: none */
 };
 
 void	report_set(struct report *, enum outcome_status, enum outcome_scope, const char *dsn, const char *fmt, ...)
 	    __attribute__((format(printf, 5, 6)));
+/* What the site should know of; the first one stays. */
+void	report_warn(struct report *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A failure of the file system: status and DSN by the errno; the text ends in ": ERROR". */
 void	report_errno(struct report *, int error, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void	report_pack(struct buf *, const struct report *);
@@ -46,12 +64,17 @@ void	report_pack(struct buf *, const struct report *);
 bool	report_unpack(struct span, struct report *);
 
 /*
- * The child's whole work; the outcome is in the report, or was written to report_fd by a process of its own (then false).
- * Where the process is root, it becomes the recipient on the way, for good.
+ * The child's whole work; the outcome is in the report. Where the process is root, what the message holds is read only with the rights of whom it goes to.
  */
-bool	job_run(const struct job *, int report_fd, struct report *);
+void	job_run(struct job *, struct report *);
 
-/* The recipient's user, as the local part without extension names it; false with the report set. The strings are in `room`. */
-bool	job_find_user(const struct job *, struct passwd *, char *room, size_t size, struct report *);
+/* -- between the files of a delivery -------------------------------------------------------------- */
+
+/* Reads the message and looks whether it came by here before. With the rights of a recipient, never as root. */
+bool	job_read(const struct job *, struct message *, struct report *);
+
+void	local_deliver(struct job *, struct report *);
+void	virtual_deliver(struct job *, struct report *);
+void	pipe_deliver(struct job *, struct report *);
 
 #endif

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "ctl/jsonl.h"
+#include "local/pipe.h"
 #include "local/private.h"
 #include "mail/date.h"
 #include "mail/delivery_log.h"
@@ -79,6 +80,14 @@ view_of(struct conf *conf, const char *transport)
 	return s != NULL ? conf_view(conf, s) : conf_program(conf, "local");
 }
 
+static enum job_program
+program_of(const struct view *v)
+{
+	const struct service *s = view_service(v);
+	return s == NULL ? PROGRAM_LOCAL : strcmp(s->command, "virtual") == 0 ? PROGRAM_VIRTUAL :
+	    strcmp(s->command, "pipe") == 0 ? PROGRAM_PIPE : PROGRAM_LOCAL;
+}
+
 static void
 on_deliver(void *arg, struct ipc *c, const struct ipc_deliver *m, int fd)
 {
@@ -102,6 +111,8 @@ on_deliver(void *arg, struct ipc *c, const struct ipc_deliver *m, int fd)
 	d->nexthop = span_dup(m->nexthop);
 	d->sender = span_dup(m->sender);
 	d->view = view_of(d->conf, d->transport);
+	d->program = program_of(d->view);
+	d->at_once = d->program == PROGRAM_PIPE && pipe_takes_all(d->view);
 	d->arrival = m->arrival;
 	d->active = m->active;
 	d->handoff = clock_wall();

@@ -10,9 +10,9 @@
 #include "base/clock.h"
 
 bool
-lock_wanted(const struct view *v, const char *kind)
+lock_wanted(const char *locks, const char *kind)
 {
-	struct span list = span_str(conf_str(v, P_mailbox_delivery_lock)), word;
+	struct span list = span_str(locks), word;
 	while (span_word(&list, "\t\r\n ,", &word))
 		if (span_eqs(word, kind))
 			return true;
@@ -71,9 +71,9 @@ try_locks(int fd, bool want_fcntl, bool want_flock)
 }
 
 bool
-lock_file(const struct view *v, int fd)
+lock_file(const struct view *v, const char *locks, int fd)
 {
-	bool want_fcntl = lock_wanted(v, "fcntl"), want_flock = lock_wanted(v, "flock");
+	bool want_fcntl = lock_wanted(locks, "fcntl"), want_flock = lock_wanted(locks, "flock");
 	int64_t attempts = conf_int(v, P_deliver_lock_attempts), delay = conf_time(v, P_deliver_lock_delay);
 	for (int64_t i = 0; i < attempts || i == 0; i++) {
 		if (i > 0)

@@ -21,10 +21,10 @@ struct mbox {
 	char		 lock[1100];
 };
 /*
- * Opens, making it where it is not there, and locks as mailbox_delivery_lock says. `owner` and `group` get a new file; with `check`, a file
+ * Opens, making it where it is not there, and locks as the job says. `owner` and `group` get a new file; with `check`, a file
  * of another owner is refused (strict_mailbox_ownership). Waits up to deliver_lock_attempts * deliver_lock_delay.
  */
-bool	mbox_open(struct mbox *, const struct view *, const char *path, const char *user, uid_t owner, gid_t group,
+bool	mbox_open(struct mbox *, const struct job *, const char *path, const char *user, uid_t owner, gid_t group,
 	    bool check, struct report *);
 bool	mbox_append(struct mbox *, const struct job *, const struct message *, struct report *);
 void	mbox_close(struct mbox *);

@@ -56,7 +56,7 @@ static bool
 write_file(int fd, const struct job *job, const struct message *m, struct report *r)
 {
 	struct file_writer w;
-	file_writer_init(&w, fd, 0, (uint64_t)conf_int(job->view, P_mailbox_size_limit));
+	file_writer_init(&w, fd, 0, job->size_limit);
 	content_put(&w, job, m);
 	bool ok = file_writer_end(&w);
 	if (ok && fsync(fd) != 0) {

@@ -29,7 +29,7 @@ refuse(struct mbox *b, struct report *r, const char *why)
 }
 
 bool
-mbox_open(struct mbox *b, const struct view *v, const char *path, const char *user, uid_t owner, gid_t group,
+mbox_open(struct mbox *b, const struct job *job, const char *path, const char *user, uid_t owner, gid_t group,
     bool check, struct report *r)
 {
 	struct stat st;
@@ -37,8 +37,8 @@ mbox_open(struct mbox *b, const struct view *v, const char *path, const char *us
 	int n = snprintf(b->lock, sizeof b->lock, "%s.lock", path);
 	if (n < 0 || (size_t)n >= sizeof b->lock)
 		return fail(b, r, ENAMETOOLONG, "cannot open file");
-	if (lock_wanted(v, "dotlock")) {
-		if (!lock_dot(v, b->lock))
+	if (lock_wanted(job->locks, "dotlock")) {
+		if (!lock_dot(job->view, b->lock))
 			return fail(b, r, errno, errno == EAGAIN ? "unable to lock for exclusive access" :
 			    "unable to create lock file");
 		b->dotlock = true;
@@ -62,7 +62,7 @@ mbox_open(struct mbox *b, const struct view *v, const char *path, const char *us
 		return refuse(b, r, "has more than one hard link");
 	if (check && st.st_uid != owner)
 		return refuse(b, r, "is not owned by recipient");
-	if (!lock_file(v, b->fd))
+	if (!lock_file(job->view, job->locks, b->fd))
 		return fail(b, r, errno, "unable to lock for exclusive access");
 	return true;
 }
@@ -92,7 +92,7 @@ mbox_append(struct mbox *b, const struct job *job, const struct message *m, stru
 		report_errno(r, errno, CONTEXT "seek", b->path, b->user);
 		return false;
 	}
-	file_writer_init(&w, b->fd, (uint64_t)start, (uint64_t)conf_int(job->view, P_mailbox_size_limit));
+	file_writer_init(&w, b->fd, (uint64_t)start, job->size_limit);
 	put_from_line(&w, job);
 	w.quote = true;
 	content_put(&w, job, m);

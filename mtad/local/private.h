@@ -28,6 +28,8 @@ struct delivery {
 	const struct view *view;
 	struct loc	 loc;
 	int		 spill_fd;
+	enum job_program program;
+	bool		 at_once;	/* a pipe gets all recipients in one go */
 	char		*transport, *nexthop, *sender;
 	struct buf	 recipients;	/* packed, as they came */
 	struct unpack	 left;		/* those not begun yet */

@@ -18,6 +18,17 @@ report_set(struct report *r, enum outcome_status status, enum outcome_scope scop
 	va_end(ap);
 }
 
+void
+report_warn(struct report *r, const char *fmt, ...)
+{
+	va_list ap;
+	if (r->warning[0] != '\0')
+		return;
+	va_start(ap, fmt);
+	vsnprintf(r->warning, sizeof r->warning, fmt, ap);
+	va_end(ap);
+}
+
 static enum outcome_status
 status_of_errno(int error, const char **dsn)
 {
@@ -63,6 +74,15 @@ report_pack(struct buf *b, const struct report *r)
 	pack_u8(b, r->scope);
 	pack_span(b, span_str(r->dsn));
 	pack_span(b, span_str(r->text));
+	pack_span(b, span_str(r->warning));
+}
+
+static void
+copy_text(char *to, struct span text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		to[i] = (unsigned char)text.ptr[i] < ' ' || text.ptr[i] == 0x7f ? ' ' : text.ptr[i];
+	to[text.len] = '\0';
 }
 
 bool
@@ -71,15 +91,15 @@ report_unpack(struct span bytes, struct report *r)
 	struct unpack u = { .left = bytes };
 	r->status = unpack_u8(&u);
 	r->scope = unpack_u8(&u);
-	struct span dsn = unpack_span(&u), text = unpack_span(&u);
-	bool known = r->status == OUTCOME_SENT || r->status == OUTCOME_DEFERRED || r->status == OUTCOME_BOUNCED;
+	struct span dsn = unpack_span(&u), text = unpack_span(&u), warning = unpack_span(&u);
+	bool known = r->status == OUTCOME_SENT || r->status == OUTCOME_RELAYED || r->status == OUTCOME_EXPANDED ||
+	    r->status == OUTCOME_DEFERRED || r->status == OUTCOME_BOUNCED;
 	if (!unpack_end(&u) || !known || r->scope > SCOPE_DESTINATION || dsn.len == 0 || dsn_code_len(dsn) != dsn.len ||
-	    dsn.len >= sizeof r->dsn || text.len >= sizeof r->text)
+	    dsn.len >= sizeof r->dsn || text.len >= sizeof r->text || warning.len >= sizeof r->warning)
 		return false;
 	memcpy(r->dsn, dsn.ptr, dsn.len);
 	r->dsn[dsn.len] = '\0';
-	for (size_t i = 0; i < text.len; i++)
-		r->text[i] = (unsigned char)text.ptr[i] < ' ' || text.ptr[i] == 0x7f ? ' ' : text.ptr[i];
-	r->text[text.len] = '\0';
+	copy_text(r->text, text);
+	copy_text(r->warning, warning);
 	return true;
 }

@@ -24,7 +24,7 @@ report(const struct conf *conf, const struct view *v, const struct err *err, str
 static bool
 is_agent(const char *command)
 {
-	static const char *const agents[] = { "smtp", "relay", "lmtp", "local", "error", "retry", "discard" };
+	static const char *const agents[] = { "smtp", "relay", "lmtp", "local", "virtual", "pipe", "error", "retry", "discard" };
 
 	for (size_t i = 0; i < sizeof agents / sizeof *agents; i++)
 		if (strcmp(command, agents[i]) == 0)

@@ -111,7 +111,7 @@ kind_of(const char *command)
 		enum transport_kind kind;
 	} rows[] = {
 		{ "smtp", TRANSPORT_SEND }, { "lmtp", TRANSPORT_SEND }, { "relay", TRANSPORT_SEND },
-		{ "local", TRANSPORT_LOCAL }, { "error", TRANSPORT_ERROR }, { "retry", TRANSPORT_ERROR },
+		{ "local", TRANSPORT_LOCAL }, { "virtual", TRANSPORT_LOCAL }, { "pipe", TRANSPORT_LOCAL }, { "error", TRANSPORT_ERROR }, { "retry", TRANSPORT_ERROR },
 		{ "discard", TRANSPORT_DISCARD },
 	};
 

@@ -1,0 +1,21 @@
+/*
+ * Tables in a delivery's own process: it lives for one recipient, so they are opened by path and asked here and now, blocking ones too. Where it is root they are
+ * opened as root (they are the site's, and may hold passwords) and asked with the rights of mail_owner.
+ */
+#ifndef LOCAL_TABLES_H
+#define LOCAL_TABLES_H
+
+#include "local/job.h"
+#include "table/table.h"
+
+/* For the process. */
+void	local_tables_use(void);
+
+/*
+ * Asks the tables of a parameter: `key` as it is, or as an address. FAILED: the report is set, with the text given. The value is put behind what the buffer holds.
+ */
+enum table_result local_ask(const struct job *, enum param, struct span key, struct buf *value, const char *failure, struct report *);
+enum table_result local_ask_address(const struct job *, enum param, struct span address, struct buf *value, const char *failure,
+    struct report *);
+
+#endif
