@@ -123,6 +123,8 @@ link_up(struct role_queue *rq, struct ipc *ipc)
 	rq->links = l;
 	if (l->role == ROLE_RECEIVE || l->role == ROLE_CONTROL)
 		links_spool_state(rq, l);
+	if (l->role == ROLE_LOOKUP)
+		answers_link_up(rq);
 }
 
 void

@@ -128,6 +128,7 @@ switched(void *state)
 		conf_unref(conf);
 		return;
 	}
+	answers_forget();
 	queue_reconfigured(&rq->q);
 	queue_role_wake(rq);
 }
@@ -166,6 +167,7 @@ static const struct ipc_handlers handlers = {
 	.progress = workers_on_progress,
 	.result = workers_on_result,
 	.lease_held = workers_on_lease_held,
+	.lookup_done = answers_on_lookup_done,
 	.ask = queries_on_ask,
 	.ask_more = queries_on_more,
 	.ask_drop = queries_on_drop,

@@ -126,6 +126,13 @@ uint32_t config_workers(const struct conf *, enum param);
 /* -- routing.c */
 enum routed routing_route(void *arg, const struct entry *, uint32_t rcpt, struct queue_route *);
 
+/* -- answers.c: what the lookup role knows for routing */
+/* Answers what rq->facts were asked for, as far as it is known; false: the message is routed again (queue_routed) when the rest is. */
+bool	answers_give(struct role_queue *, struct qid);
+void	answers_on_lookup_done(void *arg, struct ipc *, const struct ipc_lookup_done *, int fd);
+void	answers_link_up(struct role_queue *);	/* a new lookup role: what is open is asked again */
+void	answers_forget(void);			/* a new configuration */
+
 /* -- spooling.c: the store, the journal, recovery */
 bool	spooling_start(struct role_queue *, struct err *);	/* dir and conf are there */
 bool	spooling_append(void *arg, const struct iovec *, int n, struct pending *);

@@ -1,6 +1,6 @@
 /*
- * Routing at activation: route/ with the facts of one decision. Tables here are in memory; one that blocks would be the lookup role's, which the
- * queue role has no channel to, so such a recipient is deferred with a clear text.
+ * Routing at activation: route/ with the facts of one decision. Tables in memory answer at once; for one that blocks the recipient waits until the
+ * lookup role has answered, and is routed anew.
  */
 #include "queue/role.h"
 
@@ -29,11 +29,9 @@ routing_route(void *arg, const struct entry *e, uint32_t rcpt, struct queue_rout
 		return ROUTED_TO;
 	}
 	facts_reset(rq->facts, clock_wall());
-	if (route_resolve(rq->router, rq->facts, entry_address(e, rcpt), entry_sender(e), r, NULL) == ROUTE_PENDING) {
-		to->dsn = SPAN("4.3.0");
-		to->text = SPAN("address resolver failure: a table of this type cannot be used for routing in this version");
-		return ROUTED_DEFER;
-	}
+	while (route_resolve(rq->router, rq->facts, entry_address(e, rcpt), entry_sender(e), r, NULL) == ROUTE_PENDING)
+		if (!answers_give(rq, e->id))
+			return ROUTED_LATER;
 	if (r->failed) {
 		to->dsn = span_str(r->dsn);
 		to->text = span_str(r->reason.text);

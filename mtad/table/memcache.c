@@ -154,10 +154,14 @@ memcache_ask(void *state, struct span key, struct buf *value, struct err *err)
 	struct buf name = BUF_INIT(4096);
 	enum table_result r = TABLE_ABSENT;
 
-	bool cached = remote_wants(&m->query, key) && remote_expand(m->query.query, key, key, NULL, NULL, &name) && key_is_good(&name);
+	if (!remote_wants(&m->query, key) || !remote_expand(m->query.query, key, key, NULL, NULL, &name)) {
+		buf_clear(&name);
+		return TABLE_ABSENT;
+	}
+	bool cached = key_is_good(&name);
 	if (cached)
 		r = get(m, buf_view(&name), value, err);
-	if (r != TABLE_FOUND && m->backup != NULL && remote_wants(&m->query, key)) {
+	if (r != TABLE_FOUND && m->backup != NULL) {
 		size_t start = value->len;
 		bool works = r != TABLE_FAILED;
 		r = table_get(m->backup, NULL, key, value, err);

@@ -147,7 +147,7 @@ remote_wants(const struct remote_query *q, struct span key)
 
 	if (q->domains == NULL)
 		return true;
-	return k.has_domain && k.domain.len > 0 && match_list_name(q->domains, NULL, k.domain, NULL) == MATCH_YES;
+	return k.has_domain && k.user.len > 0 && k.domain.len > 0 && match_list_name(q->domains, NULL, k.domain, NULL) == MATCH_YES;
 }
 
 bool

@@ -92,4 +92,4 @@ socketmap_ask(void *state, struct span key, struct buf *value, struct err *err)
 }
 
 static const struct remote_type functions = { socketmap_open, socketmap_close, socketmap_ask };
-REMOTE_TABLE(socketmap, functions, 0);
+REMOTE_TABLE(socketmap, functions, TABLE_RAW_KEY);

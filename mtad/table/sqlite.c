@@ -8,13 +8,13 @@
 #define BUSY_MS		2000
 
 #define SYMBOLS(x)	\
-	x(sqlite3_open_v2) x(sqlite3_close) x(sqlite3_prepare_v2) x(sqlite3_step) x(sqlite3_finalize) x(sqlite3_column_count)	\
+	x(sqlite3_open_v2) x(sqlite3_close) x(sqlite3_prepare_v2) x(sqlite3_step) x(sqlite3_finalize)	\
 	x(sqlite3_column_text) x(sqlite3_column_bytes) x(sqlite3_errmsg) x(sqlite3_busy_timeout)
 #define POINTER(name)	__typeof__(&name) name;
 #define NAME(name)	#name,
 static union {
 	struct { SYMBOLS(POINTER) } fn;
-	void		*pointers[10];
+	void		*pointers[9];
 } lib;
 
 struct sqlite {
@@ -104,17 +104,13 @@ reach(struct sqlite *s, struct err *err)
 	return false;
 }
 
+/* Of each row the first column, as Postfix has it for this type. */
 static bool
 take_row(struct sqlite *s, sqlite3_stmt *statement, struct span key, int64_t *count, struct buf *value, struct err *err)
 {
-	bool ok = true;
+	const unsigned char *text = lib.fn.sqlite3_column_text(statement, 0);
 
-	for (int i = 0; ok && i < lib.fn.sqlite3_column_count(statement); i++) {
-		const unsigned char *text = lib.fn.sqlite3_column_text(statement, i);
-		if (text != NULL)
-			ok = remote_add(&s->query, span_of(text, (size_t)lib.fn.sqlite3_column_bytes(statement, i)), key, count, value, err);
-	}
-	return ok;
+	return text == NULL || remote_add(&s->query, span_of(text, (size_t)lib.fn.sqlite3_column_bytes(statement, 0)), key, count, value, err);
 }
 
 static enum table_result

@@ -82,4 +82,4 @@ tcp_ask(void *state, struct span key, struct buf *value, struct err *err)
 }
 
 static const struct remote_type functions = { tcp_open, tcp_close, tcp_ask };
-REMOTE_TABLE(tcp, functions, TABLE_PATTERN);
+REMOTE_TABLE(tcp, functions, TABLE_PATTERN | TABLE_RAW_KEY);
