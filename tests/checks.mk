@@ -6,7 +6,7 @@ LIBEXECDIR = $(DESTDIR)$(PREFIX)/libexec/mtad
 MANDIR	= $(DESTDIR)$(PREFIX)/share/man
 SUB	= $(MAKE) --no-print-directory VARIANT=$(VARIANT)
 
-.PHONY: asan cover deps run check check-programs check-peers soak bench install help
+.PHONY: asan cover deps run screens check check-programs check-peers soak bench install help
 asan: $(if $(filter-out asan,$(MAKECMDGOALS)),,all) ## with other goals: under the address and undefined-behaviour sanitizers
 	@:
 deps: ## install the Debian packages that building and testing need
@@ -15,6 +15,10 @@ run: ## build, start the private demo under run/, open it (without a terminal: a
 	@tests/deps.sh build
 	@$(SUB) all demo-programs
 	@tests/demo/run.sh $B
+
+screens: ## make the screens in README.md again, with the programs as they are
+	@$(SUB) all demo-programs
+	@tests/demo/screens.py $B README.md
 
 check-programs: all unit-programs fuzz-replay demo-programs
 check: ## unit, end-to-end, layer, size and fuzz tests; ends with "N passed, N failed"

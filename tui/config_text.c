@@ -123,6 +123,32 @@ config_text_read(struct config_text *t)
 		read_file(&t->files[i]);
 }
 
+static size_t
+file_of(const struct config_text *t, const struct lint_finding *f)
+{
+	size_t i = 0;
+
+	while (i < CONFIG_FILES && strcmp(f->file, t->files[i].path) != 0)
+		i++;
+	return i;
+}
+
+/* In another file: which, and where. */
+static void
+put_place(const struct config_text *t, const struct lint_finding *f, struct span dir, struct buf *out)
+{
+	struct span file = span_str(f->file);
+
+	if (file_of(t, f) < CONFIG_FILES || file.len == 0)
+		return;
+	if (file.len > dir.len + 1 && span_eq(span_head(file, dir.len), dir) && file.ptr[dir.len] == '/')
+		file = span_skip(file, dir.len + 1);
+	safe_text(out, file, false);
+	if (f->line > 0)
+		buf_printf(out, ":%u", f->line);
+	buf_str(out, ": ");
+}
+
 void
 config_text_lint(struct config_text *t, const struct conf_override *overrides, size_t n)
 {
@@ -137,6 +163,7 @@ config_text_lint(struct config_text *t, const struct conf_override *overrides, s
 		const struct lint_finding *f = &t->report.items[i];
 		t->texts[i] = BUF_INIT(8192);
 		buf_printf(&t->texts[i], "%s %s: ", lint_rule(f->code)->code, lint_level_name(f->level));
+		put_place(t, f, buf_view(&dir), &t->texts[i]);
 		safe_text(&t->texts[i], span_str(f->message), false);
 	}
 	t->linted = true;
@@ -185,16 +212,6 @@ add_finding(struct config_text *t, size_t file, size_t finding, int width)
 		    .from = (size_t)(rest.ptr - text.ptr), .len = n });
 		rest = span_skip(rest, n);
 	}
-}
-
-static size_t
-file_of(const struct config_text *t, const struct lint_finding *f)
-{
-	size_t i = 0;
-
-	while (i < CONFIG_FILES && strcmp(f->file, t->files[i].path) != 0)
-		i++;
-	return i;
 }
 
 /* The report is in the order of files and lines. Findings behind the last line (of a file that was cut short) belong to the end. */

@@ -2,7 +2,9 @@
 # The demo: a private mtad on loopback, a few remote hosts that a script plays, and a queue with five kinds of trouble.
 # With a terminal it opens the console on them; without one it shows a tour as text and ends.
 #
-#   run.sh BUILD [FOLDER [PORT]]	FOLDER is made, run/ by default; PORT and PORT + 25 are used, 12500 by default
+#   run.sh BUILD [FOLDER [PORT [wait]]]
+#
+# FOLDER is made, run/ by default; PORT and PORT + 25 are used, 12500 by default. With "wait" it only says "ready", and ends with its input.
 set -u
 B=$(cd "$1" && pwd)
 demo=$(cd "$(dirname "$0")" && pwd)
@@ -90,6 +92,12 @@ ctl hold @shop.test --reason "looks like phishing: ask Eva in accounting first" 
 peer 127.0.0.8=healthy 127.0.0.9=healthy
 
 # -- with a terminal: the console on them
+
+if [ "${4:-}" = wait ]; then
+	echo ready
+	read -r _
+	exit 0
+fi
 
 if [ -t 0 ] && [ -t 1 ]; then
 	say "Eight messages wait, for five reasons. The console shows them: Enter says why, and which key mends it."

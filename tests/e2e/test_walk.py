@@ -11,7 +11,7 @@ import time
 
 import pexpect
 import pytest
-from mtadtest import BUILD, ROOT, SLOW, Instance, Sink, free_port, wait_for
+from mtadtest import BUILD, PORTS, ROOT, SLOW, Instance, Sink, free_port, wait_for
 from test_console import Screen, Stream, Terminal
 from test_repl import Repl
 
@@ -27,10 +27,7 @@ class Demo(Screen):
         self.dir = str(folder)
         self.screen = Terminal(cols, rows)
         self.stream = Stream(self.screen)
-        while True:     # the demo uses two ports, 25 apart
-            port = free_port()
-            if not any(taken(port + 25, f"127.0.0.{i}") for i in range(2, 10)):
-                break
+        port = demo_port()
         env = {**os.environ, "TERM": "xterm-256color", "LANG": "C.UTF-8"}
         env.pop("LC_ALL", None)
         self.child = pexpect.spawn("/bin/sh", [f"{ROOT}/tests/demo/run.sh", BUILD, self.dir, str(port)], dimensions=(rows, cols), env=env,
@@ -70,15 +67,11 @@ class Demo(Screen):
         self.child.close()
 
 
-def taken(port, host):
-    import socket
-    with socket.socket() as s:
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            s.bind((host, port))
-            return False
-        except OSError:
-            return True
+def demo_port():
+    """The demo uses two ports, 25 apart."""
+    while not PORTS.free((port := free_port()) + 25):
+        pass
+    return port
 
 
 @pytest.mark.parametrize("cols,rows", [(80, 24), (200, 50)])
