@@ -318,6 +318,7 @@ typedef int local_fn(struct session *, const struct request *);
 static local_fn *const locals[COMMAND_COUNT] = {
 	[CMD_map_ls] = map_run, [CMD_map_query] = map_run, [CMD_map_get] = map_run,
 	[CMD_map_put] = map_change_run, [CMD_map_del] = map_change_run, [CMD_map_edit] = map_change_run,
+	[CMD_map_types] = map_build_run, [CMD_map_build] = map_build_run,
 	[CMD_map_diff] = map_change_run, [CMD_map_undo] = map_change_run,
 	[CMD_config_get] = config_get_run, [CMD_config_explain] = config_get_run,
 	[CMD_config_set] = config_change_run, [CMD_config_unset] = config_change_run, [CMD_config_undo] = config_change_run,

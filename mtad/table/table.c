@@ -89,6 +89,12 @@ table_type_flags(struct span type)
 }
 
 bool
+table_type_blocks(struct span type)
+{
+	return (table_type_flags(type) & TABLE_BLOCKS) != 0;
+}
+
+bool
 table_find(const struct conf *conf, struct span spec, const struct table_type **type, struct span *name)
 {
 	while (span_starts(spec, "proxy:"))

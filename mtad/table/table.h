@@ -42,6 +42,7 @@ const char *table_name(const struct table *);
 bool	table_type_known(struct span type);
 /* The types in order of their names; NULL behind the last. */
 const char *table_type_name(size_t index);
+bool	table_type_blocks(struct span type);	/* another process answers */
 /* Whether tables of this type are built from a text. */
 bool	table_type_compiled(struct span type);
 

@@ -298,3 +298,19 @@ def test_by_link(mta, ids, tmp_path):
         os.symlink(f"{BUILD}/mtactl", tmp_path / command)
         r = subprocess.run([str(tmp_path / command), *args], env={**os.environ, "MAIL_CONFIG": mta.dir}, capture_output=True)
         assert r.returncode == 0, (command, r.stderr)
+
+
+def test_map_build(tmp_path):
+    (tmp_path / "t").write_text("a one\nbad\n")
+    (tmp_path / "u").write_text("b two\n")
+    (tmp_path / "main.cf").write_text(f"transport_maps = hash:{tmp_path}/t\nrelay_domains = cdb:{tmp_path}/u\n")
+
+    def ctl(*args):
+        r = subprocess.run([f"{BUILD}/mtactl", "-c", str(tmp_path), *args], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        return r.returncode, r.stdout, r.stderr
+    assert "pcre\tread as it is\n" in ctl("map", "types")[1]
+    status, out, err = ctl("map", "build", "transport_maps")
+    assert (status, out) == (0, f"built {tmp_path}/t.gdbm: 1 entries\n") and f"{tmp_path}/t, line 2: expected format" in err
+    assert sorted(ctl("map", "build")[1].splitlines()) == [f"built {tmp_path}/{n}.gdbm: 1 entries" for n in "tu"]
+    assert ctl("map", "query", f"hash:{tmp_path}/t", "a")[:2] == (0, "one\n")
+    assert ctl("map", "build", "static:x")[0] == 65

@@ -39,6 +39,8 @@ test_shows(void **state)
 		  "TABLE                                     ENTRIES  STATE         USED BY\n"
 		  "cidr:/a                                         -  -             x\n    /a:1: \\x1b[0m\n" },
 		{ CMD_map_ls, false, NULL, NULL, { NULL }, "NOTE the configuration names no table" },
+		{ CMD_map_types, false, NULL, NULL, { "{\"type\":\"cidr\",\"how\":\"read as it is\"}" }, "cidr\tread as it is\n" },
+		{ CMD_map_build, false, NULL, NULL, { "{\"file\":\"/a.gdbm\",\"entries\":3}" }, "built /a.gdbm: 3 entries\n" },
 		{ CMD_map_query, false, NULL, NULL, { "{\"table\":\"t\",\"key\":\"k\",\"value\":\"a \\\"b\\\"\"}" }, "a \"b\"\n" },
 		{ CMD_map_query, true, NULL, NULL, { "{\"value\":\"a\\u001b\"}" }, "a\\x1b\n" },
 		{ CMD_map_get, true, NULL, NULL, { "{\"key\":\"k\",\"value\":\"v\",\"line\":12}" }, "   12  k\tv\n" },

@@ -116,7 +116,7 @@ static void
 wrong_tables(void **state)
 {
 	static const struct { const char *spec, *file, *says; } cases[] = {
-		{ "proxy:mysql:x", NULL, "\"mysql\"" },
+		{ "proxy:mongodb:x", NULL, "\"mongodb\"" },
 		{ "nonsense", NULL, "is no table" },
 		{ "nonsense:x", NULL, "there is no type \"nonsense\"" },
 		{ "", NULL, "is no table" },

@@ -1,0 +1,34 @@
+/* map types, map build. */
+#include "ctl/jsonl.h"
+#include "mtactl/present.h"
+
+static void
+put_member(struct display *d, struct span row, const char *key)
+{
+	struct span value;
+
+	if (jsonl_find(row, key, &value))
+		put_value(d, value);
+}
+
+static void
+types_row(struct display *d, struct span row)
+{
+	put_member(d, row, "type");
+	put(d, "\t");
+	put_member(d, row, "how");
+	put(d, "\n");
+}
+
+static void
+build_row(struct display *d, struct span row)
+{
+	put(d, "built ");
+	put_member(d, row, "file");
+	put(d, ": ");
+	put_member(d, row, "entries");
+	put(d, " entries\n");
+}
+
+const struct presenter present_map_types = { NULL, types_row, NULL };
+const struct presenter present_map_build = { NULL, build_row, NULL };
