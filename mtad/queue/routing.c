@@ -14,6 +14,16 @@ filter_part(struct span filter, bool nexthop)
 	return nexthop ? span_skip(filter, colon + 1) : span_head(filter, colon);
 }
 
+/* A filter that names no next hop gets default_filter_nexthop, else the recipient's domain; a local part alone is ours. */
+static struct span
+filter_nexthop(const struct role_queue *rq, const struct entry *e, uint32_t rcpt)
+{
+	struct span named = span_trim(span_str(conf_str(conf_program(rq->conf, "qmgr"), P_default_filter_nexthop)));
+	struct span address = entry_address(e, rcpt), domain = span_skip(address, span_rfind(address, '@') + 1);
+
+	return named.len > 0 ? named : domain.len > 0 ? domain : span_str(role_hostname());
+}
+
 enum routed
 routing_route(void *arg, const struct entry *e, uint32_t rcpt, struct queue_route *to)
 {
@@ -25,7 +35,7 @@ routing_route(void *arg, const struct entry *e, uint32_t rcpt, struct queue_rout
 		to->transport = filter_part(filter, false);
 		to->nexthop = filter_part(filter, true);
 		if (to->nexthop.len == 0)
-			to->nexthop = span_str(role_hostname());
+			to->nexthop = filter_nexthop(rq, e, rcpt);
 		return ROUTED_TO;
 	}
 	facts_reset(rq->facts, clock_wall());
