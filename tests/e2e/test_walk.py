@@ -153,6 +153,18 @@ def test_repl_walk(tmp_path):
         wait_for(lambda: demo.read() or not demo.child.isalive(), 20)
 
 
+def test_tour(tmp_path):
+    """Without a terminal: all of it as text, quick, nothing left running."""
+    r = subprocess.run(["/bin/sh", f"{ROOT}/tests/demo/run.sh", BUILD, f"{tmp_path}/run", str(demo_port())], stdin=subprocess.DEVNULL,
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60 * SLOW)
+    assert r.returncode == 0, r.stdout
+    for words in ("ask Eva in accounting", "[T126]", "+partner.test", "3 messages requeued", "resumed", "1 message bounced", "Mail queue is empty",
+                  "-> EHLO mail.demo.test", "every queued recipient has a next event", "stopping"):
+        assert words in r.stdout, (words, r.stdout)
+    left = subprocess.run(["pgrep", "-f", f"{tmp_path}/run"], capture_output=True, text=True).stdout
+    assert not left
+
+
 # -- while mail flows
 
 
