@@ -98,8 +98,10 @@ to_syslog(enum log_level level, const char *program, const char *text)
 {
 	char line[LINE_MAX_BYTES + 256];
 
-	int n = snprintf(line, sizeof line, "<%d>%s %s/%s[%d]: %s%s", LOG_MAIL | level_priority[level],
-	    date(), out.name, program, pid(), level_word[level], text);
+	bool whole = strchr(program, '/') != NULL;
+
+	int n = snprintf(line, sizeof line, "<%d>%s %s%s%s[%d]: %s%s", LOG_MAIL | level_priority[level],
+	    date(), whole ? "" : out.name, whole ? "" : "/", program, pid(), level_word[level], text);
 	if (n > 0)
 		(void)send(out.fd, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1,
 		    MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -108,8 +110,10 @@ to_syslog(enum log_level level, const char *program, const char *text)
 static void
 emit(enum log_level level, const char *program, const char *text)
 {
+	const char *slash = strrchr(program, '/');
+
 	if (log_watch != NULL)
-		log_watch(level, program, text);
+		log_watch(level, slash != NULL ? slash + 1 : program, text);
 	if (out.sink == LOG_SINK_SYSLOG) {
 		to_syslog(level, program, text);
 		return;
@@ -117,7 +121,8 @@ emit(enum log_level level, const char *program, const char *text)
 	out.waiting.max = 4 * GATHER;
 	if (out.host[0] != '\0')
 		buf_printf(&out.waiting, "%s %s ", date(), out.host);
-	buf_printf(&out.waiting, "%s%s%s[%d]: %s%s\n", out.name, program[0] == '\0' ? "" : "/", program,
+	buf_printf(&out.waiting, "%s%s%s[%d]: %s%s\n", slash != NULL ? "" : out.name,
+	    slash != NULL || program[0] == '\0' ? "" : "/", program,
 	    pid(), level_word[level], text);
 	if (out.waiting.len >= GATHER || level >= LOG_LEVEL_FATAL || out.sink == LOG_SINK_STDERR)
 		log_flush();

@@ -23,7 +23,10 @@ void	log_open(enum log_sink, int fd, const char *hostname, const char *syslog_na
 /* What stands behind "NAME/" where a caller gives no program (NULL): the role's Postfix name, e.g. "smtpd". */
 void	log_program(const char *);
 
-/* `program`: Postfix's program name for this line ("qmgr", "cleanup"), or NULL for the default. */
+/*
+ * `program`: Postfix's program name for this line ("qmgr", "cleanup"), or NULL for the default. One with a slash is the whole tag ("mtad/submission/smtpd"), of
+ * a service with a syslog_name of its own; watchers see what follows its last slash.
+ */
 void	log_info(const char *program, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void	log_warning(const char *program, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void	log_error(const char *program, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

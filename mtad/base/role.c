@@ -41,6 +41,8 @@ static struct {
 	int		 conf_fd;		/* until it is configured */
 	char		*hostname, *syslog_name, *user, *chroot;
 	bool		 sandbox;
+	void		(*log_words)(const char *level, const char *text);
+	pid_t		 pid;
 	struct held	*held;
 	size_t		 held_count;
 } role = { .conf_fd = -1 };
@@ -117,6 +119,8 @@ on_init(void *arg, struct ipc *c, const struct ipc_init *m, int fd)
 	role.sandbox = m->sandbox != 0;
 }
 
+static void	pass_on_last_words(void);
+
 static void
 open_log(int fd)
 {
@@ -127,6 +131,7 @@ open_log(int fd)
 	bool terminal = isatty(fd) == 1;
 	log_open(S_ISSOCK(st.st_mode) ? LOG_SINK_SYSLOG : terminal ? LOG_SINK_STDERR : LOG_SINK_FILE, fd,
 	    terminal ? "" : role_hostname(), role.syslog_name == NULL ? "mtad" : role.syslog_name);
+	pass_on_last_words();
 }
 
 static struct held *
@@ -403,6 +408,49 @@ on_stop(void *arg, struct ipc *c, const struct ipc_stop *m, int fd)
 		role.spec->stop(role.spec->state, m->within);
 }
 
+static void
+on_retire(void *arg, struct ipc *c, const struct ipc_retire *m, int fd)
+{
+	if (role.spec->retire == NULL || !role.running)
+		on_stop(arg, c, &(struct ipc_stop){ .within = m->within }, fd);
+	else
+		role.spec->retire(role.spec->state, m->within);
+}
+
+static void
+on_ping(void *arg, struct ipc *c, const struct ipc_ping *m, int fd)
+{
+	(void)arg;
+	(void)fd;
+	ipc_send_pong(c, &(struct ipc_pong){ .number = m->number }, -1);
+}
+
+/* The master repeats them beside the exit status. A helper thread must not touch the channel. */
+static void
+on_last_words(const char *level, const char *text)
+{
+	static bool busy;
+	char all[600];
+
+	role.log_words(level, text);
+	if (busy || gettid() != role.pid || role.master == NULL)
+		return;
+	busy = true;
+	(void)snprintf(all, sizeof all, "%s: %s", level, text);
+	ipc_send_last_words(role.master, &(struct ipc_last_words){ .text = span_str(all) }, -1);
+	ipc_flush(role.master);
+}
+
+static void
+pass_on_last_words(void)
+{
+	if (err_last_words == on_last_words)
+		return;
+	role.log_words = err_last_words;
+	role.pid = getpid();
+	err_last_words = on_last_words;
+}
+
 /* Without a master nobody watches over this process any more, and a new master would start another in its place. */
 static void
 on_closed(void *arg, struct ipc *c)
@@ -459,6 +507,8 @@ role_main(const struct role_spec *spec, uint32_t slot)
 	role.from_master.peer = on_peer;
 	role.from_master.peer_gone = on_peer_gone;
 	role.from_master.stop = on_stop;
+	role.from_master.retire = on_retire;
+	role.from_master.ping = on_ping;
 	role.from_master.closed = on_closed;
 	role.master = ipc_new(MASTER_FD, spec->role, ROLE_MASTER, 0, 0, &role.from_master, spec->state);
 	int status = loop_run();

@@ -40,6 +40,7 @@ struct role_spec {
 	void	(*peer)(void *state, struct ipc *);	/* a new channel; the role frees the old one to that slot on `closed` */
 	void	(*peer_gone)(void *state, enum role, uint32_t slot, uint32_t epoch);
 	void	(*stop)(void *state, int64_t within);	/* drain, then loop_stop(0); NULL: stop at once */
+	void	(*retire)(void *state, int64_t within);	/* finish what there is, take nothing new, then loop_stop(0); NULL: stop */
 	/* Messages of the master beyond the recipe's: pickup, master_done. */
 	const struct ipc_handlers *master_handlers;
 };

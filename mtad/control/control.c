@@ -193,7 +193,7 @@ configure(void *state, struct span frozen, struct err *err)
 	conf_unref(ctl->conf);
 	ctl->conf = conf;
 	/* At the start, prepare does it: the users are not known yet. */
-	if (ctl->users.names != NULL)
+	if (ctl->users.names.count > 0)
 		users_configure(&ctl->users, conf_main(conf));
 	return true;
 }

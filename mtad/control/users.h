@@ -10,26 +10,10 @@
 
 #include "base/buf.h"
 #include "conf/conf.h"
-
-struct user_rule {
-	bool		 negated;	/* "!name" */
-	bool		 anyone;	/* "static:anyone" */
-	uid_t		 uid;
-};
-
-struct user_list {
-	struct user_rule *rules;
-	size_t		 count;
-};
-
-struct user_name {
-	uid_t		 uid;
-	char		 name[64];
-};
+#include "conf/users.h"
 
 struct users {
-	struct user_name *names;	/* as they were at the start; a reload cannot ask the system any more */
-	size_t		 name_count;
+	struct user_names names;	/* as they were at the start; a reload cannot ask the system any more */
 	uid_t		 owner;		/* of an unprivileged instance: administers; 0 in a privileged one */
 	struct user_list view, flush, read, administer;
 };
