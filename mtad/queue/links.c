@@ -169,6 +169,19 @@ link_listed(void *arg, struct ipc *ipc, const struct ipc_listed *m, int fd)
 	queue_role_wake(rq);
 }
 
+/* What it has it finishes. */
+void
+link_leaving(void *arg, struct ipc *ipc, const struct ipc_leaving *m, int fd)
+{
+	struct role_queue *rq = arg;
+	const struct link *l = link_of(rq, ipc);
+
+	(void)m;
+	(void)fd;
+	if (l != NULL)
+		worker_get(&rq->q, (uint8_t)l->role, l->slot)->up = false;
+}
+
 /* The process was reaped: nothing that it held is in use, and what it had written and not told of is found in its log. */
 void
 link_gone(struct role_queue *rq, enum role role, uint32_t slot, uint32_t epoch)

@@ -159,6 +159,7 @@ stop(void *state, int64_t within)
 
 static const struct ipc_handlers handlers = {
 	.listed = link_listed,
+	.leaving = link_leaving,
 	.segment_done = workers_on_segment_done,
 	.segment_held = workers_on_segment_held,
 	.spill_used = workers_on_spill_used,

@@ -149,6 +149,7 @@ struct link *link_of(const struct role_queue *, const struct ipc *);
 struct link *link_get(const struct role_queue *, enum role, uint32_t slot);	/* NULL where it is not up */
 void	link_up(struct role_queue *, struct ipc *);
 void	link_closed(void *arg, struct ipc *);
+void	link_leaving(void *arg, struct ipc *, const struct ipc_leaving *, int fd);
 void	link_listed(void *arg, struct ipc *, const struct ipc_listed *, int fd);
 void	link_gone(struct role_queue *, enum role, uint32_t slot, uint32_t epoch);
 void	links_expect(struct role_queue *);

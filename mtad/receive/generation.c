@@ -1,6 +1,7 @@
 #include "receive/generation.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "smtp/ehlo.h"
@@ -153,12 +154,43 @@ intake_settings(struct settings *s, const char *service, struct err *err)
 	    (has_word(off, "no_header_body_checks") || set_checks(s, cleanup, err));
 }
 
+/* Postfix has a process a session: as many as the line says. */
+static void
+service_limit(struct settings *s, const struct service *service)
+{
+	struct buf key = BUF_INIT(512);
+
+	buf_printf(&key, "%d %s", (int)service->type, service->name);
+	s->name = service->name;
+	s->limit = (uint32_t)service->maxproc;
+	s->seats = seats_row(s->generation->seats, buf_view(&key));
+	buf_clear(&key);
+}
+
+/* A service with a syslog_name of its own (-o syslog_name=mtad/submission) has it before the program's name. */
+static char *
+program_of(const struct generation *g, const struct view *v, const char *program)
+{
+	const char *name = conf_str(v, P_syslog_name);
+	struct buf tag = BUF_INIT(128);
+
+	if (strcmp(name, conf_str(conf_main(g->conf), P_syslog_name)) != 0)
+		buf_printf(&tag, "%s/", name);
+	buf_str(&tag, program);
+	if (!tag.over)
+		return buf_take(&tag);
+	buf_clear(&tag);
+	return mem_str(program);
+}
+
 static bool
 service_settings(struct generation *g, struct settings *s, const struct service *service, struct buf *scratch,
     struct err *err)
 {
 	s->generation = g;
 	s->view = conf_view(g->conf, service);
+	s->program = program_of(g, s->view, "smtpd");
+	service_limit(s, service);
 	smtp_settings(s, scratch);
 	if (!intake_settings(s, service->name, err))
 		return false;
@@ -179,6 +211,8 @@ own_settings(struct generation *g, struct settings *s, const char *program, stru
 {
 	s->generation = g;
 	s->view = conf_program(g->conf, program);
+	s->name = program;
+	s->program = program_of(g, s->view, program);
 	smtp_settings(s, scratch);
 	s->smtp.helo_required = false;
 	s->smtp.forbid_pipelining = false;
@@ -218,7 +252,7 @@ fill(struct generation *g, struct buf *scratch, struct err *err)
 }
 
 struct generation *
-generation_new(struct span frozen, struct buf *scratch, struct err *err)
+generation_new(struct span frozen, const struct user_names *users, struct seats *seats, struct buf *scratch, struct err *err)
 {
 	struct generation *g;
 	struct conf *conf = conf_thaw(frozen, err);
@@ -228,6 +262,8 @@ generation_new(struct span frozen, struct buf *scratch, struct err *err)
 	MEM_NEW(g);
 	g->refs = 1;
 	g->conf = conf;
+	g->seats = seats;
+	user_list_make(&g->submitters, users, "authorized_submit_users", conf_str(conf_main(conf), P_authorized_submit_users));
 	g->double_bounce = BUF_INIT(0);
 	if (fill(g, scratch, err))
 		return g;
@@ -257,11 +293,15 @@ generation_unref(struct generation *g)
 	for (size_t i = 0; i < g->service_count; i++) {
 		policy_free(g->services[i].policy);
 		match_list_free(g->services[i].debug_peers);
+		free(g->services[i].program);
 		intake_clear(&g->services[i].intake);
 	}
+	free(g->submission.program);
+	free(g->bounce.program);
 	intake_clear(&g->submission.intake);
 	intake_clear(&g->bounce.intake);
 	free(g->services);
+	user_list_clear(&g->submitters);
 	router_free(g->router);
 	conf_unref(g->conf);
 	buf_clear(&g->double_bounce);

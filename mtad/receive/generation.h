@@ -10,12 +10,14 @@
 
 #include "base/err.h"
 #include "conf/conf.h"
+#include "conf/users.h"
 #include "mail/mime_walk.h"
 #include "policy/content_check.h"
 #include "policy/policy.h"
 #include "route/mapping.h"
 #include "route/route.h"
 #include "smtp/server.h"
+#include "base/seats.h"
 #include "table/match_list.h"
 
 /* What intake needs: cleanup's parameters, and those of the program by which the message comes. */
@@ -55,6 +57,12 @@ struct settings {
 	uint32_t	 connection_rate_limit;
 	bool		 port_logging;
 	bool		 name_lookup;		/* smtpd_peername_lookup */
+	const char	*name;			/* of the service, for the log */
+	char		*program;		/* in log lines: "smtpd", or "NAME/smtpd" with a syslog_name of its own */
+	struct seats_row *seats;		/* NULL: nobody counts */
+	uint32_t	 limit;			/* sessions over all processes; 0: none */
+	size_t		 sessions;		/* that this process has of it */
+	int64_t		 warned;		/* monotonic: when it was last said to be full */
 	struct match_list *debug_peers;
 	int		 debug_level;		/* debug_peer_level */
 };
@@ -62,9 +70,11 @@ struct settings {
 struct generation {
 	unsigned	 refs;
 	struct conf	*conf;
+	struct seats	*seats;			/* the process', or NULL */
 	struct router	*router;
 	struct settings	*services;		/* by conf_service index; view NULL where it is no smtpd */
 	size_t		 service_count;
+	struct user_list submitters;		/* authorized_submit_users */
 	struct settings	 submission;		/* local submission, pickup */
 	struct settings	 bounce;		/* notices */
 	bool		 check_bounce, check_notify;	/* internal_mail_filter_classes */
@@ -76,7 +86,7 @@ struct generation {
 };
 
 /* scratch: for struct smtp_server_config. NULL with the err. */
-struct generation *generation_new(struct span frozen, struct buf *scratch, struct err *);
+struct generation *generation_new(struct span frozen, const struct user_names *, struct seats *, struct buf *scratch, struct err *);
 struct generation *generation_ref(struct generation *);
 void	generation_unref(struct generation *);	/* NULL is fine */
 

@@ -18,7 +18,10 @@
 
 #define ACCEPT_BATCH	16		/* a wake-up; the other receive roles get their share */
 #define SESSIONS_MAX	20000
+#define RESERVE		1000
+#define BACKLOG_MAX	4096
 #define PAUSE		(SECOND / 2)	/* out of descriptors */
+#define PAUSE_FULL	(SECOND / 20)	/* out of seats: other processes may free one */
 
 struct listener {
 	struct receive	*rx;
@@ -26,14 +29,60 @@ struct listener {
 	struct loop_io	 io;
 	struct loop_timer timer;
 	int		 fd;
+	bool		 paused;
 	bool		 local;		/* the submission socket */
 };
 
+/* The last places are for services that have few sessions: a flood of one keeps nobody from the others. */
+static bool
+no_room(const struct listener *l)
+{
+	const struct receive *rx = l->rx;
+
+	return rx->session_count >= SESSIONS_MAX ||
+	    (rx->session_count >= SESSIONS_MAX - RESERVE && l->settings->sessions >= RESERVE);
+}
+
 static void
-pause_listener(struct listener *l)
+pause_listener(struct listener *l, int64_t time)
 {
 	loop_io_watch(&l->io, 0);
-	loop_timer_set(&l->timer, PAUSE);
+	l->paused = true;
+	loop_timer_set(&l->timer, time);
+}
+
+/* Of the service, over all receive roles; clients that come meanwhile wait in the backlog, as Postfix's do. */
+static bool
+take_seat(struct listener *l)
+{
+	struct settings *s = l->settings;
+
+	if (l->local || seats_take(s->seats, role_slot(), s->limit)) {
+		s->sessions++;
+		return true;
+	}
+	if (s->warned == 0 || clock_mono() - s->warned >= MINUTE) {
+		s->warned = clock_mono();
+		log_warning(NULL, "service \"%s\" has reached its process limit \"%u\": new clients may experience noticeable delays "
+		    "(see maxproc in master.cf, default_process_limit)", s->name, s->limit);
+	}
+	return false;
+}
+
+static void
+give_seat(struct settings *s)
+{
+	s->sessions--;
+	seats_give(s->seats, role_slot());
+}
+
+void
+listeners_session_ended(struct receive *rx, struct settings *s)
+{
+	give_seat(s);
+	for (size_t i = 0; i < rx->listeners.count; i++)
+		if (rx->listeners.items[i]->paused)
+			loop_timer_set(&rx->listeners.items[i]->timer, 0);
 }
 
 static void
@@ -41,41 +90,55 @@ on_timer(void *arg)
 {
 	struct listener *l = arg;
 
-	if (l->rx->session_count < SESSIONS_MAX)
+	l->paused = false;
+	if (!no_room(l))
 		loop_io_watch(&l->io, EV_READ);
 	else
-		loop_timer_set(&l->timer, PAUSE);
+		pause_listener(l, PAUSE_FULL);
+}
+
+/* False where it makes no sense to go on for now. */
+static bool
+accept_one(struct listener *l)
+{
+	struct sockaddr_storage from;
+	socklen_t len = sizeof from;
+
+	int fd = accept4(l->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0) {
+		if (l->local)
+			session_local(l->rx, l->settings, fd);
+		else
+			session_accept(l->rx, l->settings, fd, (struct sockaddr *)&from);
+		return true;
+	}
+	give_seat(l->settings);
+	if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+		log_warning(NULL, "accept: %s", strerror(errno));
+		pause_listener(l, PAUSE);
+		return false;
+	}
+	return errno == EINTR || errno == ECONNABORTED;
+}
+
+static void
+accept_some(struct listener *l, int most)
+{
+	for (int n = 0; n < most; n++) {
+		if (no_room(l) || !take_seat(l)) {
+			pause_listener(l, PAUSE_FULL);
+			return;
+		}
+		if (!accept_one(l))
+			return;
+	}
 }
 
 static void
 on_ready(void *arg, short what)
 {
-	struct listener *l = arg;
-	struct sockaddr_storage from;
-
 	(void)what;
-	for (int n = 0; n < ACCEPT_BATCH; n++) {
-		socklen_t len = sizeof from;
-		if (l->rx->session_count >= SESSIONS_MAX) {
-			pause_listener(l);
-			return;
-		}
-		int fd = accept4(l->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd >= 0) {
-			if (l->local)
-				session_local(l->rx, l->settings, fd);
-			else
-				session_accept(l->rx, l->settings, fd, (struct sockaddr *)&from);
-			continue;
-		}
-		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-			log_warning(NULL, "accept: %s", strerror(errno));
-			pause_listener(l);
-			return;
-		}
-		if (errno != EINTR && errno != ECONNABORTED)
-			return;
-	}
+	accept_some(arg, ACCEPT_BATCH);
 }
 
 static void
@@ -125,6 +188,32 @@ listeners_open(struct receive *rx)
 	role_fd_each("listen:", add_service, rx);
 	if (fd >= 0)
 		add(rx, &rx->now->submission, fd, true);
+}
+
+struct search {
+	int		 fd;
+	bool		 found;
+};
+
+static void
+is_it(void *arg, const char *rest, int fd)
+{
+	struct search *s = arg;
+
+	(void)rest;
+	s->found = s->found || fd == s->fd;
+}
+
+void
+listeners_drain(struct receive *rx)
+{
+	for (size_t i = 0; i < rx->listeners.count; i++) {
+		struct listener *l = rx->listeners.items[i];
+		struct search s = { .fd = l->fd };
+		role_fd_each("listen:", is_it, &s);
+		if (!l->local && !s.found)
+			accept_some(l, BACKLOG_MAX);
+	}
 }
 
 void

@@ -8,6 +8,7 @@
 
 struct receive;
 struct listener;
+struct settings;
 
 struct listeners {
 	struct listener	**items;
@@ -17,5 +18,9 @@ struct listeners {
 /* From the descriptors that the role has now; those of before are no longer watched. */
 void	listeners_open(struct receive *);
 void	listeners_close(struct receive *);
+/* Another may be let in. */
+void	listeners_session_ended(struct receive *, struct settings *);
+/* Before a reload takes effect: who has connected to a socket that goes away with it is served. */
+void	listeners_drain(struct receive *);
 
 #endif

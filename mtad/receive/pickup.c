@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/role.h"
 #include "mail/address.h"
+#include "receive/session.h"
 #include "receive/state.h"
 
 #define HEAD_MAX	((size_t)4 << 20)
@@ -166,6 +167,20 @@ take(struct receive *rx, const struct ipc_pickup *m, int fd, struct buf *text, s
 	return true;
 }
 
+/* mtadrop asks nobody: it runs while no daemon does. */
+static bool
+may_submit(const struct receive *rx, uint32_t uid, struct err *err)
+{
+	struct buf text = BUF_INIT(512);
+
+	if (user_list_has(&rx->now->submitters, uid))
+		return true;
+	user_refused(rx, uid, &text);
+	err_set(err, ERR_PERM, "%s (authorized_submit_users)", text.ptr);
+	buf_clear(&text);
+	return false;
+}
+
 void
 pickup_file(struct receive *rx, const struct ipc_pickup *m, int fd)
 {
@@ -173,7 +188,7 @@ pickup_file(struct receive *rx, const struct ipc_pickup *m, int fd)
 	struct err err = { 0 };
 	char *name = span_dup(m->name);
 
-	if (!take(rx, m, fd, &text, &err)) {
+	if (!may_submit(rx, m->uid, &err) || !take(rx, m, fd, &text, &err)) {
 		log_warning("pickup", "maildrop/%s: %s", name, err.text);
 		done(name, false);
 	}

@@ -84,8 +84,15 @@ on_configure(void *state, struct span frozen, struct err *err)
 {
 	struct receive *rx = state;
 
+	int fd = role_fd("seats");
+
 	table_use_descriptors(false);
-	struct generation *g = generation_new(frozen, &rx->scratch, err);
+	/* The first time the system can be asked; later it cannot. */
+	if (rx->now == NULL && rx->users.count == 0)
+		user_names_read(&rx->users);
+	if (rx->seats == NULL && fd >= 0 && (rx->seats = seats_map(fd, err)) == NULL)
+		return false;
+	struct generation *g = generation_new(frozen, &rx->users, rx->seats, &rx->scratch, err);
 	if (g == NULL)
 		return false;
 	generation_unref(rx->next);
@@ -138,6 +145,7 @@ on_switched(void *state)
 {
 	struct receive *rx = state;
 
+	listeners_drain(rx);
 	switch_generation(rx);
 	if (!rx->stopping)
 		listeners_open(rx);

@@ -33,7 +33,7 @@ session_client(const struct session *s, char out[CLIENT_TEXT])
 const char *
 session_program(const struct session *s)
 {
-	return s->uid >= 0 ? "pickup" : "smtpd";
+	return s->settings->program;
 }
 
 /* -- the end -- */
@@ -48,7 +48,7 @@ log_end(struct session *s)
 		return;
 	buf_reset(text);
 	smtp_server_counts(s->server, text);
-	log_info("smtpd", "disconnect from %s %s", session_client(s, client), text->ptr);
+	log_info(session_program(s), "disconnect from %s %s", session_client(s, client), text->ptr);
 }
 
 static void
@@ -63,6 +63,7 @@ unlink_session(struct session *s)
 	if (s->next != NULL)
 		s->next->prev = s->prev;
 	rx->session_count--;
+	listeners_session_ended(rx, s->settings);
 	rx->paused -= s->paused;
 }
 
@@ -125,7 +126,7 @@ log_lost(struct session *s, const char *what)
 		return;
 	buf_reset(text);
 	smtp_server_where(s->server, text);
-	log_info("smtpd", "%s after %s from %s", what, text->ptr, session_client(s, client));
+	log_info(session_program(s), "%s after %s from %s", what, text->ptr, session_client(s, client));
 }
 
 /* -- output -- */
@@ -475,7 +476,7 @@ session_accept(struct receive *rx, struct settings *settings, int fd, const stru
 	s->rewrite_local = policy_rewrite_local(settings->policy, &who);
 	if (options.bare_lf >= SMTP_BARE_LF_REJECT && policy_newline_exempt(settings->policy, &who))
 		options.bare_lf = SMTP_BARE_LF_NORMALIZE;
-	log_info("smtpd", "connect from %s", session_client(s, client));
+	log_info(session_program(s), "connect from %s", session_client(s, client));
 	start(s, &options);
 }
 
@@ -489,7 +490,7 @@ session_local(struct receive *rx, struct settings *settings, int fd)
 
 	s->rewrite_local = true;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0) {
-		log_warning("pickup", "local submission: SO_PEERCRED: %s", strerror(errno));
+		log_warning(session_program(s), "local submission: SO_PEERCRED: %s", strerror(errno));
 		unlink_session(s);
 		generation_unref(s->generation);
 		close(fd);
@@ -498,6 +499,17 @@ session_local(struct receive *rx, struct settings *settings, int fd)
 	}
 	s->uid = cred.uid;
 	start(s, &options);
+}
+
+void
+user_refused(const struct receive *rx, uid_t uid, struct buf *out)
+{
+	for (size_t i = 0; i < rx->users.count; i++)
+		if (rx->users.items[i].uid == uid) {
+			buf_printf(out, "User %s(%u) is not allowed to submit mail", rx->users.items[i].name, (unsigned)uid);
+			return;
+		}
+	buf_printf(out, "User unknown(%u) is not allowed to submit mail", (unsigned)uid);
 }
 
 /* -- all of them -- */

@@ -78,6 +78,9 @@ void	session_accept(struct receive *, struct settings *, int fd, const struct so
 /* The Unix socket for local submission: the peer's uid is who submits. */
 void	session_local(struct receive *, struct settings *, int fd);
 
+/* What is said to a user whom authorized_submit_users does not list. */
+void	user_refused(const struct receive *, uid_t, struct buf *);
+
 /* Memory or a spill file is there again. */
 void	sessions_unpause(struct receive *);
 /* Stopping: those without a transaction at once, the others when it ends; with `now` all. */

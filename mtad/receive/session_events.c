@@ -65,12 +65,31 @@ mail_flags(const struct smtp_mail *m)
 	    (m->ret == DSN_RET_FULL ? ENVELOPE_RET_FULL : 0u) | (m->ret == DSN_RET_HDRS ? ENVELOPE_RET_HDRS : 0u);
 }
 
+/* Postfix's postdrop(1) refuses so; the words are its own, as they are looked for. */
+static void
+refuse_user(struct session *s)
+{
+	struct buf text = BUF_INIT(512);
+
+	user_refused(s->rx, (uid_t)s->uid, &text);
+	log_warning(session_program(s), "%s", text.ptr);
+	s->rx->rejected++;
+	char reply[300];
+	snprintf(reply, sizeof reply, "550 5.7.1 %s", text.ptr);
+	smtp_server_answer(s->server, reply);
+	buf_clear(&text);
+}
+
 static void
 on_mail(void *arg, const struct smtp_mail *m)
 {
 	struct session *s = arg;
 	struct intake_source src;
 
+	if (s->uid >= 0 && !user_list_has(&s->generation->submitters, (uid_t)s->uid)) {
+		refuse_user(s);
+		return;
+	}
 	if (s->rx->link.full) {
 		smtp_server_answer(s->server, "452 4.3.1 Insufficient system storage");
 		return;
@@ -229,9 +248,9 @@ log_client(struct session *s)
 
 	qid_text(s->intake->envelope.id, id);
 	if (s->uid >= 0)
-		log_info("pickup", "%s: uid=%lld from=<%s>", id, (long long)s->uid, s->sender);
+		log_info(session_program(s), "%s: uid=%lld from=<%s>", id, (long long)s->uid, s->sender);
 	else
-		log_info("smtpd", "%s: client=%s", id, session_client(s, client));
+		log_info(session_program(s), "%s: client=%s", id, session_client(s, client));
 }
 
 static void

@@ -60,7 +60,7 @@ apply_effects(struct session *s, const struct policy_verdict *v)
 	char id[QID_TEXT];
 
 	if (v->warned && v->warning != NULL)
-		log_info("smtpd", "%s: %s", queue_id(s, id), v->warning);
+		log_info(session_program(s), "%s: %s", queue_id(s, id), v->warning);
 	if (v->hold && s->intake != NULL)
 		intake_hold(s->intake, span_str(v->restriction));
 	if (v->action == POLICY_DISCARD)
@@ -81,7 +81,7 @@ decided(struct session *s, const struct policy_session *p)
 	}
 	buf_reset(text);
 	policy_log_reject(p, stage_of(s->decision), v, text);
-	log_info("smtpd", "%s: %.*s", queue_id(s, id), SPAN_ARG(buf_view(text)));
+	log_info(session_program(s), "%s: %.*s", queue_id(s, id), SPAN_ARG(buf_view(text)));
 	snprintf(reply, sizeof reply, "%d %s %s", v->code, v->dsn, v->reply);
 	session_decided(s, reply);
 	if (v->action == POLICY_HANGUP)
@@ -219,7 +219,7 @@ too_many(struct session *s, uint32_t n, bool rate)
 {
 	char reply[400];
 
-	log_warning("smtpd", "Connection %s limit exceeded: %u from %s[%s] for service %.*s", rate ? "rate" : "concurrency",
+	log_warning(session_program(s), "Connection %s limit exceeded: %u from %s[%s] for service %.*s", rate ? "rate" : "concurrency",
 	    n, s->name, s->addr, SPAN_ARG(s->settings->intake.service));
 	snprintf(reply, sizeof reply, "421 4.7.0 %.200s Error: too many connections from %s", s->settings->smtp.hostname,
 	    s->addr);

@@ -33,6 +33,8 @@ struct receive {
 	struct asks	 lookups;	/* to the lookup role */
 	struct asks	 counters;	/* to the state role */
 	struct listeners listeners;
+	struct user_names users;	/* as they were at the start */
+	struct seats	*seats;		/* that all receive roles share */
 	struct notices	 notices;
 	struct intake_pool pool;
 	struct session	*sessions;	/* the newest first */

@@ -473,7 +473,7 @@ may_keep(const struct conn *c, int64_t now)
 {
 	const struct settings *s = c->settings;
 
-	if (!smtp_client_usable(c->client) || c->send->stopping || s->conf != c->send->conf)
+	if (!smtp_client_usable(c->client) || c->send->stopping || c->send->retiring || s->conf != c->send->conf)
 		return false;
 	if (s->cache_time == 0 || (s->reuse_time > 0 && now - c->opened >= s->reuse_time))
 		return false;

@@ -40,6 +40,8 @@ struct send {
 	bool		 sweeping;
 	struct loop_task unblock;	/* starts deliveries of the backlog */
 	bool		 stopping;
+	bool		 left;		/* and the queue role knows */
+	bool		 retiring;	/* ends when it is done; nothing is interrupted */
 	struct loop_timer deadline;	/* of the stop */
 	uint64_t	 unix_request;
 	struct transcripts transcripts;

@@ -14,6 +14,7 @@
 
 #define SWEEP		(SECOND / 2)
 #define FILES_ELSE	200u		/* descriptors that are not connections: segments, DNS, channels */
+#define LEAVE_TIME	SECOND
 #define STOP_MARGIN	(2 * SECOND)	/* for results to get to the queue role before the end */
 
 static struct span
@@ -281,12 +282,14 @@ peer(void *state, struct ipc *c)
 			delivery_tell_held(d);
 	}
 	ipc_send_listed(c, &(struct ipc_listed){ .epoch = role_epoch() }, -1);
+	if (s->retiring)
+		ipc_send_leaving(c, &(struct ipc_leaving){ .epoch = role_epoch() }, -1);
 }
 
 void
 send_maybe_stop(struct send *s)
 {
-	if (s->stopping && (s->deliveries.count == 0 || s->queue == NULL) && s->running == 0)
+	if ((s->stopping || s->left) && (s->deliveries.count == 0 || s->queue == NULL) && s->running == 0)
 		loop_stop(0);
 }
 
@@ -325,6 +328,32 @@ stop(void *state, int64_t within)
 	send_maybe_stop(s);
 }
 
+static void
+on_left(void *arg)
+{
+	struct send *s = arg;
+
+	s->left = true;
+	send_maybe_stop(s);
+}
+
+/* Deliveries that the queue role had sent before it heard of it are made: they are here within this time. */
+static void
+retire(void *state, int64_t within)
+{
+	struct send *s = state;
+
+	(void)within;
+	if (s->stopping || s->retiring)
+		return;
+	s->retiring = true;
+	conn_close_idle(s);
+	if (s->queue != NULL)
+		ipc_send_leaving(s->queue, &(struct ipc_leaving){ .epoch = role_epoch() }, -1);
+	loop_timer_init(&s->deadline, on_left, s);
+	loop_timer_set(&s->deadline, LEAVE_TIME);
+}
+
 static struct send the_send = { .transcripts.version = 1 };
 
 static const struct ipc_handlers handlers = {
@@ -356,6 +385,7 @@ send_role(void)
 		.switched = switched,
 		.peer = peer,
 		.stop = stop,
+		.retire = retire,
 		.master_handlers = &master_handlers,
 	};
 

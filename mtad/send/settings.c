@@ -157,6 +157,19 @@ take_debug(struct settings *s, const struct view *v)
 		log_warning(s->program, "debug_peer_list: %s", err.text);
 }
 
+/* A transport with a syslog_name of its own (-o syslog_name=mtad/relay) has it before the program's name. */
+static char *
+program_of(const struct conf *conf, const struct view *v, const char *program)
+{
+	const char *name = conf_str(v, P_syslog_name);
+	struct buf tag = BUF_INIT(0);
+
+	if (strcmp(name, conf_str(conf_main(conf), P_syslog_name)) != 0)
+		buf_printf(&tag, "%s/", name);
+	buf_str(&tag, program);
+	return buf_take(&tag);
+}
+
 static struct settings *
 make(struct conf *conf, const struct service *service, bool lmtp)
 {
@@ -166,7 +179,7 @@ make(struct conf *conf, const struct service *service, bool lmtp)
 	MEM_NEW(s);
 	s->conf = conf_ref(conf);
 	s->transport = mem_str(service->name);
-	s->program = lmtp ? "lmtp" : "smtp";
+	s->program = program_of(conf, v, lmtp ? "lmtp" : "smtp");
 	s->refs = 1;
 	take_times(s, v, lmtp);
 	take_client(s, v, lmtp);
@@ -211,6 +224,7 @@ settings_unref(struct settings *s)
 	match_list_free(s->debug_peers);
 	conf_unref(s->conf);
 	free(s->transport);
+	free(s->program);
 	free(s);
 }
 

@@ -30,7 +30,7 @@ struct settings {
 	char		*transport;
 	struct conf	*conf;
 	unsigned	 refs;
-	const char	*program;	/* for the log: "smtp" or "lmtp" */
+	char		*program;	/* for the log: "smtp" or "lmtp", with a syslog_name of its own before it */
 	struct client_options client;	/* nexthop and best_mx are the connection's */
 	int64_t		 connect_timeout;	/* 0: as long as the system tries */
 	int64_t		 stage_timeout[CLIENT_CLOSED + 1];

@@ -198,6 +198,9 @@ def test_a_hanging_session(mta):
 
 
 def test_many_sessions(mta):
+    mta.settings["default_process_limit"] = "1000"
+    mta.write()
+    assert mta.ctl("reload").returncode == 0
     clients = []
     try:
         for _ in range(300):

@@ -150,7 +150,7 @@ load(const char *settings)
 	conf_freeze(conf, &frozen);
 	conf_unref(conf);
 	conf_problems_clear(&problems);
-	struct generation *g = generation_new(buf_view(&frozen), &rx->scratch, &err);
+	struct generation *g = generation_new(buf_view(&frozen), &rx->users, NULL, &rx->scratch, &err);
 	assert_string_equal(err.text, "");
 	assert_non_null(g);
 	buf_clear(&frozen);
