@@ -67,8 +67,8 @@ put_stats(struct display *d, struct span stats)
 	if (!jsonl_walk_object(&w, stats))
 		return;
 	while (jsonl_member(&w, &key, &value)) {
-		if (d->tty && !says_something(value))
-			continue;
+		if (span_eqs(key, "degraded") || (d->tty && !says_something(value)))
+			continue;	/* that comes in rows of its own */
 		put(d, "%s", !any ? "" : d->tty ? ", " : " ");
 		any = true;
 		put_safe(d, key);
@@ -99,6 +99,11 @@ put_line(struct display *d, struct span row)
 		put_color(d, COLOR_RED);
 		put_value(d, value);
 		put_color(d, COLOR_NONE);
+	} else if (jsonl_find(row, "degraded", &value)) {
+		put_color(d, COLOR_YELLOW);
+		put(d, d->tty ? "! " : "degraded=");
+		put_value(d, value);
+		put_color(d, COLOR_NONE);
 	} else if (jsonl_find(row, "stats", &value)) {
 		put_stats(d, value);
 	}
@@ -119,7 +124,7 @@ rank_of(struct span role)
 static void
 status_row(struct display *d, struct span row)
 {
-	struct span role = SPAN_NONE, slot = SPAN_NONE;
+	struct span role = SPAN_NONE, slot = SPAN_NONE, value;
 	struct line *l = &lines[line_count];
 
 	if (!d->tty || line_count == ROWS) {
@@ -129,7 +134,7 @@ status_row(struct display *d, struct span row)
 	jsonl_find(row, "role", &role);
 	if (jsonl_find(row, "slot", &slot) && !num_i64(slot, &l->slot))
 		l->slot = 0;
-	l->rank = rank_of(role);
+	l->rank = rank_of(role) + (jsonl_find(row, "degraded", &value) ? (unsigned)ORDER + 1 : 0);
 	l->row = span_dup(row);
 	l->len = row.len;
 	line_count++;

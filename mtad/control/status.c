@@ -102,6 +102,32 @@ not_waiting(struct ask *a, enum role role, uint32_t slot)
 	return false;
 }
 
+static void
+put_degraded(struct ask *a, enum role role, uint32_t slot, struct span text)
+{
+	struct buf quoted = BUF_INIT(0);
+
+	jsonl_quote(&quoted, text);
+	put_row(a, role, slot, "degraded", buf_view(&quoted));
+	buf_clear(&quoted);
+}
+
+/* What a look at the counters does not tell, in words: of the master's processes, and of the spool. */
+static void
+look_closer(struct ask *a, enum role role, uint32_t slot, struct span stats)
+{
+	struct jsonl_walk w;
+	struct span value, text;
+
+	if (role == ROLE_MASTER && jsonl_find(stats, "degraded", &value) && jsonl_walk_array(&w, value))
+		while (jsonl_element(&w, &text))
+			put_row(a, role, slot, "degraded", text);
+	if (role == ROLE_QUEUE && jsonl_find(stats, "full", &value) && jsonl_true(value))
+		put_degraded(a, role, slot, SPAN("the disk has less room than queue_minfree asks for: new mail gets 452"));
+	if (role == ROLE_QUEUE && jsonl_find(stats, "lagging", &value) && jsonl_true(value))
+		put_degraded(a, role, slot, SPAN("more comes in than goes out or to the disk: new mail waits (in_flow_delay)"));
+}
+
 void
 status_answer(struct control *ctl, struct ipc *ipc, const struct ipc_stats *m)
 {
@@ -116,6 +142,7 @@ status_answer(struct control *ctl, struct ipc *ipc, const struct ipc_stats *m)
 		put_row(a, role, slot, "stats", m->json);
 	else
 		put_row(a, role, slot, "stats", SPAN("{}"));
+	look_closer(a, role, slot, m->json);
 	client_wake(a->client);
 	if (a->waiting_count == 0)
 		finish(a);

@@ -11,16 +11,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/seats.h"
 #include "base/watch.h"
 #include "master/maildrop.h"
 
 #define ROLE_FD		3
 #define MOST_WORKERS	8	/* where the configuration gives no number */
-#define MOST_SLOTS	32
+#define MOST_SLOTS	SEATS_COLUMNS
+#define RETIRE_TIME	(5 * MINUTE)	/* for what a worker that is not wanted any more has to finish */
 #define LONG_LIFE	MINUTE	/* after this an end is not one of a row */
 #define MOST_DELAY	10
 
@@ -46,31 +49,38 @@ restart_now(void *arg)
 	start(arg);
 }
 
+static void	out_of_patience(void *arg);
+
 static void
-add_children(struct master *m, enum role role, uint32_t n)
+add_children(struct master *m, enum role role, uint32_t slots, uint32_t wanted)
 {
-	for (uint32_t slot = 0; slot < n; slot++) {
+	for (uint32_t slot = 0; slot < slots; slot++) {
 		struct child *c = &m->children[m->child_count++];
-		*c = (struct child){ .master = m, .role = role, .slot = slot };
+		*c = (struct child){ .master = m, .role = role, .slot = slot, .wanted = slot < wanted };
 		loop_timer_init(&c->restart, restart_now, c);
+		loop_timer_init(&c->leave, out_of_patience, c);
 	}
 }
 
-/* The queue role first: it may have most to do before it is ready. */
+uint32_t
+children_receivers(const struct conf *conf)
+{
+	return workers(conf, P_mtad_receive_workers);
+}
+
+/* The queue role first: it may have most to do before it is ready. Places for all workers that a reload may ask for: nothing moves then. */
 bool
 children_make(struct master *m)
 {
-	uint32_t senders = workers(m->conf, P_mtad_send_workers);
-
-	m->receive_slots = workers(m->conf, P_mtad_receive_workers);
-	m->children = mem_array(m->receive_slots + senders + 5, sizeof *m->children);
-	add_children(m, ROLE_QUEUE, 1);
-	add_children(m, ROLE_STATE, 1);
-	add_children(m, ROLE_LOOKUP, 1);
-	add_children(m, ROLE_LOCAL, 1);
-	add_children(m, ROLE_SEND, senders);
-	add_children(m, ROLE_RECEIVE, m->receive_slots);
-	add_children(m, ROLE_CONTROL, 1);
+	m->receive_slots = children_receivers(m->conf);
+	m->children = mem_array(2 * MOST_SLOTS + 5, sizeof *m->children);
+	add_children(m, ROLE_QUEUE, 1, 1);
+	add_children(m, ROLE_STATE, 1, 1);
+	add_children(m, ROLE_LOOKUP, 1, 1);
+	add_children(m, ROLE_LOCAL, 1, 1);
+	add_children(m, ROLE_SEND, MOST_SLOTS, workers(m->conf, P_mtad_send_workers));
+	add_children(m, ROLE_RECEIVE, MOST_SLOTS, m->receive_slots);
+	add_children(m, ROLE_CONTROL, 1, 1);
 	return true;
 }
 
@@ -147,6 +157,10 @@ start(struct child *c)
 	}
 	c->pid = pid;
 	c->state = CHILD_STARTING;
+	c->stopping = c->hung = c->bitten = c->rolls = false;
+	c->ping = c->pong = 0;
+	c->silent = 0;
+	c->last_words[0] = '\0';
 	c->started = clock_mono();
 	c->ipc = ipc_new(pair[0], ROLE_MASTER, c->role, c->slot, c->epoch, &child_handlers, c);
 	if (c->master->options.verbose)
@@ -158,21 +172,134 @@ void
 children_start(struct master *m)
 {
 	for (size_t i = 0; i < m->child_count; i++)
-		start(&m->children[i]);
+		if (m->children[i].wanted)
+			start(&m->children[i]);
+}
+
+/* -- more, fewer, others ------------------------------------------------------------------------ */
+
+static void
+out_of_patience(void *arg)
+{
+	struct child *c = arg;
+	int64_t within = conf_time(conf_main(c->master->conf), P_mtad_stop_time);
+
+	if (c->pid == 0 || !c->stopping || c->master->phase != PHASE_RUNNING)
+		return;
+	if (c->ipc != NULL && !c->bitten) {
+		log_warning(NULL, "%s %u (pid %d) has not finished in time: it is stopped", role_name(c->role), c->slot, (int)c->pid);
+		c->bitten = true;
+		ipc_send_stop(c->ipc, &(struct ipc_stop){ within }, -1);
+		loop_timer_set(&c->leave, within + SECOND);
+	} else {
+		(void)kill(c->pid, SIGKILL);
+	}
+}
+
+/* It finishes what it has; where it is wanted, another takes its place then. */
+static void
+retire(struct child *c)
+{
+	loop_timer_stop(&c->restart);
+	if (c->pid == 0 || c->stopping)
+		return;
+	c->stopping = true;
+	if (c->ipc != NULL)
+		ipc_send_retire(c->ipc, &(struct ipc_retire){ RETIRE_TIME }, -1);
+	loop_timer_set(&c->leave, RETIRE_TIME);
+}
+
+static void
+fit(struct master *m, enum role role, uint32_t n, char *note, size_t size)
+{
+	unsigned more = 0, fewer = 0;
+	size_t len = strlen(note);
+
+	for (size_t i = 0; i < m->child_count; i++) {
+		struct child *c = &m->children[i];
+		if (c->role != role || c->wanted == (c->slot < n))
+			continue;
+		c->wanted = c->slot < n;
+		if (!c->wanted)
+			retire(c);
+		else if (c->pid == 0)
+			start(c);
+		more += c->wanted;
+		fewer += !c->wanted;
+	}
+	if (more > 0)
+		(void)snprintf(note + len, size - len, "; %u more %s process%s", more, role_name(role), more == 1 ? "" : "es");
+	if (fewer > 0)
+		(void)snprintf(note + len, size - len, "; %u %s process%s when what %s at is finished", fewer, role_name(role),
+		    fewer == 1 ? " ends" : "es end", fewer == 1 ? "it is" : "they are");
+}
+
+void
+children_fit(struct master *m, char *note, size_t size)
+{
+	fit(m, ROLE_SEND, workers(m->conf, P_mtad_send_workers), note, size);
+	fit(m, ROLE_RECEIVE, m->receive_slots, note, size);
+}
+
+#define ROLL_EVERY	(SECOND / 5)
+
+/* The next one is asked to go when the one before is back: sending never stops altogether where there are two. */
+static void
+roll_on(void *arg)
+{
+	struct master *m = arg;
+	struct child *next = NULL;
+
+	if (m->phase != PHASE_RUNNING)
+		return;
+	for (size_t i = 0; i < m->child_count; i++) {
+		struct child *c = &m->children[i];
+		if (c->role != ROLE_SEND || !c->wanted)
+			continue;
+		if (c->rolls && c->pid == 0)
+			c->rolls = false;	/* the next process has it new */
+		if (c->state != CHILD_READY || c->stopping)
+			next = c;
+		else if (next == NULL && c->rolls)
+			next = c;
+	}
+	if (next == NULL) {
+		m->rolling = false;
+		return;
+	}
+	if (next->rolls && next->state == CHILD_READY && !next->stopping)
+		retire(next);
+	loop_timer_set(&m->roll, ROLL_EVERY);
+}
+
+void
+children_roll(struct master *m)
+{
+	for (size_t i = 0; i < m->child_count; i++)
+		m->children[i].rolls = m->children[i].role == ROLE_SEND && m->children[i].wanted && m->children[i].pid != 0;
+	if (!m->rolling)
+		loop_timer_init(&m->roll, roll_on, m);
+	m->rolling = true;
+	loop_timer_set(&m->roll, 0);
 }
 
 /* -- end --------------------------------------------------------------------------------------- */
 
 static void
-say_end(const struct child *c, int status)
+say_end(struct child *c, int status)
 {
-	const char *name = role_name(c->role);
+	struct buf how = BUF_INIT(0);
 
 	if (WIFSIGNALED(status))
-		log_warning(NULL, "process mtad:%s pid %d killed by signal %d%s", name, (int)c->pid, WTERMSIG(status),
+		buf_printf(&how, "killed by signal %d%s", WTERMSIG(status),
 		    WTERMSIG(status) == SIGSYS ? " (its sandbox forbids the system call)" : "");
-	else if (!c->stopping || WEXITSTATUS(status) != 0)
-		log_warning(NULL, "process mtad:%s pid %d exit status %d", name, (int)c->pid, WEXITSTATUS(status));
+	else
+		buf_printf(&how, "exit status %d", WEXITSTATUS(status));
+	(void)snprintf(c->last_end, sizeof c->last_end, "%s", how.ptr);
+	if (WIFSIGNALED(status) || !c->stopping || WEXITSTATUS(status) != 0)
+		log_warning(NULL, "process mtad:%s pid %d %s; it was %s %u%s%s", role_name(c->role), (int)c->pid, how.ptr,
+		    role_name(c->role), c->slot, c->last_words[0] == '\0' ? "" : "; its last words: ", c->last_words);
+	buf_clear(&how);
 }
 
 static void
@@ -196,6 +323,10 @@ start_again(struct child *c)
 	int64_t delay = c->failures == 0 ? 0 : shift > 3 ? MOST_DELAY : 1 << shift;
 	c->failures++;
 	c->restarts++;
+	c->restarted = clock_mono();
+	if (delay > 0)
+		log_warning(NULL, "%s %u has ended early %u times in a row (the last: %s): the next start is in %lld s",
+		    role_name(c->role), c->slot, c->failures, c->last_end, (long long)delay);
 	loop_timer_set(&c->restart, delay * SECOND);
 }
 
@@ -203,7 +334,13 @@ static void
 ended(struct child *c, int status)
 {
 	struct master *m = c->master;
+	bool asked = c->stopping;
 
+	loop_timer_stop(&c->leave);
+	if (c->ipc != NULL && c->state == CHILD_READY) {
+		c->state = CHILD_NONE;
+		ipc_drain(c->ipc);	/* its last words */
+	}
 	say_end(c, status);
 	watch_closed(c->ipc);
 	ipc_free(c->ipc);
@@ -211,9 +348,13 @@ ended(struct child *c, int status)
 	c->pid = 0;
 	c->state = CHILD_NONE;
 	tell_others(c);
-	if (c->role == ROLE_RECEIVE)
+	if (c->role == ROLE_RECEIVE) {
+		seats_clear(m->seats, c->slot);
 		maildrop_slot_gone(m->maildrop, c->slot);
-	if (m->phase == PHASE_RUNNING)
+	}
+	if (m->phase == PHASE_RUNNING && c->wanted && asked)
+		start(c);
+	else if (m->phase == PHASE_RUNNING && c->wanted)
 		start_again(c);
 	master_progress(m);
 }

@@ -72,6 +72,14 @@ find(const struct descs *d, enum role role, uint32_t slot, const char *key)
 	return NULL;
 }
 
+bool
+descs_alike(const struct descs *a, const struct descs *b, enum role role, const char *key)
+{
+	const struct desc *x = find(a, role, 0, key), *y = find(b, role, 0, key);
+
+	return x == NULL || y == NULL ? x == y : strcmp(x->identity, y->identity) == 0;
+}
+
 void
 descs_send(const struct descs *now, const struct descs *before, struct ipc *c, enum role role, uint32_t slot,
     uint32_t generation)

@@ -32,6 +32,8 @@ void	descs_add(struct descs *, enum role, uint32_t slot, const char *key, const 
 bool	descs_add_file(struct descs *, enum role, const char *key, const char *path);
 /* A duplicate of the descriptor with this identity, or -1. */
 int	descs_same(const struct descs *, enum role, uint32_t slot, const char *identity);
+/* Whether both have the same thing by this key, or neither any. */
+bool	descs_alike(const struct descs *, const struct descs *, enum role, const char *key);
 void	descs_clear(struct descs *);	/* closes all */
 
 /* Sends a role what `now` has for it and `before` (may be NULL) had not, and what is there no more. */

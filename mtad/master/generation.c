@@ -31,6 +31,7 @@ generation_load(struct master *m, struct conf_problems *problems, struct conf **
 	tables_watch_lines(problems);
 	policy_check_conf(*out, problems);
 	tables_watch_lines(NULL);
+	listen_check(*out, problems);
 	if (problems->errors == 0)
 		return true;
 	conf_unref(*out);
@@ -137,6 +138,7 @@ make_descs(struct master *m, const struct conf *conf, struct descs *now, struct 
 {
 	add_log(m, now);
 	add_directories(now, &m->instance);
+	descs_add(now, ROLE_RECEIVE, EVERY_SLOT, "seats", "seats", fcntl(m->seats_fd, F_DUPFD_CLOEXEC, 0));
 	tables_add(now, m, conf);
 	return add_files(now, conf, err) &&
 	    listen_open(now, m->generation == 0 ? NULL : &m->descs, conf, &m->instance, m->receive_slots, err);
@@ -181,30 +183,64 @@ tell_change(struct master *m, const struct descs *before)
 	}
 }
 
+/* What libunbound is told once, when a send process starts. */
+static bool
+resolver_changed(const struct conf *was, const struct conf *is, const struct descs *before, const struct descs *now)
+{
+	static const char *const keys[] = { "dns-zone", "hosts", "resolv-conf", "dns-anchor" };
+	const struct view *a = conf_main(was), *b = conf_main(is);
+
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+		if (!descs_alike(before, now, ROLE_SEND, keys[i]))
+			return true;
+	return strcmp(conf_str(a, P_mtad_dns_servers), conf_str(b, P_mtad_dns_servers)) != 0 ||
+	    conf_time(a, P_mtad_dns_timeout) != conf_time(b, P_mtad_dns_timeout);
+}
+
+static void
+note(struct master *m, const char *text)
+{
+	size_t len = strlen(m->reload_note);
+
+	(void)snprintf(m->reload_note + len, sizeof m->reload_note - len, "%s", text);
+}
+
 bool
 generation_use(struct master *m, struct conf *conf, struct err *err)
 {
 	struct descs now = { 0 }, before = m->descs;
+	uint32_t slots = m->receive_slots;
 
 	if (m->generation == 0 || conf != m->conf)
 		tables_build(conf);
 	int fd = freeze(conf, err);
+	m->receive_slots = children_receivers(conf);
 	if (fd < 0 || !make_descs(m, conf, &now, err)) {
 		descs_clear(&now);
+		m->receive_slots = slots;
 		if (fd >= 0)
 			(void)close(fd);
 		return false;
 	}
 	if (m->conf_fd >= 0)
 		(void)close(m->conf_fd);
+	bool names = m->generation > 0 && resolver_changed(m->conf, conf, &before, &now);
 	if (m->conf != conf)
 		conf_unref(m->conf);
 	m->conf = conf;
 	m->conf_fd = fd;
-	m->generation++;
+	if (m->generation++ == 0)
+		m->first = conf_ref(conf);
 	m->descs = now;
 	tell_change(m, &before);
 	descs_clear(&before);
+	m->reload_note[0] = '\0';
+	if (m->generation > 1)
+		children_fit(m, m->reload_note, sizeof m->reload_note);
+	if (names) {
+		note(m, "; send processes are started anew, one after the other, for the changed DNS settings");
+		children_roll(m);
+	}
 	return true;
 }
 
@@ -266,12 +302,15 @@ reload_late(void *arg)
 void
 reload_progress(struct master *m)
 {
+	char text[sizeof m->reload_note + 64];
+
 	if (!m->reloading)
 		return;
 	for (size_t i = 0; i < m->child_count; i++)
-		if (m->children[i].ipc != NULL && m->children[i].generation != m->generation)
+		if (m->children[i].ipc != NULL && !m->children[i].stopping && m->children[i].generation != m->generation)
 			return;
-	reload_end(m, true, "the new configuration is in use");
+	(void)snprintf(text, sizeof text, "the new configuration is in use%s", m->reload_note);
+	reload_end(m, true, text);
 }
 
 static void
@@ -281,7 +320,7 @@ refuse(struct master *m, const char *text)
 	reload_end(m, false, text);
 }
 
-static void
+void
 log_problems(const struct conf_problems *p)
 {
 	for (size_t i = 0; i < p->count; i++) {
@@ -313,6 +352,38 @@ changed_for_good(const struct conf *was, const struct conf *is)
 	return NULL;
 }
 
+/* What a reload cannot change while mail flows; m->waits has it until it is as it was, or a restart. */
+static void
+waits_for_restart(const struct conf *was, const struct conf *is, char *out, size_t size)
+{
+	static const struct {
+		enum param p;
+		const char *name;
+	} late[] = {
+		{ P_setgid_group, "setgid_group" }, { P_syslog_name, "syslog_name" }, { P_myhostname, "myhostname (in log lines)" },
+	};
+	size_t len = 0;
+
+	*out = '\0';
+	for (size_t i = 0; i < sizeof late / sizeof *late && len < size; i++)
+		if (strcmp(conf_str(conf_main(was), late[i].p), conf_str(conf_main(is), late[i].p)) != 0)
+			len += (size_t)snprintf(out + len, size - len, "%s%s", len == 0 ? "" : ", ", late[i].name);
+	if (len < size && conf_bool(conf_main(was), P_mtad_sync) != conf_bool(conf_main(is), P_mtad_sync))
+		(void)snprintf(out + len, size - len, "%s%s", len == 0 ? "" : ", ", "mtad_sync");
+}
+
+static void
+say_waits(struct master *m)
+{
+	waits_for_restart(m->first, m->conf, m->waits, sizeof m->waits);
+	if (m->waits[0] == '\0')
+		return;
+	log_warning(NULL, "reload: %s: the old value stays in use until a restart", m->waits);
+	note(m, "; ");
+	note(m, m->waits);
+	note(m, ": the old value stays in use until a restart");
+}
+
 static void
 use_new(struct master *m, struct conf *conf)
 {
@@ -325,6 +396,7 @@ use_new(struct master *m, struct conf *conf)
 	} else if (!generation_use(m, conf, &err)) {
 		(void)snprintf(text, sizeof text, "%s", err.text);
 	} else {
+		say_waits(m);
 		m->reloading = true;
 		loop_timer_init(&m->reload_timer, reload_late, m);
 		loop_timer_set(&m->reload_timer, RELOAD_PATIENCE);

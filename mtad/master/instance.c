@@ -308,6 +308,15 @@ instance_open(struct instance *in, const struct conf *conf, bool privileged, str
 }
 
 void
+instance_warn(const struct instance *in, const struct conf *conf)
+{
+	if (in->privileged && in->drop_group == (gid_t)-1)
+		log_warning(NULL, "setgid_group = %s: no such group, so %s is root's alone: users' sendmail(1) fails while mtad is down; "
+		    "make it (groupadd -r %s), give it to mtadrop, and restart", conf_str(conf_main(conf), P_setgid_group),
+		    in->maildrop, conf_str(conf_main(conf), P_setgid_group));
+}
+
+void
 instance_close(struct instance *in)
 {
 	const int fds[] = { in->lock_fd, in->maildrop_fd, in->spool_fd, in->dir_fd };

@@ -29,6 +29,8 @@ struct instance {
 
 /* All of it, in this order: users, directories (made where missing), lock, pid file. */
 bool	instance_open(struct instance *, const struct conf *, bool privileged, struct err *);
+/* What an administrator should know of it and that stops nothing; to the log. */
+void	instance_warn(const struct instance *, const struct conf *);
 /* The pid file names this process (again: the daemon is a child of what was started). */
 bool	instance_write_pid(struct instance *, struct err *);
 /* Removes the pid file where it is ours, closes and frees. */

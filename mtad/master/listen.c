@@ -98,6 +98,7 @@ bind_one(struct opening *o, const struct service *s, const struct addrinfo *ai, 
 	(void)snprintf(identity, sizeof identity, "inet:%s", address);
 	for (uint32_t slot = 0; slot < o->slots; slot++) {
 		int fd = o->before == NULL ? -1 : descs_same(o->before, ROLE_RECEIVE, slot, identity);
+		probed = probed || fd >= 0;	/* it is ours already */
 		if (fd < 0 && !probed) {
 			if ((fd = make_socket(ai, false)) < 0)
 				return bind_failed(address, err);
@@ -277,8 +278,6 @@ open_service(struct opening *o, const struct service *s, struct err *err)
 
 	if (s->type == SERVICE_INET && smtpd)
 		return open_inet(o, s, err);
-	if (s->type == SERVICE_INET)
-		log_warning(NULL, "master.cf line %u: \"%s\": an inet service of %s is not served", s->line, s->name, s->command);
 	if (s->type != SERVICE_UNIX || !smtpd)
 		return true;
 	if (strchr(s->name, '/') != NULL || strlen(s->name) > 64) {
@@ -288,6 +287,33 @@ open_service(struct opening *o, const struct service *s, struct err *err)
 	(void)snprintf(name, sizeof name, "%s/%s", s->private_ ? "private" : "public", s->name);
 	(void)snprintf(key, sizeof key, "listen:%u:%s", s->index, name);
 	return open_unix(o, ROLE_RECEIVE, key, name, err);
+}
+
+/* Old configurations have the built-in services as fifos. */
+static bool
+is_built_in(const struct service *s)
+{
+	return strcmp(s->command, "pickup") == 0 || strcmp(s->command, "qmgr") == 0 || strcmp(s->command, "nqmgr") == 0;
+}
+
+void
+listen_check(const struct conf *conf, struct conf_problems *problems)
+{
+	struct buf file = BUF_INIT(0);
+
+	buf_printf(&file, "%s/master.cf", conf_dir(conf));
+	for (size_t i = 0; i < conf_service_count(conf); i++) {
+		const struct service *s = conf_service(conf, i);
+		if (s->type == SERVICE_PASS)
+			conf_problem_add(problems, PROBLEM_WARNING, file.ptr, s->line, "\"%s\": a service of type pass is not served: nothing "
+			    "here (postscreen) would hand it clients; give it type inet", s->name);
+		else if (s->type == SERVICE_FIFO && !is_built_in(s))
+			conf_problem_add(problems, PROBLEM_WARNING, file.ptr, s->line, "\"%s\": a service of type fifo is not served", s->name);
+		else if (s->type == SERVICE_INET && strcmp(s->command, "smtpd") != 0)
+			conf_problem_add(problems, PROBLEM_WARNING, file.ptr, s->line, "\"%s\": an inet service of %s is not served", s->name,
+			    s->command);
+	}
+	buf_clear(&file);
 }
 
 static void

@@ -16,6 +16,8 @@
 /* Adds them to `now`; a socket for the same address in `before` is taken over. */
 bool	listen_open(struct descs *now, const struct descs *before, const struct conf *, const struct instance *,
 	    uint32_t receive_slots, struct err *);
+/* Lines that are not served become warnings. */
+void	listen_check(const struct conf *, struct conf_problems *);
 /* Removes the Unix sockets that listen_open made. */
 void	listen_remove_paths(const struct instance *);
 

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/seats.h"
 #include "master/linting.h"
 #include "master/maildrop.h"
 #include "master/notify.h"
@@ -129,7 +130,7 @@ static void
 announce(struct master *m)
 {
 	for (size_t i = 0; i < m->child_count; i++)
-		if (m->children[i].state != CHILD_READY)
+		if (m->children[i].wanted && m->children[i].state != CHILD_READY)
 			return;
 	m->phase = PHASE_RUNNING;
 	log_info(NULL, "daemon started -- version %s, configuration %s",
@@ -157,7 +158,7 @@ check_start(struct master *m)
 	char text[100];
 
 	for (size_t i = 0; i < m->child_count; i++)
-		if (m->children[i].pid == 0) {
+		if (m->children[i].wanted && m->children[i].pid == 0) {
 			(void)snprintf(text, sizeof text, "%s %u ended before it was ready: giving up",
 			    role_name(m->children[i].role), m->children[i].slot);
 			master_give_up(m, EX_TEMPFAIL, text);
@@ -195,17 +196,15 @@ print_problems(const struct conf_problems *p)
 	buf_clear(&b);
 }
 
-/* The findings are kept until there is a log for them. */
+/* What was found is kept until there is a log for it. */
 static bool
-load(struct master *m, struct lint_report *report)
+load(struct master *m, struct conf_problems *problems, struct lint_report *report)
 {
-	struct conf_problems problems = { 0 };
+	bool loaded = generation_load(m, problems, &m->conf);
 
-	bool loaded = generation_load(m, &problems, &m->conf);
-	print_problems(&problems);
+	print_problems(problems);
 	if (loaded)
-		(void)linting_run(&m->options, &problems, report);
-	conf_problems_clear(&problems);
+		(void)linting_run(&m->options, problems, report);
 	return loaded;
 }
 
@@ -251,8 +250,15 @@ status_of(const struct err *err)
 	return err->kind == ERR_TEMP ? EX_TEMPFAIL : EX_CONFIG;
 }
 
+static bool
+make_seats(struct master *m, struct err *err)
+{
+	m->seats_fd = seats_new(err);
+	return m->seats_fd >= 0 && (m->seats = seats_map(m->seats_fd, err)) != NULL;
+}
+
 static void
-start(struct master *m, struct lint_report *report)
+start(struct master *m, struct conf_problems *problems, struct lint_report *report)
 {
 	struct err err = { 0 };
 	bool privileged = geteuid() == 0 && !m->options.unprivileged;
@@ -260,23 +266,30 @@ start(struct master *m, struct lint_report *report)
 	if (!instance_open(&m->instance, m->conf, privileged, &err))
 		fatal_exit(status_of(&err), "%s", err.text);
 	bool logged = log_to(m, &err);
-	if (logged)
+	if (logged) {
+		if (!m->log_on_stderr)
+			log_problems(problems);
 		linting_log(report);
+		instance_warn(&m->instance, m->conf);
+	}
 	lint_report_clear(report);
-	if (!logged || !children_make(m) || !generation_use(m, m->conf, &err)) {
+	conf_problems_clear(problems);
+	if (!logged || !make_seats(m, &err) || !children_make(m) || !generation_use(m, m->conf, &err)) {
 		instance_close(&m->instance);
 		fatal_exit(status_of(&err), "%s", err.text);
 	}
 	if (chdir("/") < 0)
 		log_warning(NULL, "cannot go to /: %s", strerror(errno));
 	children_start(m);
+	watchdog_start(m);
 	tables_look_after(m);
 }
 
 int
 master_main(int argc, char **argv)
 {
-	static struct master m = { .conf_fd = -1, .log_fd = -1, .ready_pipe = -1 };
+	static struct master m = { .conf_fd = -1, .seats_fd = -1, .log_fd = -1, .ready_pipe = -1 };
+	struct conf_problems problems = { .count = 0 };
 	struct lint_report report = { .count = 0 };
 	int status;
 
@@ -285,7 +298,7 @@ master_main(int argc, char **argv)
 		return status;
 	(void)umask(022);
 	tzset();
-	if (!load(&m, &report))
+	if (!load(&m, &problems, &report))
 		return EX_CONFIG;
 	if (m.options.test) {
 		show_findings(&report);
@@ -300,6 +313,6 @@ master_main(int argc, char **argv)
 	m.started = clock_wall();
 	loop_init();
 	watch_signals(&m);
-	start(&m, &report);
+	start(&m, &problems, &report);
 	return loop_run();
 }

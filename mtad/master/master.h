@@ -35,8 +35,19 @@ struct child {
 	int64_t		 started;	/* monotonic */
 	unsigned	 failures;	/* early ends in a row */
 	unsigned	 restarts;
+	int64_t		 restarted;	/* monotonic: the last time */
 	struct loop_timer restart;
-	bool		 stopping;
+	bool		 wanted;	/* by mtad_receive_workers and the like */
+	bool		 stopping;	/* asked to end */
+	bool		 rolls;		/* to be replaced */
+	struct loop_timer leave;	/* retiring: out of patience */
+	/* The watchdog's. */
+	uint64_t	 ping, pong;	/* the numbers of the last ones */
+	int64_t		 silent;	/* microseconds without an answer */
+	bool		 hung;		/* and that was said */
+	bool		 bitten;	/* and killed for it */
+	char		 last_words[256];	/* why it ended, as it said */
+	char		 last_end[96];	/* how the last process here ended */
 };
 
 enum phase { PHASE_STARTING, PHASE_RUNNING, PHASE_STOPPING };
@@ -48,6 +59,7 @@ struct master {
 	struct options	 options;
 	struct instance	 instance;
 	struct conf	*conf;
+	struct conf	*first;		/* with which it started */
 	uint32_t	 generation;
 	int		 conf_fd;	/* the frozen configuration, sealed */
 	struct descs	 descs;
@@ -69,6 +81,13 @@ struct master {
 	bool		 reload_asked;
 	bool		 reloading;
 	struct loop_timer reload_timer;
+	char		 reload_note[400];	/* what more is to be said of it */
+	char		 waits[200];	/* parameters that wait for a restart */
+	struct loop_timer watchdog;
+	struct loop_timer roll;
+	bool		 rolling;	/* send processes are replaced, one after the other */
+	int		 seats_fd;
+	struct seats	*seats;		/* base/seats.h */
 
 	struct maildrop	*maildrop;
 };
@@ -78,6 +97,11 @@ struct master {
 bool	children_make(struct master *);			/* the table; nothing runs yet */
 void	children_start(struct master *);
 void	children_reap(struct master *);			/* on SIGCHLD */
+uint32_t children_receivers(const struct conf *);	/* how many it asks for */
+/* As many workers as the configuration asks for: starts more, retires the last ones. What it does is added to `note`. */
+void	children_fit(struct master *, char *note, size_t size);
+/* Send processes are replaced one after the other: they read some things only at their start. */
+void	children_roll(struct master *);
 struct child *child_find(struct master *, enum role, uint32_t slot);
 size_t	children_alive(const struct master *, unsigned role_mask);
 extern const struct ipc_handlers child_handlers;	/* messages.c; arg is the child */
@@ -90,6 +114,7 @@ void	master_answer(struct master *, uint64_t request, bool ok, const char *text)
 /* -- generation.c: configuration and descriptors ------------------------------------------------- */
 
 bool	generation_load(struct master *, struct conf_problems *, struct conf **);
+void	log_problems(const struct conf_problems *);
 /* The frozen configuration and the descriptors of `conf`; false leaves everything as it was. */
 bool	generation_use(struct master *, struct conf *, struct err *);
 void	generation_tell(struct child *);		/* everything, to a new process */
@@ -97,6 +122,13 @@ void	generation_tell(struct child *);		/* everything, to a new process */
 void	reload(struct master *, uint64_t request, bool asked);
 void	reload_progress(struct master *);
 bool	log_to(struct master *, struct err *);		/* opens the log that the configuration names */
+
+/* -- watchdog.c: roles that answer no more -------------------------------------------------------- */
+
+void	watchdog_start(struct master *);
+void	watchdog_heard(struct child *, uint64_t number);
+/* What is not as it should be, an element of a JSON array each. */
+void	degraded_put(const struct master *, struct buf *json);
 
 /* -- stop.c ----------------------------------------------------------------------------------------- */
 

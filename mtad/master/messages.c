@@ -164,11 +164,31 @@ on_stats_ask(void *arg, struct ipc *ipc, const struct ipc_stats_ask *msg, int fd
 	(void)fd;
 	for (size_t i = 0; i < m->child_count; i++)
 		restarts += m->children[i].restarts;
-	buf_printf(&b, "{\"version\":\"%s\",\"pid\":%d,\"started\":%lld,\"generation\":%u,\"processes\":%zu,\"restarts\":%u}",
+	buf_printf(&b, "{\"version\":\"%s\",\"pid\":%d,\"started\":%lld,\"generation\":%u,\"processes\":%zu,\"restarts\":%u,\"degraded\":",
 	    MTAD_VERSION, (int)getpid(), (long long)(m->started / SECOND), m->generation,
 	    children_alive(m, (1u << ROLE_COUNT) - 1), restarts);
+	degraded_put(m, &b);
+	buf_str(&b, "}");
 	ipc_send_stats(ipc, &(struct ipc_stats){ msg->request, buf_view(&b) }, -1);
 	buf_clear(&b);
+}
+
+static void
+on_pong(void *arg, struct ipc *ipc, const struct ipc_pong *msg, int fd)
+{
+	(void)ipc;
+	(void)fd;
+	watchdog_heard(arg, msg->number);
+}
+
+static void
+on_last_words(void *arg, struct ipc *ipc, const struct ipc_last_words *msg, int fd)
+{
+	struct child *c = arg;
+
+	(void)ipc;
+	(void)fd;
+	(void)snprintf(c->last_words, sizeof c->last_words, "%.*s", SPAN_ARG(span_head(msg->text, sizeof c->last_words - 1)));
 }
 
 static void
@@ -187,5 +207,7 @@ const struct ipc_handlers child_handlers = {
 	.master_do = on_master_do,
 	.stats_ask = on_stats_ask,
 	.watch = on_watch,
+	.pong = on_pong,
+	.last_words = on_last_words,
 	.closed = on_closed,
 };
