@@ -4,6 +4,8 @@ PREFIX	?= /usr/local
 SBINDIR	= $(DESTDIR)$(PREFIX)/sbin
 LIBEXECDIR = $(DESTDIR)$(PREFIX)/libexec/mtad
 MANDIR	= $(DESTDIR)$(PREFIX)/share/man
+UNITDIR	= $(DESTDIR)$(PREFIX)/lib/systemd/system
+SETGID_GROUP ?= mtadrop
 SUB	= $(MAKE) --no-print-directory VARIANT=$(VARIANT)
 
 .PHONY: asan cover deps run screens check check-programs check-peers soak bench install help
@@ -56,13 +58,21 @@ demo-programs: $(patsubst %.c,$B/tests/%,$(notdir $(HELPERS)))
 
 POSTFIX_NAMES := postqueue mailq postcat postsuper postmap postalias postconf sendmail newaliases postfix
 install: all ## install under DESTDIR and PREFIX; ALTERNATIVES=1 also links the Postfix names into sbin
-	install -d $(SBINDIR) $(LIBEXECDIR) $(MANDIR)/man1 $(MANDIR)/man8
+	install -d $(SBINDIR) $(LIBEXECDIR) $(MANDIR)/man1 $(MANDIR)/man8 $(UNITDIR)
 	install -m 755 $(wildcard $(addprefix $B/,$(PROGRAMS))) $(SBINDIR)
 	[ ! -f $B/mtadrop ] || install -m 755 $B/mtadrop $(LIBEXECDIR)
-	for n in $(POSTFIX_NAMES); do ln -sf $(PREFIX)/sbin/mtactl $(LIBEXECDIR)/$$n; done
-	[ -z "$(ALTERNATIVES)" ] || for n in $(POSTFIX_NAMES); do ln -sf $(PREFIX)/sbin/mtactl $(SBINDIR)/$$n; done
+	for n in $(POSTFIX_NAMES); do ln -sf ../../sbin/mtactl $(LIBEXECDIR)/$$n; done
+	[ -z "$(ALTERNATIVES)" ] || for n in $(POSTFIX_NAMES); do ln -sf mtactl $(SBINDIR)/$$n; done
 	for m in $(wildcard docs/*.1); do install -m 644 $$m $(MANDIR)/man1; done
 	for m in $(wildcard docs/*.8); do install -m 644 $$m $(MANDIR)/man8; done
-	@echo "The submission helper needs its group: groupadd -r mtadrop; chgrp mtadrop $(PREFIX)/libexec/mtad/mtadrop; chmod g+s it"
+	sed 's|@PREFIX@|$(PREFIX)|g' docs/mtad.service >$(UNITDIR)/mtad.service
+	chmod 644 $(UNITDIR)/mtad.service
+	@echo
+	@echo "Installed. What is left, once a machine, as root (mtad(8) says more):"
+	@echo "  for u in mtad mtadq; do adduser --system --group --no-create-home \$$u; done"
+	@echo "  groupadd -r $(SETGID_GROUP); chgrp $(SETGID_GROUP) $(PREFIX)/libexec/mtad/mtadrop; chmod 2755 $(PREFIX)/libexec/mtad/mtadrop"
+	@echo "  mkdir -p /etc/mtad; cp /etc/postfix/main.cf /etc/postfix/master.cf /etc/mtad/   # or write them anew"
+	@echo "  $(PREFIX)/sbin/mtalint /etc/mtad; $(PREFIX)/sbin/mtad -t                        # what is wrong, and what has no effect"
+	@echo "  systemctl daemon-reload; systemctl enable --now mtad; $(PREFIX)/sbin/mtactl status"
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1	\2/p' GNUmakefile tests/*.mk tests/*/*.mk | sort | awk -F'\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'

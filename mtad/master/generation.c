@@ -433,6 +433,8 @@ reload(struct master *m, uint64_t request, bool asked)
 	if (m->phase != PHASE_RUNNING) {
 		if (asked)
 			master_answer(m, request, false, "the daemon is starting or stopping");
+		else
+			m->reload_later = true;
 		return;
 	}
 	if (m->reload_asked)

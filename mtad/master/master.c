@@ -139,6 +139,8 @@ announce(struct master *m)
 	m->maildrop = maildrop_new(m, m->instance.maildrop_fd, m->instance.maildrop);
 	notify("READY=1");
 	let_parent_go(m);
+	if (m->reload_later)
+		reload(m, 0, false);
 }
 
 void
