@@ -91,6 +91,10 @@ struct entry *ask_next(struct role_queue *, struct ask *, const struct buf *rows
 bool	ask_slice_is_over(struct ask *, const struct buf *rows);
 void	ask_fail(struct ask *, uint8_t status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
+/* -- reader.c */
+/* The message's envelope, unpacked from `bytes`. False: it cannot be read. */
+bool	reader_envelope(struct role_queue *, const struct entry *, struct buf *bytes, struct envelope *);
+
 /* -- query_row.c */
 /* What selectors look at: one at a time, as they share the memory for what is read. */
 struct row {

@@ -41,16 +41,10 @@ row_clear(struct row *row)
 static const struct envelope *
 envelope_of(struct row *row)
 {
-	const struct store_segment *s = store_get(row->rq->store, row->e->loc.segment);
-	struct err err;
-
 	if (row->have_message)
 		return row->no_message ? NULL : &held.envelope;
-	int fd = s == NULL ? -1 : store_fd(row->rq->store, s->number, &err);
 	row->have_message = true;
-	buf_reset(&held.bytes);
-	row->no_message = fd < 0 || !message_envelope(fd, row->e->loc, RECORD_MAX, &held.bytes) ||
-	    !envelope_unpack(buf_view(&held.bytes), &held.envelope, &err);
+	row->no_message = !reader_envelope(row->rq, row->e, &held.bytes, &held.envelope);
 	return row->no_message ? NULL : &held.envelope;
 }
 
@@ -97,11 +91,14 @@ dest_text(struct row *row, uint32_t rcpt, bool transport, struct span *out)
 static bool
 client_text(const struct envelope *env, struct span *out)
 {
-	static char text[600];	/* until the next call, as the row's spans */
+	static struct buf text = BUF_INIT(600);	/* until the next call, as the row's spans */
 
-	int n = snprintf(text, sizeof text, "%.*s[%.*s]", SPAN_ARG(span_head(env->client_name, 256)),
-	    SPAN_ARG(span_head(env->client_addr, 256)));
-	*out = span_of(text, n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1);
+	buf_reset(&text);
+	buf_span(&text, span_head(env->client_name, 256));
+	buf_char(&text, '[');
+	buf_span(&text, span_head(env->client_addr, 256));
+	buf_char(&text, ']');
+	*out = buf_view(&text);
 	return true;
 }
 

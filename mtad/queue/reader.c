@@ -3,7 +3,7 @@
  * read at once. In a queue that is some hours old they lie anywhere: then each is read alone, as a window costs fifteen times as much. What is
  * read is bounded and decoded as any bytes from outside.
  */
-#include "queue/role.h"
+#include "queue/query.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -11,9 +11,11 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "spool/index_words.h"
+#include "spool/message.h"
 #include "spool/record.h"
 
 #define WINDOW		((uint64_t)64 << 10)
+#define NEIGHBOUR	((uint32_t)8 << 10)	/* a larger message is read alone */
 #define NEAR		((uint64_t)4 << 10)	/* from the last place asked for: the next ones are likely in the same window */
 
 static bool
@@ -101,6 +103,29 @@ reader_record(struct role_queue *rq, struct loc loc, struct span *payload)
 	const struct store_segment *s = store_get(rq->store, loc.segment);
 	int fd = s == NULL ? -1 : store_fd(rq->store, loc.segment, &err);
 	return fd >= 0 && record_read(fd, s->nonce, loc, &rq->scratch, &head, payload, &err);
+}
+
+/* Neighbours from one window, as large as they are small; it may be of before the record was written, so the ID has to be the message's. */
+bool
+reader_envelope(struct role_queue *rq, const struct entry *e, struct buf *bytes, struct envelope *out)
+{
+	const struct reader_window *w = NULL;
+	const struct store_segment *s;
+	struct span found;
+	struct err err;
+
+	if (e->loc.length > RECORD_HEADER && e->loc.length <= NEIGHBOUR && reader_is_near(rq, e->loc))
+		w = window_for(rq, e->loc);
+	buf_reset(bytes);
+	if (w != NULL && message_envelope_in(span_of(w->bytes + (loc_offset(e->loc) - w->at) + RECORD_HEADER, e->loc.length - RECORD_HEADER), &found)) {
+		buf_span(bytes, found);
+		if (!bytes->over && envelope_unpack(buf_view(bytes), out, &err) && qid_eq(out->id, e->id))
+			return true;
+		buf_reset(bytes);
+	}
+	s = store_get(rq->store, e->loc.segment);
+	int fd = s == NULL ? -1 : store_fd(rq->store, s->number, &err);
+	return fd >= 0 && message_envelope(fd, e->loc, RECORD_MAX, bytes) && envelope_unpack(buf_view(bytes), out, &err);
 }
 
 static bool

@@ -140,6 +140,19 @@ message_envelope(int fd, struct loc loc, size_t most, struct buf *out)
 	return true;
 }
 
+bool
+message_envelope_in(struct span payload, struct span *out)
+{
+	if (payload.len < ENVELOPE_AT + 4 || payload.ptr[0] != MESSAGE_VERSION || payload.ptr[1] != PARTS_MAX)
+		return false;
+	uint32_t len = num_get32((const unsigned char *)payload.ptr + ENVELOPE_AT);
+	struct span rest = span_skip(payload, ENVELOPE_AT + 4);
+	if (len > rest.len)
+		return false;
+	*out = span_head(rest, len);
+	return true;
+}
+
 static void
 forget(struct message *m)
 {

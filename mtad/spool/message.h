@@ -42,6 +42,8 @@ bool	message_read(int fd, uint64_t nonce, struct loc, struct message *, struct e
 bool	message_parse(struct span payload, struct message *, struct err *);
 /* The envelope's bytes of the record (envelope_unpack takes them), at most `most`; nothing is checked. False: not to be had. */
 bool	message_envelope(int fd, struct loc, size_t most, struct buf *out);
+/* The same from the first bytes of a record's payload that are in memory; false where it does not lie in them. */
+bool	message_envelope_in(struct span payload, struct span *out);
 void	message_clear(struct message *);
 /* Empties it and keeps the memory for the next one. */
 void	message_reset(struct message *);

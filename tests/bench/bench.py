@@ -353,10 +353,12 @@ def json_rate(ctl, rounds, count):
 
 
 class Console:
-    """mtatui on a terminal of its own, at its queue view, sorted by reason."""
+    """mtatui on a terminal of its own, at one of its views: the overview, or (key 1) the queue."""
+    VIEWS = {"overview": (b"", b"DEFERRED"), "queue": (b"1", b"QUEUE ID")}
 
-    def __init__(self, build, folder):
+    def __init__(self, build, folder, view):
         self.build, self.folder = build, folder
+        self.key, self.shows = self.VIEWS[view]
 
     def __enter__(self):
         self.terminal, slave = os.openpty()
@@ -367,9 +369,9 @@ class Console:
         self.seen = b""
         threading.Thread(target=self.read, daemon=True).start()
         time.sleep(0.5)
-        os.write(self.terminal, b"1")
+        os.write(self.terminal, self.key)
         time.sleep(1)
-        assert self.process.poll() is None and b"QUEUE ID" in self.seen, "the console does not show the queue"
+        assert self.process.poll() is None and self.shows.lower() in self.seen.lower(), "the console does not show its view"
         return self
 
     def read(self):
@@ -388,31 +390,43 @@ class Console:
         os.close(self.terminal)
 
 
+def quiet(pid, seconds=60):
+    """Waits until what a start does (reading a generated queue, a checkpoint of it, new segments) is done."""
+    end = time.monotonic() + seconds
+    still = 0
+    while still < 4 and time.monotonic() < end:
+        before = cpu_seconds(pid)
+        time.sleep(0.5)
+        still = still + 1 if cpu_seconds(pid) - before <= 0.02 else 0
+
+
 def console_cost(folder, build, rounds, count):
-    """CPU a relayed message with this many deferred ones in the queue, without and with a console that shows it: medians, microseconds."""
+    """CPU a relayed message with this many deferred ones in the queue, without a console and with one at each view: medians, microseconds."""
     from mtadtest import free_port
     messages = scaled(20000)
     port = free_port()
     server = generated(folder, build, count, 3, port)
-    cpu = {False: [], True: []}
+    kinds = [None, *Console.VIEWS]
+    cpu = {view: [] for view in kinds}
     try:
         server.start()
-        for i in range(-1, 2 * rounds):     # one round to get warm
-            shown = i % 2 == 1 and i > 0
+        for i in range(-2, len(kinds) * rounds):     # two rounds to get warm
+            view = kinds[i % len(kinds)] if i >= 0 else None
             sink = start_sink(port, messages)
-            with Console(build, server.mta.dir) if shown else open(os.devnull):
+            with Console(build, server.mta.dir, view) if view else open(os.devnull):
+                quiet(server.pid, 60 if i < 0 else 6)
                 before = cpu_seconds(server.pid)
                 subprocess.run(generate(server.port, messages), check=True, timeout=600)
                 sink.wait(600)
                 took = (cpu_seconds(server.pid) - before) / messages * 1e6
             if i < 0:
                 continue
-            cpu[shown].append(took)
-            print(f"  {'with' if shown else 'without'} a console: {cpu[shown][-1]:,.0f} us a message", flush=True)
+            cpu[view].append(took)
+            print(f"  {'console at the ' + view if view else 'no console'}: {took:,.0f} us a message", flush=True)
     finally:
         server.stop()
         shutil.rmtree(f"{folder}/mtad")
-    return statistics.median(cpu[False]), statistics.median(cpu[True])
+    return {view: statistics.median(times) for view, times in cpu.items()}
 
 
 def views(folder, build, rounds, say):
@@ -444,9 +458,11 @@ def views(folder, build, rounds, say):
         say(f"| first screen, median of {len(slow)} sorts and filters | {statistics.median(t for t, _ in slow):.0f} ms | |")
         say(f"| the slowest of them: {slow[0][1]} | {slow[0][0]:.0f} ms | {'1,000' if big else '500'} ms |")
         say(f"| the second and third: {slow[1][1]}, {slow[2][1]} | {slow[1][0]:.0f} ms, {slow[2][0]:.0f} ms | |\n")
-    without, shown = console_cost(folder, build, rounds, scaled(100000))
-    say(f"CPU a relayed message, with {scaled(100000):,} others in the queue: {without:.0f} us; with a console that shows the queue: {shown:.0f} us, "
-        f"{(shown / without - 1) * 100:+.1f} % (to reach: less than 5 % more).\n")
+    cost = console_cost(folder, build, rounds, scaled(100000))
+    without = cost.pop(None)
+    say(f"CPU a relayed message, with {scaled(100000):,} others in the queue: {without:.0f} us; " +
+        "; ".join(f"with a console at its {view} {took:.0f} us, {(took / without - 1) * 100:+.1f} %" for view, took in cost.items()) +
+        " (to reach: less than 5 % more).\n")
 
 
 def machine(folder):
