@@ -18,7 +18,7 @@ void
 content_put(struct file_writer *w, const struct job *job, const struct message *m)
 {
 	put_address_header(w, "Return-Path: ", job->sender, "<", ">\n");
-	put_address_header(w, "X-Original-To: ", job->recipient, "", "\n");
+	put_address_header(w, "X-Original-To: ", job->original.len > 0 ? job->original : job->recipient, "", "\n");
 	put_address_header(w, "Delivered-To: ", job->recipient, "", "\n");
 	file_writer_put(w, m->header);
 	file_writer_put(w, m->body);

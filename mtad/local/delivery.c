@@ -111,6 +111,8 @@ program_name(const struct delivery *d)
 static struct span
 original_of(const struct recipient *r)
 {
+	if (r->original.len > 0)
+		return r->original;
 	return span_starts(r->orcpt, "rfc822;") ? span_skip(r->orcpt, 7) : SPAN_NONE;
 }
 
@@ -119,7 +121,7 @@ log_delivery(const struct delivery *d, const struct report *r)
 {
 	struct buf line = BUF_INIT(16384);
 	char id[QID_TEXT];
-	struct delivery_log l = { .recipient = d->now.address, .relay = span_str(d->transport), .arrival = d->arrival,
+	struct delivery_log l = { .recipient = d->now.address, .orig_to = d->now.original, .relay = span_str(d->transport), .arrival = d->arrival,
 		.active = d->active, .handoff = d->handoff, .done = clock_wall(), .dsn = span_str(r->dsn),
 		.status = r->status, .text = span_str(r->text) };
 	delivery_log_put(&line, &l);

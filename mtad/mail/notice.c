@@ -172,7 +172,13 @@ put_person_recipient(struct maker *m, const struct notice_recipient *r)
 	size_t start = m->out->len;
 	buf_str(m->out, "\n<");
 	put_address(m, r->address);
-	buf_str(m->out, ">:");
+	buf_char(m->out, '>');
+	if (r->original.len > 0 && !span_caseeq(r->original, r->address)) {
+		buf_str(m->out, " (expanded from <");
+		put_address(m, r->original);
+		buf_str(m->out, ">)");
+	}
+	buf_char(m->out, ':');
 	if (m->n->kind == NOTICE_SUCCESS)
 		buf_printf(m->out, " %s:", action_of(m->n, &r->outcome));
 	put_wrapped(m, span_head(r->outcome.text, TEXT_MAX), m->out->len - start);
@@ -223,6 +229,8 @@ put_recipient_fields(struct maker *m, const struct notice_recipient *r)
 	put_address_field(m, "Final-Recipient", r->address);
 	if (r->orcpt.len > 0)
 		put_field(m, "Original-Recipient", "", r->orcpt);
+	else if (r->original.len > 0)
+		put_address_field(m, "Original-Recipient", r->original);
 	buf_printf(m->out, "Action: %s\n", action_of(n, o));
 	put_field(m, "Status", "", o->dsn);
 	if (o->mta.len > 0)

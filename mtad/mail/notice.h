@@ -25,6 +25,7 @@ enum notice_kind {
 struct notice_recipient {
 	struct span	 address;	/* unquoted */
 	struct span	 orcpt;		/* "rfc822;addr", or empty */
+	struct span	 original;	/* as it was given, where that was another; else empty */
 	struct outcome	 outcome;
 };
 

@@ -1,12 +1,17 @@
 #include "mail/outcome.h"
 
+/* Beside the bits of NOTIFY: an original address follows. What was packed before there was one has no such bit. */
+#define HAS_ORIGINAL	0x80
+
 void
 recipient_pack(struct buf *b, const struct recipient *r)
 {
 	pack_u32(b, r->number);
-	pack_u8(b, r->notify);
+	pack_u8(b, (uint8_t)(r->notify | (r->original.len > 0 ? HAS_ORIGINAL : 0)));
 	pack_span(b, r->address);
 	pack_span(b, r->orcpt);
+	if (r->original.len > 0)
+		pack_span(b, r->original);
 }
 
 bool
@@ -18,6 +23,8 @@ recipient_next(struct unpack *u, struct recipient *r)
 	r->notify = unpack_u8(u);
 	r->address = unpack_span(u);
 	r->orcpt = unpack_span(u);
+	r->original = r->notify & HAS_ORIGINAL ? unpack_span(u) : SPAN_NONE;
+	r->notify &= (uint8_t)~HAS_ORIGINAL;
 	return !u->fault;
 }
 

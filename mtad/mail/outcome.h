@@ -19,6 +19,7 @@ struct recipient {
 	uint8_t		notify;
 	struct span	address;	/* unquoted form: local@domain */
 	struct span	orcpt;		/* "rfc822;addr", still xtext-decoded; empty: none */
+	struct span	original;	/* unquoted, as it was given, where another address was made of it; empty: the same */
 };
 
 void	recipient_pack(struct buf *, const struct recipient *);

@@ -88,7 +88,8 @@ send_deliver(struct role_queue *rq, struct link *link, const struct lease *l, in
 	for (uint32_t i = 0; i < l->count; i++) {
 		uint32_t n = l->rcpts[i];
 		recipient_pack(&rq->scratch, &(struct recipient){ .number = n, .notify = e->rcpts[n].notify,
-		    .address = entry_address(e, n), .orcpt = entry_orcpt(e, n) });
+		    .address = entry_address(e, n), .orcpt = entry_orcpt(e, n),
+		    .original = entry_original(e, n) });
 	}
 	struct ipc_deliver m = {
 		.lease = l->id, .id_usec = e->id.usec, .id_writer = e->id.writer, .segment = e->loc.segment,

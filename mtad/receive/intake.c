@@ -183,6 +183,8 @@ intake_recipient(struct intake *in, struct span address, uint8_t notify, struct 
 
 	intake_id(in);
 	r.address = standard(in, address);
+	if (in->settings->keep_original && !span_eq(address, r.address))
+		r.original = address;
 	if (r.number == 0)
 		in->first_recipient = r.address;
 	recipient_pack(&in->recipients, &r);

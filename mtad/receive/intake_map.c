@@ -82,7 +82,7 @@ add(struct mapping *m, struct span address, const struct recipient *from, struct
 	if (!is_new(m, address, m->in->settings->keep_original ? given : SPAN_NONE))
 		return;
 	recipient_pack(&m->recipients, &(struct recipient){ .number = m->count++, .notify = from->notify, .address = address,
-	    .orcpt = from->orcpt });
+	    .orcpt = from->orcpt, .original = m->in->settings->keep_original && !span_eq(given, address) ? given : SPAN_NONE });
 }
 
 /* One recipient through canonical and virtual, to the end. copies: who wants one is noted. */

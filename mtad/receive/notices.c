@@ -81,7 +81,7 @@ find_recipients(const struct envelope *e, const struct outcome *outcomes, size_t
 		for (size_t i = 0; i < n; i++) {
 			if (outcomes[i].number != r.number)
 				continue;
-			out[i] = (struct notice_recipient){ .address = r.address, .orcpt = r.orcpt,
+			out[i] = (struct notice_recipient){ .address = r.address, .original = r.original, .orcpt = r.orcpt,
 			    .outcome = outcomes[i] };
 			found++;
 		}

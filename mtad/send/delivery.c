@@ -60,7 +60,7 @@ take_recipients(struct delivery *d)
 			d->rcpts = mem_grow(d->rcpts, d->cap, sizeof *d->rcpts);
 			d->numbers = mem_grow(d->numbers, d->cap, sizeof *d->numbers);
 		}
-		d->rcpts[d->count] = (struct client_rcpt){ .address = r.address, .orcpt = r.orcpt,
+		d->rcpts[d->count] = (struct client_rcpt){ .address = r.address, .orcpt = r.orcpt, .original = r.original,
 			.notify = r.notify };
 		d->numbers[d->count++] = r.number;
 	}

@@ -52,7 +52,7 @@ delivery_outcome(struct delivery *d, size_t i, const struct client_verdict *v, c
 
 	int64_t now = clock_wall();
 	/* Without a session, all the time went into getting one. */
-	struct delivery_log log = { .recipient = d->rcpts[i].address, .relay = o.relay,
+	struct delivery_log log = { .recipient = d->rcpts[i].address, .orig_to = d->rcpts[i].original, .relay = o.relay,
 		.reuse = conn == NULL ? 0 : conn->uses, .arrival = d->arrival, .active = d->active,
 		.handoff = d->handoff, .connected = d->connected == 0 ? now : d->connected, .done = now, .dsn = v->dsn,
 		.status = o.status, .text = v->text };

@@ -73,6 +73,7 @@ struct client_verdict {
 struct client_rcpt {
 	struct span	 address;	/* unquoted */
 	struct span	 orcpt;		/* "type;address" */
+	struct span	 original;	/* the caller's: as it was given first */
 	uint8_t		 notify;	/* mail/outcome.h */
 	struct client_verdict verdict;
 };

@@ -44,6 +44,13 @@ entry_orcpt(const struct entry *e, uint32_t rcpt)
 	return span_of(text_of(e) + r->address + r->address_len, r->orcpt_len);
 }
 
+struct span
+entry_original(const struct entry *e, uint32_t rcpt)
+{
+	const struct entry_rcpt *r = &e->rcpts[rcpt];
+	return span_of(text_of(e) + r->address + r->address_len + r->orcpt_len, r->original_len);
+}
+
 /* The extra's actor is who holds it, where it is held. */
 struct span
 entry_deleted_by(const struct index *ix, const struct entry *e)
@@ -157,7 +164,7 @@ make(const struct envelope *env)
 	uint32_t n = 0;
 
 	while (n < env->recipient_count && recipient_next(&u, &r)) {
-		text += text_len(r.address) + (size_t)text_len(r.orcpt);
+		text += text_len(r.address) + (size_t)text_len(r.orcpt) + text_len(r.original);
 		n++;
 	}
 	if (text > UINT32_MAX)
@@ -173,13 +180,16 @@ make(const struct envelope *env)
 	for (uint32_t i = 0; i < n && recipient_next(&u, &r); i++) {
 		struct entry_rcpt *er = &e->rcpts[i];
 		*er = (struct entry_rcpt){ .address = used, .address_len = text_len(r.address),
-			.orcpt_len = text_len(r.orcpt), .notify = r.notify };
+			.orcpt_len = text_len(r.orcpt), .original_len = text_len(r.original), .notify = r.notify };
 		if (er->address_len > 0)
 			memcpy(at + used, r.address.ptr, er->address_len);
 		used += er->address_len;
 		if (er->orcpt_len > 0)
 			memcpy(at + used, r.orcpt.ptr, er->orcpt_len);
 		used += er->orcpt_len;
+		if (er->original_len > 0)
+			memcpy(at + used, r.original.ptr, er->original_len);
+		used += er->original_len;
 	}
 	return e;
 }

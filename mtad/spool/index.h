@@ -35,9 +35,10 @@ struct entry_rcpt {
 	int64_t		 next;		/* wall: due then; 0: at once */
 	struct loc	 reply;		/* the journal record with its last outcome; segment 0: none */
 	uint32_t	 cause;		/* index_cause_text; 0: none */
-	uint32_t	 address;	/* offset in the entry's text; the orcpt follows it */
+	uint32_t	 address;	/* offset in the entry's text; the orcpt follows it, then the original */
 	uint16_t	 address_len;
 	uint16_t	 orcpt_len;
+	uint16_t	 original_len;
 	uint16_t	 attempts;
 	uint8_t		 status;	/* enum rcpt_status */
 	uint8_t		 notify;	/* mail/outcome.h */
@@ -105,6 +106,7 @@ struct entry {
 struct span entry_sender(const struct entry *);
 struct span entry_address(const struct entry *, uint32_t rcpt);
 struct span entry_orcpt(const struct entry *, uint32_t rcpt);
+struct span entry_original(const struct entry *, uint32_t rcpt);
 /* Who put it into the trash; empty where that is not known any more. */
 struct index;
 struct span entry_deleted_by(const struct index *, const struct entry *);

@@ -206,7 +206,8 @@ index_encode(const struct index *ix, const struct entry *e, struct buf *b)
 	pack_u32(b, e->rcpt_count);
 	for (uint32_t i = 0; i < e->rcpt_count; i++)
 		recipient_pack(b, &(struct recipient){ .number = i, .notify = e->rcpts[i].notify,
-		    .address = entry_address(e, i), .orcpt = entry_orcpt(e, i) });
+		    .address = entry_address(e, i), .orcpt = entry_orcpt(e, i),
+		    .original = entry_original(e, i) });
 	put_state(ix, e, b);
 }
 

@@ -104,3 +104,21 @@ def test_pass_through_for_one_service(tmp_path):
         # A notice of ours is not checked unless internal_mail_filter_classes says so.
         mta.send("games@site.test", "nobody@nowhere.invalid")
         wait_for(lambda: len(mta.mailbox("games")) == 2)
+
+
+def test_the_address_that_was_given_is_kept(tmp_path):
+    main = {"virtual_alias_maps": "inline:{{team@site.test = games@site.test, gone@good.test}}", "canonical_maps": "inline:{{old@site.test = games@site.test}}"}
+    with Sink(script={"RCPT": lambda s, a: b"550 5.1.1 unknown"}) as sink, Instance(tmp_path / "mtad", main, root=True, smtp_port=sink.port) as mta:
+        mta.send("games@site.test", "team@site.test")
+        mta.wait_log(r"to=<games@site.test>, orig_to=<team@site.test>, relay=local")
+        mta.wait_log(r"to=<gone@good.test>, orig_to=<team@site.test>, relay=mx.good.test.*status=bounced")
+        mta.send("games@site.test", "old@site.test")
+        mta.send("games@site.test", "games@site.test")
+        wait_for(lambda: len(mta.mailbox("games")) == 4)
+        texts = mta.mailbox("games")
+        assert sorted(line for t in texts for line in t.splitlines() if line.startswith(b"X-Original-To:")) == \
+            [b"X-Original-To: " + a + b"@site.test" for a in (b"games", b"games", b"old", b"team")]
+        report, = (t for t in texts if b"Final-Recipient" in t)
+        assert b"Final-Recipient: rfc822; gone@good.test\nOriginal-Recipient: rfc822; team@site.test\n" in report
+        assert b"<gone@good.test> (expanded from <team@site.test>): " in report
+        assert mta.log().count("orig_to=") == 3
