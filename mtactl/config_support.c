@@ -152,8 +152,9 @@ line_of(const struct side *side, const char *const *key, struct buf *out)
 		char *const *f = side->conf.services[i].fields;
 		if (strcmp(f[0], key[0]) != 0 || strcmp(f[1], key[1]) != 0)
 			continue;
-		for (size_t k = 2; k < MASTER_FIELDS; k++)
-			buf_printf(out, "%s%s", k == 2 ? "" : " ", f[k]);
+		for (size_t k = 2; k < MASTER_FIELDS - 1; k++)
+			buf_printf(out, "%s ", f[k]);
+		master_text_command(&side->conf.services[i], NULL, false, out);
 		return true;
 	}
 	return false;

@@ -12,9 +12,10 @@
 #include "conf/expand.h"
 #include "table/table.h"
 
-#define USAGE	"usage: postconf [-c config_dir] [-d (parameter defaults)] [-F (master.cf fields)] [-h (no names)] [-H (no values)] " \
-	"[-m (map types)] [-M (master.cf)] [-n (non-default parameters)] [-o name=value (override parameter value)] " \
-	"[-p (main.cf, default)] [-P (master.cf parameters)] [-v (verbose)] [-x (expand parameter values)] [name...]"
+#define USAGE	"usage: postconf [-c config_dir] [-C class,...] [-d (parameter defaults)] [-e (edit)] [-f (fold lines)] [-F (master.cf fields)] " \
+	"[-h (no names)] [-H (no values)] [-l (lock types)] [-m (map types)] [-M (master.cf)] [-n (non-default parameters)] " \
+	"[-o name=value (override parameter value)] [-p (main.cf, default)] [-P (master.cf parameters)] [-v (verbose)] " \
+	"[-x (expand parameter values)] [-X (exclude)] [-# (comment-out)] [name...]"
 
 void
 postconf_words(struct buf *out, struct span value)
@@ -28,6 +29,27 @@ postconf_words(struct buf *out, struct span value)
 	}
 }
 
+/* Words of the text in lines of 80 at most, the later ones indented. What stands in *out already is on the first. */
+static void
+put_folded(struct buf *out, struct span value)
+{
+	struct span word;
+	size_t start = 0;
+	bool first = out->len == 0;
+
+	while (span_word(&value, " \t\r\n\f\v", &word)) {
+		if (!first && out->len - start + 1 + word.len > 80) {
+			buf_char(out, '\n');
+			start = out->len;
+			buf_str(out, "    ");
+		} else if (!first) {
+			buf_char(out, ' ');
+		}
+		buf_span(out, word);
+		first = false;
+	}
+}
+
 void
 postconf_put(const struct postconf *c, struct span name, struct span value)
 {
@@ -38,7 +60,9 @@ postconf_put(const struct postconf *c, struct span name, struct span value)
 		buf_span(&line, name);
 	if (!c->no_name && !c->no_value)
 		buf_str(&line, " =");
-	if (!c->no_value) {
+	if (!c->no_value && c->fold) {
+		put_folded(&line, value);
+	} else if (!c->no_value) {
 		struct buf words = BUF_INIT(0);
 		postconf_words(&words, value);
 		if (!c->no_name && words.len > 0)
@@ -47,7 +71,7 @@ postconf_put(const struct postconf *c, struct span name, struct span value)
 		buf_clear(&words);
 	}
 	if (d->tty)
-		safe_text(&d->out, buf_view(&line), false);
+		safe_text(&d->out, buf_view(&line), c->fold);
 	else
 		buf_span(&d->out, buf_view(&line));
 	buf_char(&d->out, '\n');
@@ -129,8 +153,10 @@ show(const struct postconf *c, struct span name, struct span raw)
 {
 	struct err err = { .kind = ERR_NONE };
 	struct buf text = BUF_INIT((size_t)1 << 20);
+	enum param known;
 
-	if (c->expand && postconf_expand(c, raw, &text, &err))
+	bool raw_one = param_find(name, &known) && value_is_raw(known);
+	if (c->expand && !raw_one && postconf_expand(c, raw, &text, &err))
 		postconf_put(c, name, buf_view(&text));
 	else
 		postconf_put(c, name, raw);
@@ -176,6 +202,17 @@ postconf_names(const struct postconf *c, const char ***names)
 	return kept;
 }
 
+static bool
+in_class(const struct postconf *c, struct span name)
+{
+	struct buf unused = BUF_INIT(0);
+	enum param known;
+
+	unsigned own = postconf_transport(c, name, &unused) ? CLASS_SERVICE : param_find(name, &known) ? CLASS_BUILTIN : CLASS_USER;
+	buf_clear(&unused);
+	return c->classes == 0 || (c->classes & own);
+}
+
 static void
 show_all(const struct postconf *c)
 {
@@ -185,7 +222,7 @@ show_all(const struct postconf *c)
 	for (size_t i = 0; i < n; i++) {
 		struct buf value = BUF_INIT(0);
 		buf_str(&value, "");
-		if (postconf_raw(c, span_str(names[i]), &value))
+		if (in_class(c, span_str(names[i])) && postconf_raw(c, span_str(names[i]), &value))
 			show(c, span_str(names[i]), buf_view(&value));
 		buf_clear(&value);
 	}
@@ -223,7 +260,7 @@ show_map_types(const struct postconf *c)
 		"tcp", "texthash", "unionmap", "unix" };
 
 	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
-		if (table_type_known(span_str(types[i])))
+		if (strcmp(types[i], "proxy") == 0 || table_type_known(span_str(types[i])))
 			put(&c->postfix->session.display, "%s\n", types[i]);
 }
 
@@ -243,63 +280,114 @@ add_override(struct postconf *c, const char *text)
 	return 0;
 }
 
-/* 0, or the status to end with. *mode: 'p', or M, P, F, m. */
-static int
-take_option(struct postconf *c, int option, int *mode)
-{
-	char text[32] = "-x";
+/* What the letters ask for. */
+struct wish {
+	char		 seen[32];	/* each once */
+	int		 mode;		/* p; M P F; a A b l m t T */
+	int		 what;		/* e X #; 0: show */
+};
 
-	switch (option) {
-	case 'c':
-		c->postfix->session.conf_dir = optarg;
-		return 0;
-	case 'd':
-		c->only_defaults = true;
-		return 0;
-	case 'h':
-		c->no_name = true;
-		return 0;
-	case 'H':
-		c->no_value = true;
-		return 0;
-	case 'n':
-		c->only_set = true;
-		return 0;
-	case 'o':
-		return add_override(c, optarg);
-	case 'x':
-		c->expand = true;
-		return 0;
-	case 'F':
-	case 'M':
-	case 'm':
-	case 'P':
-		*mode = option;
-		return 0;
-	case 'p':
-	case 'v':
-		return 0;
-	case '?':
+static bool
+saw(const struct wish *w, char letter)
+{
+	return strchr(w->seen, letter) != NULL;
+}
+
+static int
+take_classes(struct postconf *c, const char *text)
+{
+	static const struct { const char *name; unsigned classes; } known[] = { { "builtin", CLASS_BUILTIN }, { "service", CLASS_SERVICE },
+		{ "user", CLASS_USER }, { "all", CLASS_BUILTIN | CLASS_SERVICE | CLASS_USER } };
+	struct span left = span_str(text), word;
+
+	while (span_word(&left, ", \t", &word)) {
+		size_t i = 0;
+		while (i < sizeof known / sizeof known[0] && !span_eqs(word, known[i].name))
+			i++;
+		if (i == sizeof known / sizeof known[0])
+			return postfix_fatal(c->postfix->name, "unknown -C option value \"%.*s\" in \"%s\"", SPAN_ARG(word), text);
+		c->classes |= known[i].classes;
+	}
+	return 0;
+}
+
+/* 0, or the status to end with. */
+static int
+take_option(struct postconf *c, int option, struct wish *w)
+{
+	size_t n = strlen(w->seen);
+
+	if (option == '?')
 		return postfix_fatal(c->postfix->name, USAGE);
+	if (!saw(w, (char)option) && n + 1 < sizeof w->seen)
+		w->seen[n] = (char)option;
+	c->only_defaults = c->only_defaults || option == 'd';
+	c->fold = c->fold || option == 'f';
+	c->no_name = c->no_name || option == 'h';
+	c->no_value = c->no_value || option == 'H';
+	c->only_set = c->only_set || option == 'n';
+	c->expand = c->expand || option == 'x';
+	if (option == 'c')
+		c->postfix->session.conf_dir = optarg;
+	else if (option == 'C')
+		return take_classes(c, optarg);
+	else if (option == 'o')
+		return add_override(c, optarg);
+	else if (option == 'e' || option == 'X' || option == '#')
+		w->what = option;
+	else if (strchr("aAbFlmMpPtT", option) != NULL)
+		w->mode = option;
+	return 0;
+}
+
+/* Letters that go not together; the first pair of a set that was seen is named. */
+static int
+check_together(const struct postconf *c, const struct wish *w)
+{
+	static const char *const one_of[] = { "aAbFlmMpPtT", "#eX", "dn", "hH", "de", "dX", "d#", "en", "nX", "n#", "eh", "hX", "h#", "eH", "HX", "H#",
+		"ex", "xX", "x#", "eo", "oX", "o#" };
+	static const struct { const char *mode, *but; } never[] = { { "M", "dnC" }, { "F", "dnCX#" }, { "P", "dnC#" }, { "aAblmtT", "deEnXC#o" } };
+
+	for (size_t i = 0; i < sizeof one_of / sizeof one_of[0]; i++)
+		for (const char *a = one_of[i]; *a != '\0'; a++)
+			for (const char *b = a + 1; *b != '\0'; b++)
+				if (saw(w, *a) && saw(w, *b))
+					return postfix_fatal(c->postfix->name, "specify one of -%c -%c", *a, *b);
+	for (size_t i = 0; i < sizeof never / sizeof never[0]; i++)
+		for (const char *b = never[i].but; strchr(never[i].mode, w->mode) != NULL && *b != '\0'; b++)
+			if (saw(w, *b))
+				return postfix_fatal(c->postfix->name, "with option -%c, do not specify -%c", w->mode, *b);
+	return 0;
+}
+
+/* What Postfix was built with, here: what mtad has. */
+static int
+show_built_in(const struct postconf *c, int mode)
+{
+	switch (mode) {
+	case 'm':
+		show_map_types(c);
+		return 0;
+	case 'l':
+		put(&c->postfix->session.display, "fcntl\ndotlock\n");
+		return 0;
+	case 'a':
+	case 'A':
+		postfix_warn(c->postfix->name, "there is no SASL plug-in in this version of mtad");
+		return 0;
+	case 'T':
+		return postfix_fatal(c->postfix->name, "-T: there is no TLS in this version of mtad");
 	default:
-		text[1] = (char)option;
-		return postfix_not_yet(c->postfix->name, text);
+		return postfix_fatal(c->postfix->name, "-%c: mtad has no templates of notices; their texts are fixed", mode);
 	}
 }
 
 static int
-run(struct postconf *c, int mode, char *const *names, size_t n)
+show_conf(struct postconf *c, int mode, char *const *names, size_t n)
 {
-	if (c->only_set && c->only_defaults)
-		return postfix_fatal(c->postfix->name, "specify one of -d -n");
-	for (size_t i = 0; i < n; i++)
-		if (mode == 'p' && strchr(names[i], '=') != NULL)
-			return postfix_not_yet(c->postfix->name, "editing main.cf");
-	if (mode == 'm') {
-		show_map_types(c);
-		return 0;
-	}
+	c->of_master = mode != 'p';
 	int status = postconf_read(c);
+
 	if (status != 0)
 		return status;
 	if (mode != 'p')
@@ -314,16 +402,45 @@ run(struct postconf *c, int mode, char *const *names, size_t n)
 	return status;
 }
 
+/* "name=value"; among what is asked of master.cf only where a request stands before the "=". */
+static bool
+is_edit(int mode, const char *arg)
+{
+	return mode == 'p' || strchr("=", arg[0]) == NULL;
+}
+
+static int
+run(struct postconf *c, struct wish *w, char *const *names, size_t n)
+{
+	int status = check_together(c, w);
+
+	if (status != 0)
+		return status;
+	if (strchr("aAblmtT", w->mode) != NULL)
+		return show_built_in(c, w->mode);
+	/* A value is an edit, with or without -e. */
+	for (size_t i = 0; i < n && w->what != 'e'; i++)
+		if (strchr(names[i], '=') != NULL && (w->what != 0 || is_edit(w->mode, names[i]))) {
+			w->what = 'e';
+			strcat(w->seen, "e");
+			status = check_together(c, w);
+		}
+	if (status != 0)
+		return status;
+	return w->what != 0 ? postconf_change(c, w->mode, w->what, names, n) : show_conf(c, w->mode, names, n);
+}
+
 int
 postconf_main(struct postfix *p, int argc, char **argv)
 {
 	struct postconf c = { .postfix = p };
-	int option, mode = 'p', status = 0;
+	struct wish w = { .mode = 'p' };
+	int option, status = 0;
 
 	while (status == 0 && (option = getopt(argc, argv, "aAbc:C:deEfFhHlmMno:pPtT:vxX#")) != -1)
-		status = take_option(&c, option, &mode);
+		status = take_option(&c, option, &w);
 	if (status == 0)
-		status = run(&c, mode, argv + optind, (size_t)(argc - optind));
+		status = run(&c, &w, argv + optind, (size_t)(argc - optind));
 	postconf_clear(&c);
 	return status;
 }

@@ -26,6 +26,8 @@ slurp(const struct postconf *c, const char *name, struct buf *out, int *status)
 	FILE *f = path.over ? NULL : fopen(path.ptr, "re");
 	if (f == NULL && errno == ENOENT && c->lenient) {
 		;
+	} else if (f == NULL && errno == ENOENT && c->of_master == (strcmp(name, "main.cf") == 0)) {
+		postfix_warn(c->postfix->name, "open %s: %s", path.ptr, strerror(errno));
 	} else if (f == NULL) {
 		*status = postfix_fatal(c->postfix->name, "open %s: %s", path.ptr, strerror(errno));
 	} else {
@@ -50,12 +52,15 @@ postconf_find(const struct postconf *c, struct span name)
 
 /* The last line counts, but not against -o, which was there before. */
 static void
-put_setting(struct postconf *c, size_t overrides, struct span name, struct span value)
+put_setting(struct postconf *c, size_t overrides, unsigned line, struct span name, struct span value)
 {
 	struct setting_text *old = postconf_find(c, name);
 
 	if (old != NULL && (size_t)(old - c->settings) < overrides)
 		return;
+	if (old != NULL && !c->lenient && overrides != c->count)
+		postfix_warn(c->postfix->name, "%s/main.cf, line %u: overriding earlier entry: %s=%s", c->postfix->session.conf_dir, line, old->name,
+		    old->value);
 	if (old == NULL) {
 		c->settings = mem_grow(c->settings, c->count + 1, sizeof *c->settings);
 		old = &c->settings[c->count++];
@@ -83,7 +88,7 @@ read_main(struct postconf *c)
 				postfix_warn(c->postfix->name, "%s/main.cf, line %u: not \"name = value\"; it is passed over",
 				    c->postfix->session.conf_dir, number);
 			else
-				put_setting(c, overrides, name, span_trim(span_skip(line, equals + 1)));
+				put_setting(c, overrides, number, name, span_trim(span_skip(line, equals + 1)));
 		}
 		buf_clear(&lines.text);
 	}
@@ -93,99 +98,53 @@ read_main(struct postconf *c)
 
 /* -- master.cf ------------------------------------------------------------- */
 
-/* The next word, or {group} with its braces. */
-static bool
-next_word(struct span *rest, struct span *word)
-{
-	size_t depth = 0, end = 0;
-
-	*rest = span_ltrim(*rest);
-	for (; end < rest->len; end++) {
-		char c = rest->ptr[end];
-		if (c == '{')
-			depth++;
-		else if (c == '}' && depth > 0)
-			depth--;
-		else if (depth == 0 && span_has(span_str(BLANKS), c))
-			break;
-	}
-	*word = span_head(*rest, end);
-	*rest = span_skip(*rest, end);
-	return word->len > 0;
-}
-
-static struct span
-without_braces(struct span s)
-{
-	return s.len >= 2 && s.ptr[0] == '{' && s.ptr[s.len - 1] == '}' ? span_trim(span_of(s.ptr + 1, s.len - 2)) : s;
-}
-
-/* -o name=value, written as postconf writes it. */
 static void
-add_option(struct master_text *m, struct span text, struct buf *command)
+read_services(struct postconf *c, struct span text)
 {
-	struct span inner = without_braces(text);
-	size_t equals = span_find(inner, '=');
-	struct span name = span_trim(span_head(inner, equals)), value = span_trim(span_skip(inner, equals + 1));
-	bool group = span_find(value, ' ') < value.len || span_find(value, '\t') < value.len;
+	struct conf_lines lines = { .rest = text, .next = 1, .text = BUF_INIT(FILE_MAX) };
+	unsigned number = 0;
+	struct span line;
 
-	m->settings = mem_grow(m->settings, m->count + 1, sizeof *m->settings);
-	m->settings[m->count++] = (struct master_setting){ span_dup(name), span_dup(value) };
-	buf_printf(command, " -o %s%.*s=", group ? "{" : "", SPAN_ARG(name));
-	postconf_words(command, value);
-	buf_str(command, group ? "}" : "");
-}
-
-static void
-add_service(struct postconf *c, struct span line)
-{
-	struct master_text m = { .count = 0 };
-	struct buf command = BUF_INIT(0);
-	struct span word;
-	bool options = true;	/* up to the first word that is none */
-
-	for (size_t i = 0; i < MASTER_FIELDS; i++) {
-		next_word(&line, &word);
-		m.fields[i] = span_dup(word);
+	while (conf_lines_next(&lines, &line, &number)) {
+		struct master_text m;
+		(void)master_text_parse(&m, line);
+		c->services = mem_grow(c->services, c->service_count + 1, sizeof *c->services);
+		c->services[c->service_count++] = m;
 	}
-	buf_str(&command, m.fields[MASTER_FIELDS - 1]);
-	while (next_word(&line, &word)) {
-		struct span value = SPAN_NONE;
-		options = options && (word.ptr[0] == '-');
-		if (options && span_eqs(word, "-o") && next_word(&line, &value)) {
-			add_option(&m, value, &command);
-		} else if (options && span_starts(word, "-o") && word.len > 2) {
-			add_option(&m, span_skip(word, 2), &command);
-		} else {
-			buf_char(&command, ' ');
-			buf_span(&command, word);
-		}
-	}
-	free(m.fields[MASTER_FIELDS - 1]);
-	m.fields[MASTER_FIELDS - 1] = buf_take(&command);
-	c->services = mem_grow(c->services, c->service_count + 1, sizeof *c->services);
-	c->services[c->service_count++] = m;
+	buf_clear(&lines.text);
 }
 
 static int
 read_master(struct postconf *c)
 {
 	struct buf text = BUF_INIT(FILE_MAX);
-	unsigned number = 0;
-	struct span line;
 	int status = 0;
 
-	if (slurp(c, "master.cf", &text, &status)) {
-		struct conf_lines lines = { .rest = buf_view(&text), .next = 1, .text = BUF_INIT(FILE_MAX) };
-		while (conf_lines_next(&lines, &line, &number))
-			add_service(c, line);
-		buf_clear(&lines.text);
-	}
+	if (slurp(c, "master.cf", &text, &status))
+		read_services(c, buf_view(&text));
 	buf_clear(&text);
 	return status;
 }
 
 /* -- which names are used -------------------------------------------------- */
+
+static bool
+runs_commands(const struct master_text *m)
+{
+	return strcmp(m->fields[MASTER_FIELDS - 1], "pipe") == 0 || strcmp(m->fields[MASTER_FIELDS - 1], "spawn") == 0;
+}
+
+static bool
+is_transport_suffix(struct span suffix)
+{
+	static const char *const starts[] = { "_destination_", "_delivery_slot_", "_recipient_", "_extra_recipient_", "_minimum_delivery_",
+		"_transport_rate_" };
+
+	for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++)
+		if (span_starts(suffix, starts[i]))
+			return true;
+	return false;
+}
 
 bool
 postconf_transport(const struct postconf *c, struct span name, struct buf *value)
@@ -198,11 +157,14 @@ postconf_transport(const struct postconf *c, struct span name, struct buf *value
 		if (suffix.ptr[0] != '_')
 			continue;
 		buf_printf(&def, "default%.*s", SPAN_ARG(suffix));
-		if (param_find(buf_view(&def), &known) || span_eqs(suffix, "_initial_destination_concurrency"))
+		bool limit = span_eqs(suffix, "_time_limit");
+		if ((is_transport_suffix(suffix) && param_find(buf_view(&def), &known)) || limit || span_eqs(suffix, "_initial_destination_concurrency"))
 			for (size_t i = 0; i < c->service_count && !found; i++)
-				found = span_eqs(span_head(name, at), c->services[i].fields[0]) && strcmp(c->services[i].fields[1], "inet") != 0;
+				found = span_eqs(span_head(name, at), c->services[i].fields[0]) && (limit ? runs_commands(&c->services[i]) :
+				    strcmp(c->services[i].fields[1], "inet") != 0);
 		if (found)
-			buf_printf(value, "$%s", param_find(buf_view(&def), &known) ? def.ptr : "initial_destination_concurrency");
+			buf_printf(value, "$%s", limit ? "command_time_limit" : param_find(buf_view(&def), &known) ? def.ptr :
+			    "initial_destination_concurrency");
 		buf_clear(&def);
 		if (found)
 			return true;
@@ -219,6 +181,26 @@ mark(void *arg, struct span name)
 		s->used = true;
 }
 
+/* "ldap:NAME" in a value makes NAME_server_host and the like settings of that table. */
+static void
+mark_table(struct postconf *c, struct span table)
+{
+	static const char *const types[] = { "ldap:", "mysql:", "pgsql:", "sqlite:", "memcache:", "mongodb:" };
+
+	if (span_starts(table, "proxy:"))
+		table = span_skip(table, 6);
+	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+		struct span name = span_skip(table, strlen(types[i]));
+		if (!span_starts(table, types[i]) || name.len == 0 || name.ptr[0] == '/' || name.ptr[0] == '.')
+			continue;
+		for (size_t k = 0; k < c->count; k++) {
+			struct span own = span_str(c->settings[k].name);
+			if (own.len > name.len && own.ptr[name.len] == '_' && span_eq(span_head(own, name.len), name))
+				c->settings[k].used = true;
+		}
+	}
+}
+
 static void
 mark_used(struct postconf *c)
 {
@@ -232,11 +214,15 @@ mark_used(struct postconf *c)
 			s->used = true;
 		buf_clear(&unused);
 		expand_names(span_str(s->value), mark, c);
+		struct span tables = span_str(s->value);
+		while (span_word(&tables, BLANKS ",{}", &word))
+			mark_table(c, word);
 		while (strcmp(s->name, "smtpd_restriction_classes") == 0 && span_word(&classes, BLANKS ",", &word))
 			mark(c, word);
 	}
 	for (size_t i = 0; i < c->service_count; i++) {
-		expand_names(span_str(c->services[i].fields[MASTER_FIELDS - 1]), mark, c);
+		for (size_t k = 0; k < c->services[i].word_count; k++)
+			expand_names(span_str(c->services[i].words[k]), mark, c);
 		for (size_t k = 0; k < c->services[i].count; k++)
 			expand_names(span_str(c->services[i].settings[k].value), mark, c);
 	}
@@ -260,7 +246,7 @@ postconf_read(struct postconf *c)
 		c->defaults = conf_parse(dir, SPAN_NONE, SPAN_NONE, &problems);
 	conf_problems_clear(&problems);
 	if (!c->only_defaults && strcmp(dir, MTAD_CONFIG_DIR) != 0)
-		put_setting(c, c->count, SPAN("config_directory"), span_str(dir));
+		put_setting(c, c->count, 0, SPAN("config_directory"), span_str(dir));
 	mark_used(c);
 	return 0;
 }
@@ -272,15 +258,8 @@ postconf_clear(struct postconf *c)
 		free(c->settings[i].name);
 		free(c->settings[i].value);
 	}
-	for (size_t i = 0; i < c->service_count; i++) {
-		for (size_t k = 0; k < MASTER_FIELDS; k++)
-			free(c->services[i].fields[k]);
-		for (size_t k = 0; k < c->services[i].count; k++) {
-			free(c->services[i].settings[k].name);
-			free(c->services[i].settings[k].value);
-		}
-		free(c->services[i].settings);
-	}
+	for (size_t i = 0; i < c->service_count; i++)
+		master_text_clear(&c->services[i]);
 	free(c->settings);
 	free(c->services);
 	conf_unref(c->defaults);

@@ -36,6 +36,8 @@ struct param_row {
 
 const struct param_row *param_row(enum param);
 const char *param_standing_name(enum param_standing);	/* "honoured" ... */
+/* Whether the value is kept as it is written: its macros are filled in at use. */
+bool	value_is_raw(enum param);
 bool	param_find(struct span name, enum param *);
 /* The known name nearest to a misspelt one, or NULL where none is near. */
 const char *param_nearest(struct span name);

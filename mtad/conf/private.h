@@ -98,8 +98,6 @@ struct conf *conf_new(const char *dir);
 bool	value_parse(const struct param_row *, struct span text, union value *, struct err *);
 /* The default unit of a time: the unit that the default is written with. */
 char	value_unit(const struct param_row *);
-/* Whether the value is kept as it is written: its macros are filled in at use. */
-bool	value_is_raw(enum param);
 
 /* Parameters that every transport has under its own name: "_destination_concurrency_limit" and the like. */
 struct transport_param {
