@@ -312,7 +312,7 @@ notice_text(uint8_t kind)
 	static const char *const texts[] = {
 		[NOTICE_BOUNCE] = "bounce", [NOTICE_DELAY] = "delay warning", [NOTICE_SUCCESS] = "success notice",
 		[NOTICE_DOUBLE_BOUNCE] = "notice of a bounce that cannot be returned",
-		[NOTICE_POSTMASTER] = "copy of a notice",
+		[NOTICE_POSTMASTER] = "copy of a notice", [NOTICE_FORWARD] = "forwarded message",
 	};
 
 	return kind < sizeof texts / sizeof texts[0] ? texts[kind] : "notice";

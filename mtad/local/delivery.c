@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include "local/private.h"
 #include "mail/delivery_log.h"
 #include "mail/dsn.h"
+#include "mail/forward.h"
 
 #define PROGRESS_AFTER	SECOND
 #define TIME_LIMIT	(1000 * SECOND)		/* a child that hangs on a lock or a file server */
@@ -89,6 +91,9 @@ delivery_free(struct delivery *d)
 	free(d->sender);
 	buf_clear(&d->recipients);
 	buf_clear(&d->outcomes);
+	buf_clear(&d->forwards);
+	if (d->forwards_fd >= 0)
+		close(d->forwards_fd);
 	free(d);
 }
 
@@ -96,7 +101,7 @@ void
 delivery_send_result(struct delivery *d)
 {
 	struct ipc_result m = { .lease = d->lease, .id_usec = d->id.usec, .id_writer = d->id.writer, .last = 1,
-		.scope = d->scope, .outcomes = buf_view(&d->outcomes) };
+		.scope = d->scope, .outcomes = buf_view(&d->outcomes), .forwards = buf_view(&d->forwards) };
 	ipc_send_result(d->local->queue, &m, -1);
 }
 
@@ -123,7 +128,7 @@ log_delivery(const struct delivery *d, const struct report *r)
 	char id[QID_TEXT];
 	struct delivery_log l = { .recipient = d->now.address, .orig_to = d->now.original, .relay = span_str(d->transport), .arrival = d->arrival,
 		.active = d->active, .handoff = d->handoff, .done = clock_wall(), .dsn = span_str(r->dsn),
-		.status = r->status, .text = span_str(r->text) };
+		.status = r->status == OUTCOME_EXPANDED ? OUTCOME_SENT : r->status, .text = span_str(r->text) };
 	delivery_log_put(&line, &l);
 	log_info(program_name(d), "%s: %s", qid_text(d->id, id), line.ptr);
 	buf_clear(&line);
@@ -143,7 +148,34 @@ finish_recipient(struct delivery *d, struct report *r)
 	outcome_pack(&d->outcomes, &o);
 	d->scope = r->scope;
 	log_delivery(d, r);
-	*(r->status == OUTCOME_SENT ? &l->sent : r->status == OUTCOME_DEFERRED ? &l->deferred : &l->bounced) += 1;
+	*(r->status <= OUTCOME_EXPANDED ? &l->sent : r->status == OUTCOME_DEFERRED ? &l->deferred : &l->bounced) += 1;
+}
+
+/* The messages that the child wants made in this recipient's place. The bytes are root's own process's, and checked all the same. */
+static bool
+take_forwards(struct delivery *d)
+{
+	struct stat st;
+	struct forward f;
+	bool ok = true;
+
+	if (d->forwards_fd < 0 || fstat(d->forwards_fd, &st) != 0 || st.st_size == 0)
+		return true;
+	struct buf all = BUF_INIT(FORWARD_BYTES_MAX);
+	char *room = (uint64_t)st.st_size <= FORWARD_BYTES_MAX ? buf_room(&all, (size_t)st.st_size) : NULL;
+	ssize_t n = room == NULL ? -1 : pread(d->forwards_fd, room, (size_t)st.st_size, 0);
+	struct unpack u = { .left = span_of(room, n < 0 ? 0 : (size_t)n) }, again = u;
+	while (unpack_more(&u))
+		ok = forward_unpack(unpack_span(&u), &f) && ok;
+	ok = ok && n == (ssize_t)st.st_size && !u.fault;
+	while (ok && unpack_more(&again)) {
+		pack_u32(&d->forwards, d->now.number);
+		pack_span(&d->forwards, unpack_span(&again));
+	}
+	buf_clear(&all);
+	close(d->forwards_fd);
+	d->forwards_fd = -1;
+	return ok;
 }
 
 /* Of one recipient, or of all that were delivered to at once. */
@@ -152,6 +184,11 @@ finish(struct delivery *d, struct report *r)
 {
 	if (r->warning[0] != '\0')
 		log_warning(program_name(d), "%s", r->warning);
+	if (r->status != OUTCOME_DEFERRED && !take_forwards(d))
+		report_set(r, OUTCOME_DEFERRED, SCOPE_RECIPIENT, "4.3.0", "local resources: the list of new messages cannot be read");
+	if (d->forwards_fd >= 0)	/* of one recipient alone */
+		close(d->forwards_fd);
+	d->forwards_fd = -1;
 	if (!d->at_once) {
 		finish_recipient(d, r);
 		return;
@@ -219,6 +256,9 @@ start_child(struct delivery *d, struct report *r)
 		.original = original_of(&d->now), .sender = span_str(d->sender),
 		.hostname = role_hostname(), .now = clock_wall(), .segment_fd = s->fd, .nonce = s->nonce, .loc = d->loc,
 		.spill_fd = d->spill_fd };
+	if (d->program == PROGRAM_LOCAL && d->forwards_fd < 0)
+		d->forwards_fd = memfd_create("forwards", MFD_CLOEXEC);
+	job.forwards_fd = d->forwards_fd;
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
 		report_set(r, OUTCOME_DEFERRED, SCOPE_RECIPIENT, "4.3.0", "local resources: %s", strerror(errno));
 		return false;

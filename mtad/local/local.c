@@ -107,6 +107,8 @@ on_deliver(void *arg, struct ipc *c, const struct ipc_deliver *m, int fd)
 	d->conf = conf_ref(l->conf);
 	d->spill_fd = fd;
 	d->pipe = -1;
+	d->forwards_fd = -1;
+	d->forwards = BUF_INIT(0);
 	d->transport = span_dup(m->transport);
 	d->nexthop = span_dup(m->nexthop);
 	d->sender = span_dup(m->sender);

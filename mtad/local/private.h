@@ -40,6 +40,8 @@ struct delivery {
 	int64_t		 arrival, active, handoff;
 	pid_t		 pid;		/* of the child; 0: none */
 	int		 pipe;		/* its report; -1 */
+	int		 forwards_fd;	/* what the child wants made; -1 */
+	struct buf	 forwards;	/* packed, of all recipients */
 	struct loop_timer timer;
 	bool		 told;		/* progress was sent */
 	struct local	*local;

@@ -8,7 +8,6 @@
 
 #include "local/actor.h"
 #include "local/mailbox.h"
-#include "mail/address.h"
 
 #define USER_MAX	256
 #define PATH_ROOM	1024
@@ -151,23 +150,4 @@ user_deliver(const struct job *job, const struct passwd *pw, struct report *r)
 		deliver_guarded(job, pw, &t, r);
 	else if (!root || !t.in_spool || t.shared || make_spool_maildir(pw, &t, r))
 		actor_run(job, &user, deliver_as_user, &(struct guarded){ job, pw, &t, NULL }, r);
-}
-
-void
-local_deliver(struct job *job, struct report *r)
-{
-	struct span user, ext;
-	struct passwd pw;
-	char room[USER_ROOM];
-	address_extension(address_local(job->recipient), conf_str(job->view, P_recipient_delimiter), &user, &ext);
-	switch (user_find(user, &pw, room, sizeof room, r)) {
-	case USER_FOUND:
-		user_deliver(job, &pw, r);
-		break;
-	case USER_UNKNOWN:
-		report_set(r, OUTCOME_BOUNCED, SCOPE_RECIPIENT, "5.1.1", "unknown user: \"%.*s\"", SPAN_ARG(span_head(user, 200)));
-		break;
-	case USER_FAILED:
-		break;
-	}
 }

@@ -308,6 +308,8 @@ notice_wanted(enum notice_kind kind, uint8_t notify, const struct outcome *o, bo
 		return o->status == OUTCOME_BOUNCED && (notify == NOTIFY_DEFAULT || (notify & NOTIFY_FAILURE));
 	case NOTICE_DELAY:
 		return o->status == OUTCOME_DEFERRED && delays && (notify == NOTIFY_DEFAULT || (notify & NOTIFY_DELAY));
+	case NOTICE_FORWARD:
+		return false;
 	case NOTICE_SUCCESS:
 		if ((notify & NOTIFY_SUCCESS) == 0)
 			return false;

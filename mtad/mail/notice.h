@@ -20,6 +20,7 @@ enum notice_kind {
 	NOTICE_SUCCESS,		/* delivered, relayed or expanded, to the sender */
 	NOTICE_DOUBLE_BOUNCE,	/* undelivered, and the sender cannot be told: to the postmaster */
 	NOTICE_POSTMASTER,	/* copy of a bounce, headers only, to the postmaster */
+	NOTICE_FORWARD,		/* no notice: the message itself, to others (mail/forward.h) */
 };
 
 struct notice_recipient {

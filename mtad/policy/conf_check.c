@@ -51,21 +51,6 @@ check_transport(const struct conf *conf, enum param p, struct conf_problems *pro
 	buf_clear(&file);
 }
 
-/* The default is passed over in silence; a site that says it should know. */
-static void
-check_aliases(const struct conf *conf, struct conf_problems *problems)
-{
-	unsigned line = conf_line(conf, SPAN("alias_maps"));
-	struct buf file = BUF_INIT(8192);
-
-	if (line == 0 || conf_str(conf_main(conf), P_alias_maps)[0] == '\0')
-		return;
-	buf_printf(&file, "%s/main.cf", conf_dir(conf));
-	conf_problem_add(problems, PROBLEM_WARNING, file.over ? NULL : file.ptr, line,
-	    "alias_maps: aliases are not read in this version; mail to names that are only aliases is refused");
-	buf_clear(&file);
-}
-
 void
 policy_check_conf(struct conf *conf, struct conf_problems *problems)
 {
@@ -82,7 +67,6 @@ policy_check_conf(struct conf *conf, struct conf_problems *problems)
 	if (conf_str(conf_main(conf), P_virtual_mailbox_domains)[0] != '\0')
 		check_transport(conf, P_virtual_transport, problems);
 	check_transport(conf, P_default_transport, problems);
-	check_aliases(conf, problems);
 	for (size_t i = 0; i < conf_service_count(conf); i++) {
 		const struct service *s = conf_service(conf, i);
 		if (strcmp(s->command, "smtpd") != 0)

@@ -90,7 +90,7 @@ check_defer_unauth_destination(struct check *c, struct span arg)
 	return unauth_destination(c, (int)(code >= 500 ? code - 100 : code));
 }
 
-/* local_recipient_maps names alias_maps by default. Aliases are not read in this version; unless the site says otherwise they are left out. */
+/* local_recipient_maps names alias_maps by default. Where the site does not set that, the system's file need not be there: it is left out. */
 static bool
 open_local(struct policy *p, struct tables *t, struct err *err)
 {

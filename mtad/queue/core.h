@@ -354,7 +354,7 @@ void	lease_adopt(struct queue *, uint64_t id, struct qid, uint8_t role, uint32_t
 
 /* -- results.c */
 /* waiter: called when the outcomes are in the journal. */
-void	queue_result(struct queue *, uint64_t lease, struct qid, bool last, uint8_t scope, struct span outcomes,
+void	queue_result(struct queue *, uint64_t lease, struct qid, bool last, uint8_t scope, struct span outcomes, struct span forwards,
 	    waiter_fn *, uint64_t a, uint64_t b);
 /* An outcome that the queue role itself knows; logged as Postfix's error(8) or discard(8) does. */
 void	queue_outcome_here(struct queue *, struct entry *, const uint32_t *rcpts, uint32_t n, uint8_t status,
@@ -365,6 +365,8 @@ void	queue_expire_due(struct queue *, struct entry *);
 
 /* -- notices.c */
 /* Intents for what is final and not told. True: something is wanted and not made yet. */
+/* Messages that the local role made of this one: their intents, in the record of the outcomes. */
+void	forwards_intend(struct queue *, struct entry *, struct span outcomes, struct span forwards);
 bool	notices_due(struct queue *, struct entry *);
 void	notices_delay(struct queue *, struct entry *);
 void	notices_recover(struct queue *, struct entry *);

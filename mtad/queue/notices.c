@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "mail/forward.h"
 #include "mail/notice.h"
 
 static bool
@@ -73,6 +74,36 @@ intend(struct queue *q, struct entry *e, enum notice_kind kind, struct span reci
 	(void)notice_new(q, e, ev.number);
 	q->counters.notices++;
 	journal_wait(q, e, intent_written, ev.number, 0);
+}
+
+/* Within the record of the outcomes: none is there without the other. */
+void
+forwards_intend(struct queue *q, struct entry *e, struct span outcomes, struct span forwards)
+{
+	struct unpack u = { .left = forwards };
+	struct forward f;
+	struct outcome o;
+
+	while (unpack_more(&u)) {
+		uint32_t number = unpack_u32(&u);
+		struct span state = unpack_span(&u);
+		struct unpack done = { .left = outcomes };
+		bool counts = false;
+		while (outcome_next(&done, &o))
+			counts = counts || (o.number == number && o.status != OUTCOME_DEFERRED);
+		if (u.fault || !counts || !forward_unpack(state, &f))
+			continue;
+		struct buf numbers = BUF_INIT(0);
+		pack_u32(&numbers, number);
+		struct spool_event ev = { .kind = EVENT_INTENT, .notice = NOTICE_FORWARD, .recipient = f.delivered,
+			.numbers = buf_view(&numbers), .state = state };
+		(void)journal_add(q, e, &ev);
+		(void)notice_new(q, e, ev.number);
+		journal_wait(q, e, intent_written, ev.number, 0);
+		buf_clear(&numbers);
+	}
+	if (u.fault)
+		log_error("qmgr", "the local role sent a damaged list of messages to be made");
 }
 
 static bool
@@ -218,6 +249,8 @@ static const char *
 made_text(uint8_t kind)
 {
 	switch (kind) {
+	case NOTICE_FORWARD:
+		return "forwarded as";
 	case NOTICE_DELAY:
 		return "sender delay notification";
 	case NOTICE_SUCCESS:
@@ -236,7 +269,7 @@ made(struct queue *q, struct entry *e, const struct entry_intent *in, struct qid
 	char id[QID_TEXT], new_id[QID_TEXT];
 	uint64_t number = in->number;
 
-	log_info("bounce", "%s: %s: %s", qid_text(e->id, id), made_text(in->kind), qid_text(other, new_id));
+	log_info(in->kind == NOTICE_FORWARD ? "local" : "bounce", "%s: %s: %s", qid_text(e->id, id), made_text(in->kind), qid_text(other, new_id));
 	struct spool_event ev = { .kind = EVENT_NOTICE, .of = number, .other = other };
 	(void)journal_add(q, e, &ev);
 	queue_finish(q, e);
@@ -286,7 +319,7 @@ notice_drop(struct queue *q, struct entry *e)
 	}
 }
 
-/* Only what intake made as a notice can be one twice: a forwarded message has an origin too. */
+/* A notice or a forwarded message that is there twice. A copy for the postmaster is not looked at. */
 bool
 notice_arrived(struct queue *q, const struct entry *e)
 {
@@ -302,5 +335,6 @@ notice_arrived(struct queue *q, const struct entry *e)
 		queue_notice_made(q, number, true, e->id);
 		return false;
 	}
-	return (e->envelope & ENVELOPE_INTERNAL) != 0 && entry_sender(e).len == 0 && o->applied >= number;
+	bool made_here = (e->envelope & ENVELOPE_INTERNAL) == 0 || entry_sender(e).len == 0;
+	return made_here && o->applied >= number;
 }

@@ -140,7 +140,7 @@ look_for_damage(struct queue *q, struct entry *e, uint8_t scope)
 }
 
 void
-queue_result(struct queue *q, uint64_t lease, struct qid id, bool last, uint8_t scope, struct span outcomes,
+queue_result(struct queue *q, uint64_t lease, struct qid id, bool last, uint8_t scope, struct span outcomes, struct span forwards,
     waiter_fn *fn, uint64_t a, uint64_t b)
 {
 	struct lease *l = lease_find(q, lease);
@@ -157,6 +157,8 @@ queue_result(struct queue *q, uint64_t lease, struct qid id, bool last, uint8_t 
 	}
 	if (sift(q, e, l, outcomes, &sifted) > 0) {
 		record(q, e, l, scope, buf_view(&sifted));
+		if (forwards.len > 0)
+			forwards_intend(q, e, buf_view(&sifted), forwards);
 		settle_places(q, e, l, scope, buf_view(&sifted));
 	}
 	journal_wait(q, e, fn, a, b);

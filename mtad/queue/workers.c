@@ -39,7 +39,7 @@ no_content(struct role_queue *rq, const struct lease *l)
 	for (uint32_t i = 0; i < l->count; i++)
 		outcome_pack(&b, &(struct outcome){ .number = l->rcpts[i], .status = OUTCOME_DEFERRED, .dsn = SPAN("4.3.0"),
 		    .text = SPAN("queue file cannot be read"), .relay = SPAN("none") });
-	queue_result(&rq->q, l->id, l->job->entry->id, true, SCOPE_MESSAGE, buf_view(&b), lost_content, 0, 0);
+	queue_result(&rq->q, l->id, l->job->entry->id, true, SCOPE_MESSAGE, buf_view(&b), SPAN_NONE, lost_content, 0, 0);
 	buf_clear(&b);
 }
 
@@ -152,7 +152,7 @@ workers_on_result(void *arg, struct ipc *ipc, const struct ipc_result *m, int fd
 	struct qid id = { m->id_usec, m->id_writer };
 
 	(void)fd;
-	queue_result(&rq->q, m->lease, id, m->last != 0, m->scope, m->outcomes, acknowledge, m->lease,
+	queue_result(&rq->q, m->lease, id, m->last != 0, m->scope, m->outcomes, m->forwards, acknowledge, m->lease,
 	    (uint64_t)ipc_peer(ipc) << 32 | ipc_slot(ipc));
 	queue_role_wake(rq);
 }
@@ -246,7 +246,10 @@ workers_notice(void *arg, struct notice_job *n, const struct entry *e, const str
 	if (l == NULL || !link_show_segment(rq, l, e->loc.segment))
 		return false;
 	int spill = link_spill(rq, e);
-	gather_outcomes(rq, e, in, &outcomes);
+	if (in->kind == NOTICE_FORWARD)
+		buf_span(&outcomes, buf_view(&in->state));
+	else
+		gather_outcomes(rq, e, in, &outcomes);
 	struct ipc_notice_make m = {
 		.notice = n->number, .kind = in->kind, .id_usec = e->id.usec, .id_writer = e->id.writer,
 		.event = n->number, .segment = e->loc.segment, .offset = loc_offset(e->loc), .length = e->loc.length,

@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "mail/address.h"
+#include "mail/forward.h"
 #include "mail/notice.h"
 #include "receive/state.h"
 #include "spool/record.h"
@@ -39,6 +41,8 @@ static const char *
 kind_text(enum notice_kind kind)
 {
 	switch (kind) {
+	case NOTICE_FORWARD:
+		return "forwarded as";
 	case NOTICE_DELAY:
 		return "sender delay notification";
 	case NOTICE_SUCCESS:
@@ -59,7 +63,7 @@ made(void *arg, struct intake *in, const char *reply)
 
 	m->rx->notices.open--;
 	if (reply == NULL)
-		log_info("bounce", "%s: %s: %s", qid_text(m->original, id), kind_text(m->kind),
+		log_info(m->kind == NOTICE_FORWARD ? "local" : "bounce", "%s: %s: %s", qid_text(m->original, id), kind_text(m->kind),
 		    qid_text(in->envelope.id, new_id));
 	else
 		log_warning("bounce", "%s: %s: %s", qid_text(m->original, id), kind_text(m->kind), reply);
@@ -132,7 +136,7 @@ put_content(struct intake *in, struct span s)
 }
 
 /* The original's body from its spill file. What cannot be read is left out: the report matters more. */
-static void
+static bool
 put_spilled(struct receive *rx, struct intake *in, int fd, uint64_t length)
 {
 	off_t at = 0;
@@ -141,12 +145,13 @@ put_spilled(struct receive *rx, struct intake *in, int fd, uint64_t length)
 		ssize_t n = pread(fd, rx->read, length < sizeof rx->read ? (size_t)length : sizeof rx->read, at);
 		if (n <= 0) {
 			log_warning("bounce", "original's content: %s", n == 0 ? "cut short" : strerror(errno));
-			return;
+			return false;
 		}
 		put_content(in, span_of(rx->read, (size_t)n));
 		at += n;
 		length -= (uint64_t)n;
 	}
+	return true;
 }
 
 static void
@@ -179,7 +184,7 @@ put_report(struct receive *rx, struct intake *in, const struct notice *n, int sp
 	if (n->full && o->spill_length == 0)
 		put_content(in, o->body);
 	else if (n->full && spill_fd >= 0)
-		put_spilled(rx, in, spill_fd, o->spill_length);
+		(void)put_spilled(rx, in, spill_fd, o->spill_length);
 	put_content(in, buf_view(&after));
 	buf_clear(&header);
 	buf_clear(&before);
@@ -217,6 +222,55 @@ read_original(struct receive *rx, const struct ipc_notice_make *m, struct err *e
 	    &rx->notices.original, err);
 }
 
+/* -- the message itself, to others -- */
+
+static void
+put_delivered_to(struct intake *in, struct span address)
+{
+	struct buf line = BUF_INIT(0);
+
+	buf_str(&line, "Delivered-To: ");
+	address_quote(&line, address);
+	buf_char(&line, '\n');
+	put_content(in, buf_view(&line));
+	buf_clear(&line);
+}
+
+static bool
+make_forward(struct receive *rx, const struct ipc_notice_make *m, int fd, struct err *err)
+{
+	const struct message *o = &rx->notices.original;
+	struct making *making;
+	struct forward f;
+
+	if (!forward_unpack(m->outcomes, &f) || (o->spill_length > 0 && fd < 0)) {
+		err_set(err, ERR_PERM, "the request for a message is damaged");
+		return false;
+	}
+	struct intake_source src = { .uid = -1, .flags = o->envelope.flags & (ENVELOPE_8BIT | ENVELOPE_SMTPUTF8),
+	    .origin = { m->id_usec, m->id_writer }, .origin_event = m->event, .unchecked = true };
+	struct intake *in = intake_new(rx, &rx->now->bounce, &src);
+	struct unpack all = { .left = f.addresses };
+	intake_sender(in, f.sender);
+	while (unpack_more(&all))
+		intake_recipient(in, unpack_span(&all), NOTIFY_DEFAULT, SPAN_NONE);
+	in->envelope.filter = f.filter.len > 0 ? arena_span(&in->arena, f.filter) : SPAN_NONE;
+	if (f.delivered.len > 0)
+		put_delivered_to(in, f.delivered);
+	put_content(in, o->header);
+	put_content(in, o->body);
+	if (o->spill_length > 0 && !put_spilled(rx, in, fd, o->spill_length)) {
+		intake_drop(in);
+		err_set(err, ERR_SYS, "its content cannot be read");
+		return false;
+	}
+	MEM_NEW(making);
+	*making = (struct making){ .rx = rx, .notice = m->notice, .kind = NOTICE_FORWARD, .original = src.origin };
+	rx->notices.open++;
+	intake_finish(in, made, making);
+	return true;
+}
+
 static bool
 make(struct receive *rx, const struct ipc_notice_make *m, int fd, struct err *err)
 {
@@ -225,8 +279,10 @@ make(struct receive *rx, const struct ipc_notice_make *m, int fd, struct err *er
 	struct notice notice;
 	struct making *making;
 
-	if (m->kind > NOTICE_POSTMASTER || !read_original(rx, m, err))
+	if (m->kind > NOTICE_FORWARD || !read_original(rx, m, err))
 		return false;
+	if (m->kind == NOTICE_FORWARD)
+		return make_forward(rx, m, fd, err);
 	size_t n = unpack_outcomes(m->outcomes, &outcomes);
 	recipients = mem_array(n + 1, sizeof *recipients);
 	bool good = n > 0 && find_recipients(&rx->notices.original.envelope, outcomes, n, recipients);

@@ -31,7 +31,7 @@ enum event_kind {
 	EVENT_PURGE,		/* gone for good, at once; state: as of EVENT_END */
 	EVENT_CORRUPT,		/* set aside; text: what is wrong with it */
 	EVENT_EXPIRED,		/* the recipients still waiting have failed; text, numbers (empty: all of them) */
-	EVENT_INTENT,		/* a notice is to be made: notice, recipient, numbers; `number` is its origin event */
+	EVENT_INTENT,		/* a notice is to be made: notice, recipient, numbers; of a forward, state (mail/forward.h); `number` is its origin event */
 	EVENT_NOTICE,		/* it was made (other: its queue ID) or given up (other: none; text); of: the intent */
 	EVENT_MOVED,		/* loc: where the message's record is now; attempt: its generation */
 	EVENT_END,		/* nothing is left to do: the message is finished; state: its envelope as in its record, for history */

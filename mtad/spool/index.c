@@ -250,6 +250,7 @@ index_extra_free(struct entry_extra *x)
 	for (struct entry_intent *in = x->intents, *next; in != NULL; in = next) {
 		next = in->next;
 		free(in->recipient);
+		buf_clear(&in->state);
 		free(in);
 	}
 	free(x->reason);

@@ -17,6 +17,7 @@
 #include "spool/action.h"
 #include "spool/envelope.h"
 #include "spool/event.h"
+#include "base/buf.h"
 #include "spool/loc.h"
 
 /* Postfix's queue names, and the trash. */
@@ -64,6 +65,7 @@ struct entry_intent {
 	uint64_t	 number;	/* of its event: the origin */
 	uint8_t		 kind;		/* enum notice_kind */
 	char		*recipient;
+	struct buf	 state;		/* of a forward (mail/forward.h) */
 	uint32_t	 count;		/* recipients it tells of; 0: none named (delay) */
 	uint32_t	 numbers[];
 };

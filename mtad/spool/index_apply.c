@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "mail/notice.h"
 #include "spool/index_cause.h"
 #include "spool/index_private.h"
 #include "spool/index_words.h"
@@ -97,9 +98,12 @@ apply_intent(struct entry *e, const struct spool_event *ev)
 	in->number = ev->number;
 	in->kind = ev->notice;
 	in->recipient = span_dup(ev->recipient);
+	in->state = BUF_INIT(0);
+	buf_span(&in->state, ev->state);
 	while (in->count < n) {
 		uint32_t number = unpack_u32(&u);
-		if (number < e->rcpt_count && rcpt_final(&e->rcpts[number]))
+		/* A message that is forwarded tells nobody: who wants to know of its success is told beside it. */
+		if (ev->notice != NOTICE_FORWARD && number < e->rcpt_count && rcpt_final(&e->rcpts[number]))
 			e->rcpts[number].flags |= RCPT_INTENT;
 		in->numbers[in->count++] = number;
 	}
@@ -119,7 +123,7 @@ apply_notice(struct entry *e, const struct spool_event *ev)
 	if (at == NULL || *at == NULL)
 		return;
 	struct entry_intent *in = *at;
-	for (uint32_t i = 0; i < in->count; i++) {
+	for (uint32_t i = 0; i < in->count && in->kind != NOTICE_FORWARD; i++) {
 		if (in->numbers[i] >= e->rcpt_count)
 			continue;
 		struct entry_rcpt *r = &e->rcpts[in->numbers[i]];
@@ -128,6 +132,7 @@ apply_notice(struct entry *e, const struct spool_event *ev)
 	}
 	*at = in->next;
 	free(in->recipient);
+	buf_clear(&in->state);
 	free(in);
 }
 

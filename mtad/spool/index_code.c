@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "spool/index_cause.h"
+#include "mail/notice.h"
 #include "spool/index_private.h"
 #include "spool/index_words.h"
 
@@ -40,6 +41,8 @@ put_intents(struct buf *b, const struct entry_intent *in)
 		pack_u32(b, in->count);
 		for (uint32_t i = 0; i < in->count; i++)
 			pack_u32(b, in->numbers[i]);
+		if (in->kind == NOTICE_FORWARD)
+			pack_span(b, buf_view(&in->state));
 	}
 	pack_u8(b, 0);
 }
@@ -84,6 +87,9 @@ get_intent(struct unpack *u, struct entry_extra *x)
 	in->count = count;
 	for (uint32_t i = 0; i < count; i++)
 		in->numbers[i] = unpack_u32(u);
+	in->state = BUF_INIT(0);
+	if (kind == NOTICE_FORWARD)
+		buf_span(&in->state, unpack_span(u));
 	in->next = x->intents;
 	x->intents = in;
 	return true;

@@ -127,3 +127,71 @@ def test_virtual(tmp_path):
             text = f.read()
         assert text.startswith("From s@src.test  ") and "\nDelivered-To: bob@v.test\n" in text and text.count("\n>From me\n") == 1
         assert os.stat(f"{box}/v/bob").st_uid == 2001
+
+
+ALIASES = """# names
+team: ann, "Bob B" <bob@site.test>, far@far.test
+owner-list: ann
+list: bob, x@far.test
+prog: "|@D@/agent args @D@/out/prog a b"
+shell: "|cat > @D@/out/shell; echo $SENDER $RECIPIENT $EXTENSION >> @D@/out/shell; id -un >> @D@/out/shell"
+fail: "|exit 75"
+file: @D@/out/file
+inc: :include:@D@/members
+bad: <<<, bob
+loop1: loop2
+loop2: loop1
+ann: ann, bob
+gone: nosuchuser
+"""
+
+
+def test_aliases(tmp_path):
+    main = {"alias_maps": f"hash:{tmp_path}/aliases", "propagate_unmatched_extensions": "canonical, virtual, alias",
+            "mtad_dns_zone": f"{tmp_path}/zone", "relayhost": "[127.0.0.9]:9", "local_recipient_maps": ""}
+    with open(f"{tmp_path}/aliases", "w") as f:
+        f.write(ALIASES.replace("@D@", str(tmp_path)).replace("ann", "games").replace("bob", "news"))
+    with open(f"{tmp_path}/members", "w") as f:
+        f.write("# who\ngames\nout@far.test\n")
+    with make(tmp_path, main, "") as mtad:
+        for to in ("team", "list", "prog", "shell+e;x", "fail", "file", "inc", "bad", "loop1", "games", "gone"):
+            mtad.send("s@src.test", f'{to}@site.test' if ";" not in to else f'"{to}"@site.test', BODY)
+        wait_for(lambda: all(any(k.strip('"').startswith(n) for k in outcomes(mtad))
+                             for n in ("team", "list", "prog", "shell", "fail", "file", "inc", "bad", "loop1", "games", "gone")))
+        mtad.wait_log("to=<far@far.test>")
+        mtad.wait_log("to=<x@far.test>")
+        mtad.wait_log("to=<out@far.test>")
+        seen = {k.strip('"').split("@")[0].split("+")[0]: v for k, v in outcomes(mtad).items()}
+        assert seen["team"][1].startswith("sent (forwarded"), seen
+        assert seen["prog"] == ("2.0.0", f"sent (delivered to command: {tmp_path}/agent args {tmp_path}/out/prog a b)")
+        assert seen["fail"] == ("4.3.0", "deferred (temporary failure)")
+        assert seen["file"] == ("2.0.0", f"sent (delivered to file: {tmp_path}/out/file)")
+        assert seen["bad"][1].startswith("deferred (an alias cannot be understood")
+        assert seen["loop1"] == ("5.4.6", "bounced (alias database loop: nothing is left of loop1@site.test)")
+        assert seen["gone"] == ("5.1.1", 'bounced (unknown user: "nosuchuser")')
+        nobody = pwd.getpwnam("nobody")
+        words, text = (tmp_path / "out/prog").read_text().split("--\n")
+        assert words.splitlines() == ["arg=a", "arg=b", str(nobody.pw_uid), str(nobody.pw_gid), "/", "4"]
+        assert "\nX-Original-To: prog@site.test\nDelivered-To: prog@site.test\n" in text
+        tail = (tmp_path / "out/shell").read_text().splitlines()[-2:]
+        assert tail == ["s@src.test shell+e_x@site.test e_x", "nobody"]
+        assert os.stat(tmp_path / "out/file").st_uid == nobody.pw_uid
+        games = mtad.mailbox("games")
+        assert len(games) == 3 and any(b"Delivered-To: team@site.test\n" in m for m in games)
+        wait_for(lambda: len(mtad.mailbox("news")) == 4)
+        # A message to the alias with an owner goes out in the owner's name.
+        new = re.search(r"(\S+): to=<x@far.test>", mtad.log())[1]
+        assert f"{new}: from=<owner-list@site.test>" in mtad.log()
+        assert "Delivered-To: list@site.test" in mtad.ctl("cat", new).stdout
+        assert mtad.ctl("doctor").returncode == 0
+
+
+def test_forwarding_survives_a_crash(tmp_path):
+    main = {"alias_maps": "inline:{ {team = a@far.test, b@far.test} }", "relayhost": "[127.0.0.9]:9", "local_recipient_maps": ""}
+    with make(tmp_path, main, "") as mtad:
+        for _ in range(20):
+            mtad.send("s@src.test", "team@site.test", BODY)
+        mtad.kill_all()
+        mtad.start()
+        wait_for(lambda: len([r for r in mtad.queue() if any("far.test" in x["address"] for x in r["recipients"])]) == 20, 30)
+        wait_for(lambda: len(mtad.queue()) == 20, 30)
