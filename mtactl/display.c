@@ -8,6 +8,8 @@
 
 #include "ctl/jsonl.h"
 
+#define COMPLAINT_MAX	((size_t)64 << 10)
+
 /* -- output --------------------------------------------------------------- */
 
 void
@@ -94,6 +96,28 @@ safe_text(struct buf *out, struct span s, bool keep_lines)
 		if (s.len > 0)
 			s = span_skip(s, put_other(out, s, keep_lines));
 	}
+}
+
+void
+vtell_safe(const char *name, const char *kind, const char *fmt, va_list ap)
+{
+	struct buf text = BUF_INIT(COMPLAINT_MAX), safe = BUF_INIT(0);
+
+	buf_vprintf(&text, fmt, ap);
+	safe_text(&safe, buf_view(&text), true);
+	fprintf(stderr, "%s%s%s%.*s\n", name == NULL ? "" : name, name == NULL ? "" : ": ", kind, SPAN_ARG(buf_view(&safe)));
+	buf_clear(&safe);
+	buf_clear(&text);
+}
+
+void
+tell_safe(const char *name, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vtell_safe(name, "", fmt, ap);
+	va_end(ap);
 }
 
 void

@@ -5,6 +5,7 @@
 #ifndef MTACTL_DISPLAY_H
 #define MTACTL_DISPLAY_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -57,6 +58,9 @@ void	put_value(struct display *, struct span raw);
 /* As put_value, cut or filled up to this many columns (ASCII; else bytes); negative: to the right. */
 void	put_column(struct display *, struct span raw, int width);
 void	safe_text(struct buf *, struct span, bool keep_lines);
+/* "NAME: KIND", the text made safe, and a new line, on stderr. NAME may be NULL. */
+void	tell_safe(const char *name, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void	vtell_safe(const char *name, const char *kind, const char *fmt, va_list) __attribute__((format(printf, 3, 0)));
 
 /* "12s", "5m", "3h", "2d", at most 4 columns for anything under 27 years. */
 void	age_text(struct buf *, int64_t seconds);

@@ -29,7 +29,7 @@ struct options {
 static bool
 usage(struct options *o, const char *text, const char *arg)
 {
-	fprintf(stderr, "mtactl: %s%s\n", text, arg);
+	tell_safe("mtactl", "%s%s", text, arg);
 	o->status = 64;
 	return false;
 }

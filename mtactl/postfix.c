@@ -14,26 +14,14 @@
 
 #define QUEUE_ID_MAX	100
 
-static void
-say(const char *name, const char *kind, const char *fmt, va_list ap)
-{
-	struct buf text = BUF_INIT(65536), safe = BUF_INIT(0);
-
-	buf_vprintf(&text, fmt, ap);
-	safe_text(&safe, buf_view(&text), true);
-	fflush(stdout);
-	fprintf(stderr, "%s: %s%s\n", name, kind, safe.len > 0 ? safe.ptr : "");
-	buf_clear(&safe);
-	buf_clear(&text);
-}
-
 int
 postfix_fatal(const char *name, const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
-	say(name, "fatal: ", fmt, ap);
+	fflush(stdout);
+	vtell_safe(name, "fatal: ", fmt, ap);
 	va_end(ap);
 	return POSTFIX_FATAL;
 }
@@ -44,7 +32,8 @@ postfix_warn(const char *name, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	say(name, "warning: ", fmt, ap);
+	fflush(stdout);
+	vtell_safe(name, "warning: ", fmt, ap);
 	va_end(ap);
 }
 

@@ -26,9 +26,7 @@ tell(const struct postfix *p, const char *fmt, ...)
 	if (isatty(STDERR_FILENO) == 0)
 		return;
 	va_start(ap, fmt);
-	fprintf(stderr, "%s: ", p->name);
-	vfprintf(stderr, fmt, ap);
-	fputc('\n', stderr);
+	vtell_safe(p->name, "", fmt, ap);
 	va_end(ap);
 }
 

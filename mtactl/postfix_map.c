@@ -12,6 +12,21 @@
 #include "table/named.h"
 #include "table/table.h"
 
+/* To the letter, but for a terminal. */
+static void
+write_text(struct span text)
+{
+	struct buf safe = BUF_INIT(0);
+
+	if (isatty(STDOUT_FILENO) != 0)
+		safe_text(&safe, text, false);
+	else
+		buf_span(&safe, text);
+	if (safe.len > 0)
+		(void)fwrite(safe.ptr, 1, safe.len, stdout);
+	buf_clear(&safe);
+}
+
 static int
 usage(const struct postfix *p)
 {
@@ -92,10 +107,14 @@ look_up(const struct tables_asked *a, struct span key, bool with_key)
 		else if (r == TABLE_FAILED)
 			status = postfix_fatal(a->postfix->name, "table %s: query error: %s", table_name(a->tables[i]), err.text) + 1;
 	}
-	if (status == 0 && with_key)
-		printf("%.*s\t", SPAN_ARG(key));
-	if (status == 0)
-		printf("%.*s\n", SPAN_ARG(buf_view(&value)));
+	if (status == 0 && with_key) {
+		write_text(key);
+		putchar('\t');
+	}
+	if (status == 0) {
+		write_text(buf_view(&value));
+		putchar('\n');
+	}
 	buf_clear(&value);
 	return status;
 }
@@ -142,7 +161,10 @@ print_entry(void *arg, struct span key, struct span value)
 {
 	const struct postmap *m = arg;
 
-	return printf("%.*s%s\t%.*s\n", SPAN_ARG(key), m->aliases ? ":" : "", SPAN_ARG(value)) > 0;
+	write_text(key);
+	fputs(m->aliases ? ":\t" : "\t", stdout);
+	write_text(value);
+	return putchar('\n') != EOF;
 }
 
 static int

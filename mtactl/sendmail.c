@@ -33,7 +33,7 @@ struct call {
 static int
 complain(const struct call *c, int status, const char *text, const char *arg)
 {
-	fprintf(stderr, "%s: %s%s\n", c->mail.program, text, arg);
+	tell_safe(c->mail.program, "%s%s", text, arg);
 	return status;
 }
 

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "mail/address.h"
 #include "mail/header.h"
+#include "mtactl/display.h"
 
 void
 mail_clear(struct mail *m)
@@ -41,7 +42,7 @@ add_recipient(struct mail *m, struct span address)
 static bool
 bad_address(const struct mail *m, struct span text)
 {
-	fprintf(stderr, "%s: this is not an address: %.*s\n", m->program, SPAN_ARG(span_head(text, 200)));
+	tell_safe(m->program, "this is not an address: %.*s", SPAN_ARG(span_head(text, 200)));
 	return false;
 }
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "mail/address.h"
+#include "mtactl/display.h"
 
 #define PATIENCE	300000		/* ms for any reply */
 #define REPLY_MAX	((size_t)64 << 10)
@@ -211,8 +212,7 @@ put_rcpt(struct dialogue *d, struct span address)
 static void
 say_refused(struct dialogue *d, struct span what, int code)
 {
-	fprintf(stderr, "%s: %.*s: %d %s\n", d->mail->program, SPAN_ARG(what), code,
-	    d->reply.len > 0 ? d->reply.ptr : "");
+	tell_safe(d->mail->program, "%.*s: %d %.*s", SPAN_ARG(what), code, SPAN_ARG(buf_view(&d->reply)));
 }
 
 static int
@@ -285,7 +285,7 @@ send_data(struct dialogue *d)
 	int code = read_reply(d);
 	if (code / 100 == 2) {
 		if (d->mail->verbose)
-			fprintf(stderr, "%s: %d %s\n", d->mail->program, code, d->reply.ptr);
+			tell_safe(d->mail->program, "%d %.*s", code, SPAN_ARG(buf_view(&d->reply)));
 		return EX_FINE;
 	}
 	if (code < 500)

@@ -20,22 +20,9 @@ session_say(struct session *s, const char *fmt, ...)
 	va_list ap;
 
 	display_flush(&s->display);
-	fprintf(stderr, "%s: ", s->name);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	vtell_safe(s->name, "", fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
-}
-
-/* What the daemon says may repeat what came from outside. */
-static void
-say_text(struct session *s, struct span text)
-{
-	struct buf safe = BUF_INIT(0);
-
-	safe_text(&safe, text, true);
-	session_say(s, "%s", safe.len > 0 ? safe.ptr : "");
-	buf_clear(&safe);
 }
 
 void
@@ -138,7 +125,7 @@ take_replies(struct session *s, int64_t id)
 			continue;
 		if (r.kind == REPLY_DONE) {
 			if (r.error.len > 0)
-				say_text(s, r.error);
+				session_say(s, "%.*s", SPAN_ARG(r.error));
 			return r.status;
 		}
 		session_row(s, r.row);
@@ -199,7 +186,7 @@ session_ask(struct session *s, const struct span *words, size_t n, void (*take)(
 	int status = 64;
 
 	if (!request_parse(&req, words, n, &err)) {
-		say_text(s, span_str(err.text));
+		session_say(s, "%s", err.text);
 	} else {
 		s->take = take;
 		s->take_arg = arg;
@@ -258,7 +245,7 @@ end_display(struct session *s, const struct presenter *p, int status)
 	}
 	display_flush(d);
 	if (note.len > 0 && !s->quiet)
-		fprintf(stderr, "%s\n", note.ptr);
+		tell_safe(NULL, "%.*s", SPAN_ARG(buf_view(&note)));
 	buf_clear(&note);
 	if (!d->failed)
 		return status;
@@ -350,7 +337,7 @@ session_run(struct session *s, const struct span *words, size_t n)
 	int status;
 
 	if (!request_parse(&req, words, n, &err)) {
-		say_text(s, span_str(err.text));
+		session_say(s, "%s", err.text);
 		status = 64;
 	} else if (command_row(req.command)->where & LOCAL) {
 		status = run_local(s, &req);
