@@ -28,112 +28,113 @@ show(const struct route *r, struct buf *out)
 }
 
 /* Compared with what Debian's trivial-rewrite (3.7) answers to the same questions. */
+static const struct { const char *more, *address, *want; } route_cases[] = {
+	{ "", "user@site.example", "local|local|mx.site.example|user@site.example" },
+	{ "", "user@Site.Example.", "local|local|mx.site.example|user@Site.Example" },
+	{ "", "user", "local|local|mx.site.example|user@mx.site.example" },
+	{ "", "", "local|local|mx.site.example|MAILER-DAEMON@mx.site.example" },
+	{ "", "user@[192.0.2.99]", "local|local|mx.site.example|user@[192.0.2.99]" },
+	{ "", "user@[IPv6:2001:db8::99]", "local|local|mx.site.example|user@[IPv6:2001:db8::99]" },
+	{ "", "user@[192.0.2.98]", "default|smtp|[192.0.2.98]|user@[192.0.2.98]" },
+	{ "", "user@far.example", "default|smtp|far.example|user@far.example" },
+	{ "", "user@relay.example", "relay|relay|relay.example|user@relay.example" },
+	{ "", "user@sub.relay.example", "relay|relay|sub.relay.example|user@sub.relay.example" },
+	{ "", "user@box.example", "virtual mailbox|virtual|box.example|user@box.example" },
+	{ "", "user@sub.box.example", "default|smtp|sub.box.example|user@sub.box.example" },
+	{ "", "user@alias.example", "virtual alias|error|5.1.1 User unknown in virtual alias table|user@alias.example" },
+	{ "show_user_unknown_table_name = no\n", "user@alias.example", "virtual alias|error|5.1.1 User unknown|user@alias.example" },
+	/* the sender's own routes */
+	{ "", "user%far.example@site.example", "default|smtp|far.example|user@far.example" },
+	{ "", "user@far.example@site.example", "default|smtp|far.example|user@far.example" },
+	{ "", "far.example!user@site.example", "default|smtp|far.example|user@far.example" },
+	{ "", "far.example!user", "default|smtp|far.example|user@far.example" },
+	{ "", "user%far.example", "default|smtp|far.example|user@far.example" },
+	{ "", "a%b.example%site.example@site.example", "default|smtp|b.example|a@b.example" },
+	{ "", "user%site.example@site.example", "local|local|mx.site.example|user@site.example" },
+	{ "", "user%far.example@relay.example", "relay|relay|relay.example|user%far.example@relay.example|routed" },
+	{ "", "user@far.example@relay.example", "relay|relay|relay.example|user@far.example@relay.example|routed" },
+	{ "", "a!user@relay.example", "relay|relay|relay.example|a!user@relay.example|routed" },
+	{ "", "a!user@far.example", "default|smtp|far.example|a!user@far.example|routed" },
+	{ "allow_percent_hack = no\n", "user%far.example@site.example", "local|local|mx.site.example|user%far.example@site.example|routed" },
+	{ "swap_bangpath = no\n", "far.example!user@site.example", "local|local|mx.site.example|far.example!user@site.example|routed" },
+	/* no such domain can be */
+	{ "", "user@", "default|error|5.1.3 bad address syntax|user@" },
+	{ "resolve_null_domain = yes\n", "user@", "local|local|mx.site.example|user@mx.site.example" },
+	{ "", "@far.example", "default|smtp|far.example|@far.example" },
+	{ "", "@site.example", "local|local|mx.site.example|MAILER-DAEMON@site.example" },
+	{ "", "user@1.2.3.4", "default|error|5.1.3 bad address syntax|user@1.2.3.4" },
+	{ "resolve_numeric_domain = yes\n", "user@1.2.3.4", "default|smtp|[1.2.3.4]|user@[1.2.3.4]" },
+	{ "", "user@a..b", "default|error|5.1.3 bad address syntax|user@a..b" },
+	{ "", "user@[nonsense]", "default|error|5.1.3 bad address syntax|user@[nonsense]" },
+	{ "", "user@-far-", "default|error|5.1.3 bad address syntax|user@-far-" },
+	{ "append_at_myorigin = no\nmyorigin = other.example\n", "user", "local|local|mx.site.example|user@mx.site.example" },
+	{ "", "a!b!user", "default|smtp|a|b!user@a|routed" },
+	{ "append_dot_mydomain = yes\n", "user@host", "default|smtp|host|user@host" },
+	{ "default_transport = smtp\ntransport_maps = inline:{ far.example=nosuch:x }\n", "u@far.example", "default|nosuch|x|u@far.example" },
+	/* transports and next hops */
+	{ "relayhost = [hub.example]:587\n", "user@far.example", "default|smtp|[hub.example]:587|user@far.example" },
+	{ "relayhost = hub\n", "user@relay.example", "relay|relay|hub|user@relay.example" },
+	{ "relayhost = hub\n", "user@box.example", "virtual mailbox|virtual|box.example|user@box.example" },
+	{ "relayhost = hub\n", "user@site.example", "local|local|mx.site.example|user@site.example" },
+	{ "relayhost = hub\nrelay_transport = smtp:in.example\n", "user@relay.example", "relay|smtp|in.example|user@relay.example" },
+	{ "default_transport = error:no mail out of here\n", "user@far.example", "default|error|no mail out of here|user@far.example" },
+	{ "default_transport = smtp:\n", "user@far.example", "default|smtp|far.example|user@far.example" },
+	{ "local_transport = lmtp:unix:/run/lmtp\n", "user@site.example", "local|lmtp|unix:/run/lmtp|user@site.example" },
+	{ "mailbox_transport =\nvirtual_transport = lmtp:[::1]:24\n", "user@box.example", "virtual mailbox|lmtp|[::1]:24|user@box.example" },
+	{ "transport_maps = inline:{ far.example=relay:[a]:26 }\nrelayhost = hub\n", "u@far.example", "default|relay|[a]:26|u@far.example" },
+	{ "transport_maps = inline:{ far.example=relay: }\nrelayhost = hub\n", "u@far.example", "default|relay|far.example|u@far.example" },
+	{ "transport_maps = inline:{ far.example=:[b] }\n", "u@far.example", "default|smtp|[b]|u@far.example" },
+	{ "transport_maps = inline:{ far.example=: *=error:x }\nrelayhost = hub\n", "u@far.example", "default|smtp|hub|u@far.example" },
+	{ "transport_maps = inline:{ .far.example=relay:a }\n", "u@x.far.example", "default|relay|a|u@x.far.example" },
+	{ "transport_maps = inline:{ .far.example=relay:a }\n", "u@far.example", "default|smtp|far.example|u@far.example" },
+	{ "transport_maps = inline:{ far.example=relay:a }\n", "u@x.far.example", "default|smtp|x.far.example|u@x.far.example" },
+	{ "transport_maps = inline:{ *=relay:a far.example=smtp:b }\n", "u@far.example", "default|smtp|b|u@far.example" },
+	{ "transport_maps = inline:{ *=relay:a far.example=smtp:b }\n", "u@x.example", "default|relay|a|u@x.example" },
+	{ "transport_maps = inline:{ u@far.example=relay:a }\n", "U@Far.example", "default|relay|a|U@Far.example" },
+	{ "transport_maps = inline:{ u@far.example=relay:a }\nrecipient_delimiter = +\n", "u+x@far.example", "default|relay|a|u+x@far.example" },
+	{ "transport_maps = inline:{ alias.example=relay:a }\n", "u@alias.example", "virtual alias|error|5.1.1 User unknown in virtual alias table|u@alias.example" },
+	{ "transport_maps = inline:{ site.example=relay:a }\n", "u@site.example", "local|relay|a|u@site.example" },
+	/* by the sender, who is ann+x@site.example */
+	{ "sender_dependent_relayhost_maps = inline:{ ann@site.example=[s]:587 }\nrecipient_delimiter = +\n", "u@far.example", "default|smtp|[s]:587|u@far.example" },
+	{ "sender_dependent_relayhost_maps = inline:{ ann=[s]:587 }\nrecipient_delimiter = +\n", "u@relay.example", "relay|relay|[s]:587|u@relay.example" },
+	{ "sender_dependent_relayhost_maps = inline:{ @site.example=DUNNO }\nrelayhost = hub\n", "u@far.example", "default|smtp|hub|u@far.example" },
+	{ "sender_dependent_relayhost_maps = fail:x\n", "u@far.example", "failed 4.3.0" },
+	{ "sender_dependent_default_transport_maps = inline:{ @site.example=relay:t }\n", "u@far.example", "default|relay|t|u@far.example" },
+	{ "sender_dependent_default_transport_maps = inline:{ @site.example=relay: }\nrelayhost = hub\n", "u@far.example", "default|relay|hub|u@far.example" },
+	{ "sender_dependent_default_transport_maps = inline:{ @site.example=relay:t }\n", "u@relay.example", "relay|relay|relay.example|u@relay.example" },
+	{ "sender_dependent_default_transport_maps = fail:x\n", "u@far.example", "failed 4.3.0" },
+	/* who has moved */
+	{ "relocated_maps = inline:{ u@far.example=v@x }\n", "u@far.example", "default|error|5.1.6 User has moved to v@x|u@far.example" },
+	{ "relocated_maps = inline:{ {u = 5.1.7 away} }\nrelocated_prefix_enable = no\n", "u@site.example", "local|error|5.1.7 away|u@site.example" },
+	{ "relocated_maps = fail:x\n", "u@far.example", "failed 4.3.0" },
+	{ "resolve_dequoted_address = no\n", "a@b.example@site.example", "local|local|mx.site.example|a@b.example@site.example|routed" },
+	{ "append_dot_mydomain = yes\nmydomain = d.example\n", "a%b@site.example", "default|smtp|b.d.example|a@b.d.example" },
+	{ "transport_maps = fail:x\n", "u@far.example", "failed 4.3.0" },
+	{ "relay_domains = fail:x\n", "u@far.example", "failed 4.3.0" },
+};
+
 static void
 routes(void **state)
 {
-	static const struct { const char *more, *address, *want; } cases[] = {
-		{ "", "user@site.example", "local|local|mx.site.example|user@site.example" },
-		{ "", "user@Site.Example.", "local|local|mx.site.example|user@Site.Example" },
-		{ "", "user", "local|local|mx.site.example|user@mx.site.example" },
-		{ "", "", "local|local|mx.site.example|MAILER-DAEMON@mx.site.example" },
-		{ "", "user@[192.0.2.99]", "local|local|mx.site.example|user@[192.0.2.99]" },
-		{ "", "user@[IPv6:2001:db8::99]", "local|local|mx.site.example|user@[IPv6:2001:db8::99]" },
-		{ "", "user@[192.0.2.98]", "default|smtp|[192.0.2.98]|user@[192.0.2.98]" },
-		{ "", "user@far.example", "default|smtp|far.example|user@far.example" },
-		{ "", "user@relay.example", "relay|relay|relay.example|user@relay.example" },
-		{ "", "user@sub.relay.example", "relay|relay|sub.relay.example|user@sub.relay.example" },
-		{ "", "user@box.example", "virtual mailbox|virtual|box.example|user@box.example" },
-		{ "", "user@sub.box.example", "default|smtp|sub.box.example|user@sub.box.example" },
-		{ "", "user@alias.example", "virtual alias|error|5.1.1 User unknown in virtual alias table|user@alias.example" },
-		{ "show_user_unknown_table_name = no\n", "user@alias.example", "virtual alias|error|5.1.1 User unknown|user@alias.example" },
-		/* the sender's own routes */
-		{ "", "user%far.example@site.example", "default|smtp|far.example|user@far.example" },
-		{ "", "user@far.example@site.example", "default|smtp|far.example|user@far.example" },
-		{ "", "far.example!user@site.example", "default|smtp|far.example|user@far.example" },
-		{ "", "far.example!user", "default|smtp|far.example|user@far.example" },
-		{ "", "user%far.example", "default|smtp|far.example|user@far.example" },
-		{ "", "a%b.example%site.example@site.example", "default|smtp|b.example|a@b.example" },
-		{ "", "user%site.example@site.example", "local|local|mx.site.example|user@site.example" },
-		{ "", "user%far.example@relay.example", "relay|relay|relay.example|user%far.example@relay.example|routed" },
-		{ "", "user@far.example@relay.example", "relay|relay|relay.example|user@far.example@relay.example|routed" },
-		{ "", "a!user@relay.example", "relay|relay|relay.example|a!user@relay.example|routed" },
-		{ "", "a!user@far.example", "default|smtp|far.example|a!user@far.example|routed" },
-		{ "allow_percent_hack = no\n", "user%far.example@site.example", "local|local|mx.site.example|user%far.example@site.example|routed" },
-		{ "swap_bangpath = no\n", "far.example!user@site.example", "local|local|mx.site.example|far.example!user@site.example|routed" },
-		/* no such domain can be */
-		{ "", "user@", "default|error|5.1.3 bad address syntax|user@" },
-		{ "resolve_null_domain = yes\n", "user@", "local|local|mx.site.example|user@mx.site.example" },
-		{ "", "@far.example", "default|smtp|far.example|@far.example" },
-		{ "", "@site.example", "local|local|mx.site.example|MAILER-DAEMON@site.example" },
-		{ "", "user@1.2.3.4", "default|error|5.1.3 bad address syntax|user@1.2.3.4" },
-		{ "resolve_numeric_domain = yes\n", "user@1.2.3.4", "default|smtp|[1.2.3.4]|user@[1.2.3.4]" },
-		{ "", "user@a..b", "default|error|5.1.3 bad address syntax|user@a..b" },
-		{ "", "user@[nonsense]", "default|error|5.1.3 bad address syntax|user@[nonsense]" },
-		{ "", "user@-far-", "default|error|5.1.3 bad address syntax|user@-far-" },
-		{ "append_at_myorigin = no\nmyorigin = other.example\n", "user", "local|local|mx.site.example|user@mx.site.example" },
-		{ "", "a!b!user", "default|smtp|a|b!user@a|routed" },
-		{ "append_dot_mydomain = yes\n", "user@host", "default|smtp|host|user@host" },
-		{ "default_transport = smtp\ntransport_maps = inline:{ far.example=nosuch:x }\n", "u@far.example", "default|nosuch|x|u@far.example" },
-		/* transports and next hops */
-		{ "relayhost = [hub.example]:587\n", "user@far.example", "default|smtp|[hub.example]:587|user@far.example" },
-		{ "relayhost = hub\n", "user@relay.example", "relay|relay|hub|user@relay.example" },
-		{ "relayhost = hub\n", "user@box.example", "virtual mailbox|virtual|box.example|user@box.example" },
-		{ "relayhost = hub\n", "user@site.example", "local|local|mx.site.example|user@site.example" },
-		{ "relayhost = hub\nrelay_transport = smtp:in.example\n", "user@relay.example", "relay|smtp|in.example|user@relay.example" },
-		{ "default_transport = error:no mail out of here\n", "user@far.example", "default|error|no mail out of here|user@far.example" },
-		{ "default_transport = smtp:\n", "user@far.example", "default|smtp|far.example|user@far.example" },
-		{ "local_transport = lmtp:unix:/run/lmtp\n", "user@site.example", "local|lmtp|unix:/run/lmtp|user@site.example" },
-		{ "mailbox_transport =\nvirtual_transport = lmtp:[::1]:24\n", "user@box.example", "virtual mailbox|lmtp|[::1]:24|user@box.example" },
-		{ "transport_maps = inline:{ far.example=relay:[a]:26 }\nrelayhost = hub\n", "u@far.example", "default|relay|[a]:26|u@far.example" },
-		{ "transport_maps = inline:{ far.example=relay: }\nrelayhost = hub\n", "u@far.example", "default|relay|far.example|u@far.example" },
-		{ "transport_maps = inline:{ far.example=:[b] }\n", "u@far.example", "default|smtp|[b]|u@far.example" },
-		{ "transport_maps = inline:{ far.example=: *=error:x }\nrelayhost = hub\n", "u@far.example", "default|smtp|hub|u@far.example" },
-		{ "transport_maps = inline:{ .far.example=relay:a }\n", "u@x.far.example", "default|relay|a|u@x.far.example" },
-		{ "transport_maps = inline:{ .far.example=relay:a }\n", "u@far.example", "default|smtp|far.example|u@far.example" },
-		{ "transport_maps = inline:{ far.example=relay:a }\n", "u@x.far.example", "default|smtp|x.far.example|u@x.far.example" },
-		{ "transport_maps = inline:{ *=relay:a far.example=smtp:b }\n", "u@far.example", "default|smtp|b|u@far.example" },
-		{ "transport_maps = inline:{ *=relay:a far.example=smtp:b }\n", "u@x.example", "default|relay|a|u@x.example" },
-		{ "transport_maps = inline:{ u@far.example=relay:a }\n", "U@Far.example", "default|relay|a|U@Far.example" },
-		{ "transport_maps = inline:{ u@far.example=relay:a }\nrecipient_delimiter = +\n", "u+x@far.example", "default|relay|a|u+x@far.example" },
-		{ "transport_maps = inline:{ alias.example=relay:a }\n", "u@alias.example", "virtual alias|error|5.1.1 User unknown in virtual alias table|u@alias.example" },
-		{ "transport_maps = inline:{ site.example=relay:a }\n", "u@site.example", "local|relay|a|u@site.example" },
-		/* by the sender, who is ann+x@site.example */
-		{ "sender_dependent_relayhost_maps = inline:{ ann@site.example=[s]:587 }\nrecipient_delimiter = +\n", "u@far.example", "default|smtp|[s]:587|u@far.example" },
-		{ "sender_dependent_relayhost_maps = inline:{ ann=[s]:587 }\nrecipient_delimiter = +\n", "u@relay.example", "relay|relay|[s]:587|u@relay.example" },
-		{ "sender_dependent_relayhost_maps = inline:{ @site.example=DUNNO }\nrelayhost = hub\n", "u@far.example", "default|smtp|hub|u@far.example" },
-		{ "sender_dependent_relayhost_maps = fail:x\n", "u@far.example", "failed 4.3.0" },
-		{ "sender_dependent_default_transport_maps = inline:{ @site.example=relay:t }\n", "u@far.example", "default|relay|t|u@far.example" },
-		{ "sender_dependent_default_transport_maps = inline:{ @site.example=relay: }\nrelayhost = hub\n", "u@far.example", "default|relay|hub|u@far.example" },
-		{ "sender_dependent_default_transport_maps = inline:{ @site.example=relay:t }\n", "u@relay.example", "relay|relay|relay.example|u@relay.example" },
-		{ "sender_dependent_default_transport_maps = fail:x\n", "u@far.example", "failed 4.3.0" },
-		/* who has moved */
-		{ "relocated_maps = inline:{ u@far.example=v@x }\n", "u@far.example", "default|error|5.1.6 User has moved to v@x|u@far.example" },
-		{ "relocated_maps = inline:{ {u = 5.1.7 away} }\nrelocated_prefix_enable = no\n", "u@site.example", "local|error|5.1.7 away|u@site.example" },
-		{ "relocated_maps = fail:x\n", "u@far.example", "failed 4.3.0" },
-		{ "resolve_dequoted_address = no\n", "a@b.example@site.example", "local|local|mx.site.example|a@b.example@site.example|routed" },
-		{ "append_dot_mydomain = yes\nmydomain = d.example\n", "a%b@site.example", "default|smtp|b.d.example|a@b.d.example" },
-		{ "transport_maps = fail:x\n", "u@far.example", "failed 4.3.0" },
-		{ "relay_domains = fail:x\n", "u@far.example", "failed 4.3.0" },
-	};
 	struct buf text = BUF_INIT(0), got = BUF_INIT(0);
 	struct route r = { .text = BUF_INIT(0) };
 
 	(void)state;
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+	for (size_t i = 0; i < sizeof route_cases / sizeof *route_cases; i++) {
 		struct err err = { ERR_NONE, "" };
 		buf_reset(&text);
 		/* What comes later overrides with a warning, which is fine here. */
-		buf_printf(&text, "%s%s", SITE, cases[i].more);
+		buf_printf(&text, "%s%s", SITE, route_cases[i].more);
 		struct conf *c = test_conf_good(text.ptr, NULL);
 		struct router *router = router_new(c, &err);
 		if (router == NULL)
-			fail_msg("%s: %s", cases[i].more, err.text);
+			fail_msg("%s: %s", route_cases[i].more, err.text);
 		conf_unref(c);		/* the router keeps its own */
-		assert_int_equal(route_resolve(router, NULL, span_str(cases[i].address),
+		assert_int_equal(route_resolve(router, NULL, span_str(route_cases[i].address),
 		    SPAN("ann+x@site.example"), &r, NULL), ROUTE_DONE);
 		show(&r, &got);
-		if (strcmp(got.ptr, cases[i].want) != 0)
-			fail_msg("%s%s: \"%s\", not \"%s\"", cases[i].more, cases[i].address, got.ptr, cases[i].want);
+		if (strcmp(got.ptr, route_cases[i].want) != 0)
+			fail_msg("%s%s: \"%s\", not \"%s\"", route_cases[i].more, route_cases[i].address, got.ptr, route_cases[i].want);
 		router_free(router);
 	}
 	route_clear(&r);
