@@ -4,6 +4,7 @@
   tests/run.py --build build/release check|peers|soak [-k NAME]
 """
 import argparse
+import concurrent.futures
 import glob
 import os
 import re
@@ -64,24 +65,39 @@ def unit(tally, build):
         tally.add(passed, failed, skipped)
 
 
-def pytest(tally, build, folder, extra):
-    report = f"{build}/report-{os.path.basename(folder)}.xml"
-    if not glob.glob(f"{folder}/test_*.py"):
-        return
+def pytest_file(build, path, extra):
+    """One file in a process of its own. Its output, and (passed, failed, skipped)."""
+    report = f"{build}/report-{os.path.basename(path)}.xml"
     if os.path.exists(report):
         os.unlink(report)
     env = {**os.environ, "MTAD_BUILD": os.path.abspath(build), "PYTHONDONTWRITEBYTECODE": "1"}
-    r = subprocess.run(["/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider", "-q", "--tb=short", "--durations=5",
-                        f"--junitxml={report}", folder, *extra], env=env, stdin=subprocess.DEVNULL)
+    start = time.monotonic()
+    r = subprocess.run(["/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider", "-q", "--tb=short", "--durations=3",
+                        f"--junitxml={report}", path, *extra], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT, text=True, errors="replace")
+    output = f"{r.stdout}== {path} ({time.monotonic() - start:.0f} s)\n"
     if not os.path.exists(report):
-        tally.add(failed=1)
-        return
+        return output, (0, 1, 0)
     suite = ET.parse(report).getroot().find("testsuite")
     n = {k: int(suite.get(k)) for k in ("tests", "failures", "errors", "skipped")}
     failed = n["failures"] + n["errors"]
-    if r.returncode not in (0, 1) or n["tests"] == 0:
+    if r.returncode not in (0, 1, 5):       # 5: none of the file's tests was asked for
         failed = max(failed, 1)
-    tally.add(n["tests"] - n["failures"] - n["errors"] - n["skipped"], failed, n["skipped"])
+    return output, (n["tests"] - failed - n["skipped"] if n["tests"] else 0, failed, n["skipped"])
+
+
+def pytest(tally, build, folder, extra):
+    """Most of a test is waiting: a few files at once, the largest first."""
+    files = sorted(glob.glob(f"{folder}/test_*.py"), key=os.path.getsize, reverse=True)
+    ran = 0
+    with concurrent.futures.ThreadPoolExecutor(max_workers=(os.cpu_count() or 1) + 1) as pool:
+        for done in concurrent.futures.as_completed([pool.submit(pytest_file, build, f, extra) for f in files]):
+            output, counts = done.result()
+            print(output, end="", flush=True)
+            tally.add(*counts)
+            ran += sum(counts)
+    if files and ran == 0:
+        tally.add(failed=1)
 
 
 def fuzz(tally, build):

@@ -25,6 +25,7 @@ struct mime_walk {
 	enum walk_class	 class;		/* of that header */
 	bool		 in_digest;
 	bool		 mid_line;	/* the line's first piece is behind us */
+	bool		 in_boundary;	/* that piece began a part: the rest of the line is no header */
 	bool		 header_ended;	/* its last line has a line end */
 	uint64_t	 offset;	/* in the text of this part */
 	struct buf	 line, header, types;
@@ -226,15 +227,20 @@ take_text(struct mime_walk *w, struct span piece, bool ended)
 	if (level == 0)
 		return;
 	pop_to(w, closing ? level - 1 : level);
-	if (!closing)
-		begin_header(w, WALK_MIME, w->levels[level - 1].digest);
+	if (closing)
+		return;
+	begin_header(w, WALK_MIME, w->levels[level - 1].digest);
+	w->in_boundary = !ended;
 }
 
 /* A line without its end, or a piece of one. */
 static void
 take_piece(struct mime_walk *w, struct span piece, bool ended)
 {
-	if (w->in_header && !take_header(w, piece, ended)) {
+	if (w->in_boundary) {
+		give_line(w, piece, ended);
+		w->in_boundary = !ended;
+	} else if (w->in_header && !take_header(w, piece, ended)) {
 		bool empty = piece.len == 0 && ended;
 		begin_content(w, buf_view(&w->types), w->in_digest);
 		if (empty) {
