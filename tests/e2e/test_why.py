@@ -63,8 +63,6 @@ def test_behind_a_suspended_destination(mta):
 
 def test_unknown_transport(tmp_path):
     mta = Instance(tmp_path / "site", {"relay_domains": "piped.test", "relay_transport": "filter:dummy"})
-    mta.master += "filter unix - n n - - pipe flags=Rq user=nobody argv=/bin/cat\n"
-    mta.write()
     with mta:
         qid = mta.send("a@client.test", "b@piped.test")
         wait_for(lambda: [r for r in mta.queue() if r["queue_name"] == "deferred"])
