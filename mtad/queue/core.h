@@ -374,6 +374,8 @@ void	notices_retry(struct queue *);
 void	notices_worker_gone(struct queue *, uint32_t slot);
 /* other: the new message; QID_NONE with ok false: try again. */
 void	queue_notice_made(struct queue *, uint64_t number, bool ok, struct qid other);
+/* For good, with an SMTP reply: a notice is given up, the recipients of what was to be forwarded have failed. */
+void	queue_notice_refused(struct queue *, uint64_t number, struct span reply);
 void	notice_drop(struct queue *, struct entry *);
 /* Found as a submitted message's origin. True: that notice exists already (another message), drop this one. */
 bool	notice_arrived(struct queue *, const struct entry *);

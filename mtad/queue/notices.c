@@ -21,14 +21,23 @@ is_double_bounce(const struct queue *q, const struct entry *e)
 	return q->conf.double_bounce != NULL && span_caseeqs(local, q->conf.double_bounce);
 }
 
+/* NULL: nothing is known of its intent any more. */
+static const struct entry_intent *
+job_find(const struct queue *q, const struct notice_job *n, struct entry **e)
+{
+	*e = index_find(&q->index, n->id);
+	const struct entry_intent *in = *e == NULL || (*e)->extra == NULL ? NULL : (*e)->extra->intents;
+	while (in != NULL && in->number != n->number)
+		in = in->next;
+	return in;
+}
+
 static void
 ask(struct queue *q, struct notice_job *n)
 {
-	struct entry *e = index_find(&q->index, n->id);
-	const struct entry_intent *in = e == NULL || e->extra == NULL ? NULL : e->extra->intents;
+	struct entry *e;
+	const struct entry_intent *in = job_find(q, n, &e);
 
-	while (in != NULL && in->number != n->number)
-		in = in->next;
 	if (in == NULL || n->asked)
 		return;
 	int64_t born = queue_wall(q, queue_now(q)) - queue_age(q, e);
@@ -283,28 +292,92 @@ notice_free(struct queue *q, struct notice_job *n)
 	free(n);
 }
 
+static void
+again_later(struct queue *q, struct notice_job *n)
+{
+	int64_t wait = 5 * SECOND << (n->tries < 6 ? n->tries : 6);
+
+	n->tries++;
+	n->asked = false;
+	heap_set(&q->notice_timers, &n->timer, queue_now(q) + wait);
+	q->ops->wake(q->arg);
+}
+
 void
 queue_notice_made(struct queue *q, uint64_t number, bool ok, struct qid other)
 {
 	struct notice_job *n = map_get(&q->notices, span_of(&number, sizeof number));
+	struct entry *e;
 
 	if (n == NULL)
 		return;
 	if (!ok) {
-		int64_t wait = 5 * SECOND << (n->tries < 6 ? n->tries : 6);
-		n->tries++;
-		n->asked = false;
-		heap_set(&q->notice_timers, &n->timer, queue_now(q) + wait);
-		q->ops->wake(q->arg);
+		again_later(q, n);
 		return;
 	}
-	struct entry *e = index_find(&q->index, n->id);
-	const struct entry_intent *in = e == NULL || e->extra == NULL ? NULL : e->extra->intents;
-	while (in != NULL && in->number != number)
-		in = in->next;
+	const struct entry_intent *in = job_find(q, n, &e);
 	notice_free(q, n);
 	if (in != NULL)
 		made(q, e, in, other);
+}
+
+/* "554 5.4.0 text": where the reply has no such status, 5.0.0. */
+static struct span
+reply_dsn(struct span reply)
+{
+	struct span word = span_skip(reply, reply.len < 4 ? reply.len : 4);
+	size_t n = 0;
+
+	while (n < word.len && word.ptr[n] != ' ')
+		n++;
+	word = span_head(word, n);
+	return n >= 5 && n < 12 && word.ptr[0] == '5' && word.ptr[1] == '.' ? word : SPAN("5.0.0");
+}
+
+/* The given up intent opens its recipients again, and in the same record they fail. */
+static void
+forward_failed(struct queue *q, struct entry *e, const uint32_t *numbers, uint32_t count, struct span reply)
+{
+	struct buf text = BUF_INIT(1024);
+
+	buf_str(&text, "the message cannot be forwarded: ");
+	buf_span(&text, span_head(reply, 500));
+	queue_outcome_here(q, e, numbers, count, OUTCOME_BOUNCED, "local", reply_dsn(reply), buf_view(&text));
+	buf_clear(&text);
+}
+
+void
+queue_notice_refused(struct queue *q, uint64_t number, struct span reply)
+{
+	struct notice_job *n = map_get(&q->notices, span_of(&number, sizeof number));
+	struct spool_event ev = { .kind = EVENT_NOTICE, .of = number, .text = span_head(reply, 500) };
+	uint32_t *failed = NULL, count = 0;
+	char id[QID_TEXT];
+	struct entry *e;
+
+	if (n == NULL)
+		return;
+	const struct entry_intent *in = job_find(q, n, &e);
+	if (in != NULL && in->kind == NOTICE_FORWARD && q->conf.soft_bounce) {
+		again_later(q, n);
+		return;
+	}
+	notice_free(q, n);
+	if (in == NULL)
+		return;
+	if (in->kind != NOTICE_FORWARD) {
+		log_warning("bounce", "%s: %s: given up: %.*s", qid_text(e->id, id), made_text(in->kind), SPAN_ARG(ev.text));
+	} else {
+		failed = mem_array((size_t)in->count + 1, sizeof *failed);
+		for (uint32_t i = 0; i < in->count; i++)
+			if (in->numbers[i] < e->rcpt_count && e->rcpts[in->numbers[i]].status != RCPT_FAILED)
+				failed[count++] = in->numbers[i];
+	}
+	(void)journal_add(q, e, &ev);
+	if (count > 0)
+		forward_failed(q, e, failed, count, reply);
+	free(failed);
+	queue_finish(q, e);
 }
 
 void

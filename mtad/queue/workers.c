@@ -269,7 +269,10 @@ workers_on_notice_made(void *arg, struct ipc *ipc, const struct ipc_notice_made 
 
 	(void)ipc;
 	(void)fd;
-	queue_notice_made(&rq->q, m->notice, m->ok != 0, (struct qid){ m->id_usec, m->id_writer });
+	if (m->ok == 0 && m->refusal.len > 0 && m->refusal.ptr[0] == '5')
+		queue_notice_refused(&rq->q, m->notice, m->refusal);
+	else
+		queue_notice_made(&rq->q, m->notice, m->ok != 0, (struct qid){ m->id_usec, m->id_writer });
 	queue_role_wake(rq);
 }
 

@@ -31,10 +31,10 @@ notices_init(struct notices *n)
 }
 
 static void
-answer(struct receive *rx, uint64_t notice, bool ok, struct qid id)
+answer(struct receive *rx, uint64_t notice, struct qid id, const char *refusal)
 {
-	ipc_send_notice_made(rx->link.ipc, &(struct ipc_notice_made){ .notice = notice, .ok = ok,
-	    .id_usec = id.usec, .id_writer = id.writer }, -1);
+	ipc_send_notice_made(rx->link.ipc, &(struct ipc_notice_made){ .notice = notice, .ok = refusal == NULL,
+	    .id_usec = id.usec, .id_writer = id.writer, .refusal = span_str(refusal == NULL ? "" : refusal) }, -1);
 }
 
 static const char *
@@ -62,12 +62,13 @@ made(void *arg, struct intake *in, const char *reply)
 	char id[QID_TEXT], new_id[QID_TEXT];
 
 	m->rx->notices.open--;
+	const char *program = m->kind == NOTICE_FORWARD ? "local" : "bounce";
 	if (reply == NULL)
-		log_info(m->kind == NOTICE_FORWARD ? "local" : "bounce", "%s: %s: %s", qid_text(m->original, id), kind_text(m->kind),
-		    qid_text(in->envelope.id, new_id));
+		log_info(program, "%s: %s: %s", qid_text(m->original, id), kind_text(m->kind), qid_text(in->envelope.id, new_id));
 	else
-		log_warning("bounce", "%s: %s: %s", qid_text(m->original, id), kind_text(m->kind), reply);
-	answer(m->rx, m->notice, reply == NULL, in->envelope.id);
+		log_warning(program, "%s: %s: %s", qid_text(m->original, id),
+		    m->kind == NOTICE_FORWARD ? "cannot be forwarded" : kind_text(m->kind), reply);
+	answer(m->rx, m->notice, in->envelope.id, reply);
 	free(m);
 }
 
@@ -279,8 +280,10 @@ make(struct receive *rx, const struct ipc_notice_make *m, int fd, struct err *er
 	struct notice notice;
 	struct making *making;
 
-	if (m->kind > NOTICE_FORWARD || !read_original(rx, m, err))
+	if (m->kind > NOTICE_FORWARD || !read_original(rx, m, err)) {
+		err->kind = ERR_TEMP;	/* the queue role looks after damage itself */
 		return false;
+	}
 	if (m->kind == NOTICE_FORWARD)
 		return make_forward(rx, m, fd, err);
 	size_t n = unpack_outcomes(m->outcomes, &outcomes);
@@ -313,7 +316,8 @@ notices_make(struct receive *rx, const struct ipc_notice_make *m, int fd)
 	if (!make(rx, m, fd, &err)) {
 		log_warning("bounce", "%s: no notification can be made: %s",
 		    qid_text((struct qid){ m->id_usec, m->id_writer }, id), err.text);
-		answer(rx, m->notice, false, QID_NONE);
+		answer(rx, m->notice, QID_NONE, err.kind == ERR_PERM ? "554 5.3.5 the request for it is damaged" :
+		    "451 4.3.0 it cannot be made now");
 	}
 	if (fd >= 0)
 		close(fd);

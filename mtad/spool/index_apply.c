@@ -113,6 +113,20 @@ apply_intent(struct entry *e, const struct spool_event *ev)
 	x->intents = in;
 }
 
+/* What was to go on to others cannot: their delivery counts no more, and the event behind this one says what became of them. */
+static void
+reopen(struct entry *e, const struct entry_intent *in)
+{
+	for (uint32_t i = 0; i < in->count; i++) {
+		struct entry_rcpt *r = in->numbers[i] < e->rcpt_count ? &e->rcpts[in->numbers[i]] : NULL;
+		if (r == NULL || !rcpt_final(r) || r->status == RCPT_FAILED)
+			continue;
+		r->status = RCPT_WAITING;
+		r->flags = (uint8_t)(r->flags & ~(RCPT_INTENT | RCPT_SETTLED));
+		e->open++;
+	}
+}
+
 static void
 apply_notice(struct entry *e, const struct spool_event *ev)
 {
@@ -123,6 +137,8 @@ apply_notice(struct entry *e, const struct spool_event *ev)
 	if (at == NULL || *at == NULL)
 		return;
 	struct entry_intent *in = *at;
+	if (in->kind == NOTICE_FORWARD && ev->other.usec == 0)
+		reopen(e, in);
 	for (uint32_t i = 0; i < in->count && in->kind != NOTICE_FORWARD; i++) {
 		if (in->numbers[i] >= e->rcpt_count)
 			continue;

@@ -317,7 +317,8 @@ world_answer(struct world *w, size_t at, uint8_t status, uint8_t scope, const ch
 		if (status <= OUTCOME_EXPANDED)
 			w->delivered[qid.usec - BEGIN_USEC]++;
 	}
-	queue_result(&w->q, id, qid, true, scope, buf_view(&b), SPAN_NONE, acked, id, 0);
+	queue_result(&w->q, id, qid, true, scope, buf_view(&b), w->forwards, acked, id, 0);
+	w->forwards = SPAN_NONE;
 	buf_clear(&b);
 }
 

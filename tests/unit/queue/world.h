@@ -43,6 +43,7 @@ struct world {
 	uint8_t		 notice_kinds[1024];
 	size_t		 notice_count;		/* asked, not made */
 	bool		 notice_refused;
+	struct span	 forwards;		/* what the next answer says is to be forwarded */
 	bool		 routing_slow;
 	int64_t		 rate_delay;
 	uint64_t	 acks;
