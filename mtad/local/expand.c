@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -119,7 +120,8 @@ expand_slurp(const struct actor *a, const char *path, bool careful, struct buf *
 	bool root = geteuid() == 0;
 	struct stat st;
 
-	if (root && (setegid(a->gid) != 0 || seteuid(a->uid) != 0))
+	/* Root's other groups would open what the user may not read. */
+	if (root && (setgroups(1, &a->gid) != 0 || setegid(a->gid) != 0 || seteuid(a->uid) != 0))
 		_exit(1);
 	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	int error = errno;
