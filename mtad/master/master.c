@@ -300,11 +300,14 @@ master_main(int argc, char **argv)
 		return status;
 	(void)umask(022);
 	tzset();
-	if (!load(&m, &problems, &report))
-		return EX_CONFIG;
-	if (m.options.test) {
-		show_findings(&report);
-		return 0;
+	bool loaded = load(&m, &problems, &report);
+	if (!loaded || m.options.test) {
+		if (loaded)
+			show_findings(&report);
+		lint_report_clear(&report);
+		conf_problems_clear(&problems);
+		conf_unref(m.conf);
+		return loaded ? 0 : EX_CONFIG;
 	}
 	log_program("master");
 	(void)prctl(PR_SET_NAME, "mtad:master");
