@@ -23,17 +23,38 @@ enum policy_stage {
 	POLICY_VRFY,	/* client, helo, sender lists, and whether the recipient is listed */
 };
 
+/* Whether a name of the client's was found and agrees: Postfix's 2xx, 4xx and 5xx of a name. */
+enum policy_name_status { POLICY_NAME_OK, POLICY_NAME_TEMP, POLICY_NAME_FORGED, POLICY_NAME_NONE };
+
+/* What TLS says of the session; empty and 0 without TLS. */
+struct policy_tls {
+	struct span	 protocol, cipher;	/* "TLSv1.3", "TLS_AES_256_GCM_SHA384"; an empty protocol: no TLS */
+	unsigned	 keysize;
+	struct span	 ccert_subject, ccert_issuer;	/* common names */
+	struct span	 ccert_fingerprint, ccert_pubkey_fingerprint;	/* "AA:BB:...", smtpd_tls_fingerprint_digest; empty: no certificate */
+	bool		 trusted;	/* the client's certificate was verified */
+};
+
 /* What is known so far. Spans stay the caller's; addresses are unquoted. */
 struct policy_session {
 	struct span	 client_name;	/* "unknown" where it has none */
+	struct span	 reverse_client_name;	/* as the address's PTR says, whether or not it leads back; "unknown" where it has none */
+	enum policy_name_status client_name_status, reverse_client_name_status;
 	struct span	 client_addr;	/* "192.0.2.1", "2001:db8::1" */
 	struct span	 server_addr;	/* our end */
+	struct span	 client_port, server_port;	/* "40312"; empty: not known */
 	struct span	 helo;		/* empty: none given */
 	struct span	 protocol;	/* "SMTP", "ESMTP" */
 	struct span	 sender;
 	struct span	 recipient;	/* RECIPIENT, VRFY; at the others the only one, or empty */
 	struct span	 etrn;		/* the ETRN domain */
-	struct span	 sasl_user;	/* empty: not authenticated */
+	struct span	 sasl_method, sasl_user;	/* empty: not authenticated */
+	struct span	 sasl_sender;	/* MAIL FROM AUTH= */
+	struct policy_tls tls;
+	struct span	 queue_id;	/* empty: none yet */
+	struct span	 instance;	/* one for all questions of one transaction to policy servers */
+	unsigned long long size;	/* SIZE= of MAIL; at END_OF_DATA the message's */
+	unsigned	 recipients;	/* accepted so far */
 	bool		 trusted;	/* local submission: nothing is refused but unlisted recipients at RECIPIENT are not checked either */
 	bool		 has_sender, has_recipient;	/* MAIL, RCPT came (an empty sender is a sender) */
 	bool		 pipelined;	/* bytes followed the command that should not: reject_unauth_pipelining */
