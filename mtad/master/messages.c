@@ -21,6 +21,7 @@ static const unsigned talks_to[ROLE_COUNT] = {
 	[ROLE_QUEUE] = 1u << ROLE_RECEIVE | 1u << ROLE_SEND | 1u << ROLE_LOCAL | 1u << ROLE_LOOKUP,
 	[ROLE_RECEIVE] = 1u << ROLE_LOOKUP | 1u << ROLE_STATE,
 	[ROLE_LOCAL] = 1u << ROLE_LOOKUP,
+	[ROLE_SEND] = 1u << ROLE_LOOKUP,
 	[ROLE_CONTROL] = (1u << ROLE_COUNT) - 1,
 };
 

@@ -13,7 +13,7 @@
 #include "base/loop.h"
 #include "mail/queue_id.h"
 #include "policy/policy.h"
-#include "receive/ask.h"
+#include "base/ask.h"
 #include "receive/generation.h"
 #include "receive/intake.h"
 #include "receive/link.h"

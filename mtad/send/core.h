@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/ask.h"
 #include "base/ipc.h"
 #include "base/loop.h"
 #include "base/map.h"
@@ -29,6 +30,7 @@ struct send {
 	struct conf	*conf;
 	struct dns	*dns;
 	struct ipc	*queue;
+	struct asks	 lookups;	/* tables that block */
 	struct map	 settings, pools, segments, deliveries;
 	struct conn	*conns;		/* the newest first */
 	size_t		 conn_count, conn_max;

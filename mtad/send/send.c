@@ -11,10 +11,12 @@
 #include "base/num.h"
 #include "mail/delivery_log.h"
 #include "send/core.h"
+#include "table/files.h"
 
 #define SWEEP		(SECOND / 2)
 #define FILES_ELSE	200u		/* descriptors that are not connections: segments, DNS, channels */
 #define LEAVE_TIME	SECOND
+#define LOOKUP_TIME	(60 * SECOND)	/* for a table of the lookup role */
 #define STOP_MARGIN	(2 * SECOND)	/* for results to get to the queue role before the end */
 
 static struct span
@@ -172,6 +174,8 @@ on_closed(void *arg, struct ipc *c)
 		transcripts_forget(&s->transcripts);
 	if (s->queue == c)
 		s->queue = NULL;
+	if (s->lookups.ipc == c)
+		asks_channel(&s->lookups, NULL);
 	ipc_free(c);
 }
 
@@ -217,6 +221,16 @@ on_rows_ask(void *arg, struct ipc *c, const struct ipc_rows_ask *m, int fd)
 }
 
 static void
+on_lookup_done(void *arg, struct ipc *c, const struct ipc_lookup_done *m, int fd)
+{
+	struct send *s = arg;
+
+	(void)c;
+	(void)fd;
+	asks_answer(&s->lookups, m->request, &(struct ask_answer){ .ok = true, .status = m->status, .value = m->value });
+}
+
+static void
 on_unix_connected(void *arg, struct ipc *c, const struct ipc_unix_connected *m, int fd)
 {
 	(void)c;
@@ -233,6 +247,7 @@ configure(void *state, struct span frozen, struct err *err)
 
 	if (conf == NULL)
 		return false;
+	table_use_descriptors(false);
 	settings_forget(&s->settings);
 	conf_unref(s->conf);
 	s->conf = conf;
@@ -254,6 +269,7 @@ prepare(void *state, struct err *err)
 	s->conn_max = files.rlim_cur == RLIM_INFINITY || files.rlim_cur > 65536 ? 65536 : files.rlim_cur;
 	s->conn_max = s->conn_max > 2 * FILES_ELSE ? s->conn_max - FILES_ELSE : FILES_ELSE;
 	loop_timer_init(&s->sweep, on_sweep, s);
+	asks_init(&s->lookups, LOOKUP_TIME);
 	s->unblock = (struct loop_task){ .fn = on_unblock, .arg = s };
 	s->dns = dns_new(&config, err);
 	return s->dns != NULL;
@@ -272,6 +288,10 @@ peer(void *state, struct ipc *c)
 	struct send *s = state;
 	size_t at = 0;
 
+	if (ipc_peer(c) == ROLE_LOOKUP) {
+		ipc_free(s->lookups.ipc);
+		asks_channel(&s->lookups, c);
+	}
 	if (ipc_peer(c) != ROLE_QUEUE)
 		return;
 	s->queue = c;
@@ -365,6 +385,7 @@ static const struct ipc_handlers handlers = {
 	.watch = on_watch,
 	.debug_peers = on_debug_peers,
 	.rows_ask = on_rows_ask,
+	.lookup_done = on_lookup_done,
 	.closed = on_closed,
 };
 

@@ -1,4 +1,4 @@
-#include "receive/ask.h"
+#include "base/ask.h"
 
 #include <stdlib.h>
 

@@ -2,8 +2,8 @@
  * Questions to another role (lookup, state) that wait for their answers, by number. Where the channel is down or the answer does not
  * come in time, the question is answered as failed.
  */
-#ifndef RECEIVE_ASK_H
-#define RECEIVE_ASK_H
+#ifndef BASE_ASK_H
+#define BASE_ASK_H
 
 #include <stdint.h>
 
