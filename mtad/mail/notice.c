@@ -318,3 +318,21 @@ notice_wanted(enum notice_kind kind, uint8_t notify, const struct outcome *o, bo
 	}
 	return false;
 }
+
+const char *
+notice_log_text(uint8_t kind)
+{
+	switch (kind) {
+	case NOTICE_FORWARD:
+		return "forwarded as";
+	case NOTICE_DELAY:
+		return "sender delay notification";
+	case NOTICE_SUCCESS:
+		return "sender delivery status notification";
+	case NOTICE_DOUBLE_BOUNCE:
+	case NOTICE_POSTMASTER:
+		return "postmaster non-delivery notification";
+	default:
+		return "sender non-delivery notification";
+	}
+}

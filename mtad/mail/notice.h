@@ -65,4 +65,7 @@ void	notice_build(const struct notice *, struct buf *header, struct buf *before,
  */
 bool	notice_wanted(enum notice_kind, uint8_t notify, const struct outcome *, bool delays);
 
+/* As the log names it, before ": NEW-QUEUE-ID": "sender non-delivery notification". Any byte is taken for a kind. */
+const char *notice_log_text(uint8_t kind);
+
 #endif

@@ -254,31 +254,13 @@ notices_worker_gone(struct queue *q, uint32_t slot)
 	}
 }
 
-static const char *
-made_text(uint8_t kind)
-{
-	switch (kind) {
-	case NOTICE_FORWARD:
-		return "forwarded as";
-	case NOTICE_DELAY:
-		return "sender delay notification";
-	case NOTICE_SUCCESS:
-		return "sender delivery status notification";
-	case NOTICE_DOUBLE_BOUNCE:
-	case NOTICE_POSTMASTER:
-		return "postmaster non-delivery notification";
-	default:
-		return "sender non-delivery notification";
-	}
-}
-
 static void
 made(struct queue *q, struct entry *e, const struct entry_intent *in, struct qid other)
 {
 	char id[QID_TEXT], new_id[QID_TEXT];
 	uint64_t number = in->number;
 
-	log_info(in->kind == NOTICE_FORWARD ? "local" : "bounce", "%s: %s: %s", qid_text(e->id, id), made_text(in->kind), qid_text(other, new_id));
+	log_info(in->kind == NOTICE_FORWARD ? "local" : "bounce", "%s: %s: %s", qid_text(e->id, id), notice_log_text(in->kind), qid_text(other, new_id));
 	struct spool_event ev = { .kind = EVENT_NOTICE, .of = number, .other = other };
 	(void)journal_add(q, e, &ev);
 	queue_finish(q, e);
@@ -366,7 +348,7 @@ queue_notice_refused(struct queue *q, uint64_t number, struct span reply)
 	if (in == NULL)
 		return;
 	if (in->kind != NOTICE_FORWARD) {
-		log_warning("bounce", "%s: %s: given up: %.*s", qid_text(e->id, id), made_text(in->kind), SPAN_ARG(ev.text));
+		log_warning("bounce", "%s: %s: given up: %.*s", qid_text(e->id, id), notice_log_text(in->kind), SPAN_ARG(ev.text));
 	} else {
 		failed = mem_array((size_t)in->count + 1, sizeof *failed);
 		for (uint32_t i = 0; i < in->count; i++)

@@ -37,37 +37,17 @@ answer(struct receive *rx, uint64_t notice, struct qid id, const char *refusal)
 	    .id_usec = id.usec, .id_writer = id.writer, .refusal = span_str(refusal == NULL ? "" : refusal) }, -1);
 }
 
-static const char *
-kind_text(enum notice_kind kind)
-{
-	switch (kind) {
-	case NOTICE_FORWARD:
-		return "forwarded as";
-	case NOTICE_DELAY:
-		return "sender delay notification";
-	case NOTICE_SUCCESS:
-		return "sender delivery status notification";
-	case NOTICE_DOUBLE_BOUNCE:
-	case NOTICE_POSTMASTER:
-		return "postmaster non-delivery notification";
-	default:
-		return "sender non-delivery notification";
-	}
-}
-
 static void
 made(void *arg, struct intake *in, const char *reply)
 {
 	struct making *m = arg;
-	char id[QID_TEXT], new_id[QID_TEXT];
+	char id[QID_TEXT];
 
 	m->rx->notices.open--;
-	const char *program = m->kind == NOTICE_FORWARD ? "local" : "bounce";
-	if (reply == NULL)
-		log_info(program, "%s: %s: %s", qid_text(m->original, id), kind_text(m->kind), qid_text(in->envelope.id, new_id));
-	else
-		log_warning(program, "%s: %s: %s", qid_text(m->original, id),
-		    m->kind == NOTICE_FORWARD ? "cannot be forwarded" : kind_text(m->kind), reply);
+	/* What was made is logged by the queue role, once, when its journal has it. */
+	if (reply != NULL)
+		log_warning(m->kind == NOTICE_FORWARD ? "local" : "bounce", "%s: %s: %s", qid_text(m->original, id),
+		    m->kind == NOTICE_FORWARD ? "cannot be forwarded" : notice_log_text(m->kind), reply);
 	answer(m->rx, m->notice, in->envelope.id, reply);
 	free(m);
 }
