@@ -14,7 +14,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "ctl/base64.h"
+#include "base/base64.h"
 #include "ctl/jsonl.h"
 #include "mail/date.h"
 #include "mail/queue_id.h"

@@ -12,7 +12,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/num.h"
-#include "ctl/base64.h"
+#include "base/base64.h"
 #include "ctl/selector.h"
 #include "ctl/story.h"
 #include "mtactl/files.h"

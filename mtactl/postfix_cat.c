@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "base/span.h"
-#include "ctl/base64.h"
+#include "base/base64.h"
 #include "ctl/jsonl.h"
 #include "mtactl/postfix.h"
 

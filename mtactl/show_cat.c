@@ -1,7 +1,7 @@
 /*
  * cat: the envelope as "*** ENVELOPE ***" lines, then header and body. Into a file or a pipe content goes byte for byte.
  */
-#include "ctl/base64.h"
+#include "base/base64.h"
 #include "ctl/jsonl.h"
 #include "mtactl/present.h"
 

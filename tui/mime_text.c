@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "ctl/base64.h"
+#include "base/base64.h"
 
 #define TEXT_MAX	((size_t)4 << 20)	/* of one part, decoded */
 #define WORD_MAX	((size_t)8192)		/* of one encoded word, or one parameter */

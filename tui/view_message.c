@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "ctl/base64.h"
+#include "base/base64.h"
 #include "mtactl/present.h"
 #include "tui/mime.h"
 #include "tui/text_view.h"

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "ctl/base64.h"
+#include "base/base64.h"
 #include "ctl/jsonl.h"
 
 #define PIECE	((size_t)32 << 10)

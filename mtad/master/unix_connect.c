@@ -28,6 +28,9 @@ configured(const struct conf *conf, struct span path)
 	for (size_t i = 0; i <= conf_service_count(conf); i++) {
 		const struct view *view = i == 0 ? conf_main(conf) :
 		    conf_view(conf, conf_service(conf, i - 1));
+		/* This one may leave out "unix:". */
+		if (span_eqs(path, conf_str(view, P_smtpd_sasl_path)))
+			return true;
 		for (int p = 0; p < PARAM_COUNT; p++)
 			if (param_row((enum param)p)->type == PARAM_STR &&
 			    names_path(conf_str(view, (enum param)p), path))

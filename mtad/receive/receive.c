@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "mail/date.h"
+#include "receive/dial.h"
 #include "receive/pickup.h"
 #include "receive/session.h"
 #include "receive/state.h"
@@ -331,6 +332,14 @@ on_pickup(void *state, struct ipc *ipc, const struct ipc_pickup *m, int fd)
 	pickup_file(state, m, fd);
 }
 
+static void
+on_unix_connected(void *state, struct ipc *ipc, const struct ipc_unix_connected *m, int fd)
+{
+	(void)state;
+	(void)ipc;
+	dial_unix_answer(m, fd);
+}
+
 const struct role_spec *
 receive_role(void)
 {
@@ -341,7 +350,7 @@ receive_role(void)
 		.stats_ask = on_stats_ask, .watch = on_watch, .debug_peers = on_debug_peers, .rows_ask = on_rows_ask,
 		.closed = on_closed, .credit = on_credit,
 	};
-	static const struct ipc_handlers from_master = { .pickup = on_pickup };
+	static const struct ipc_handlers from_master = { .pickup = on_pickup, .unix_connected = on_unix_connected };
 	static const struct role_spec spec = {
 		.role = ROLE_RECEIVE, .program = "smtpd", .handlers = &handlers, .state = &self,
 		.configure = on_configure, .prepare = on_prepare, .start = on_start, .switched = on_switched,

@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "ctl/base64.h"
+#include "base/base64.h"
 #include "ctl/jsonl.h"
 #include "spool/record.h"
 #include "spool/writer.h"

@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "ctl/base64.h"
+#include "base/base64.h"
 #include "ctl/client.h"
 #include "ctl/jsonl.h"
 

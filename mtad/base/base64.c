@@ -1,4 +1,4 @@
-#include "ctl/base64.h"
+#include "base/base64.h"
 
 #include <stdint.h>
 

@@ -1,8 +1,8 @@
 /*
- * Base64 (RFC 4648) for content that is no text.
+ * Base64 (RFC 4648) for content that is no text, and for SASL.
  */
-#ifndef CTL_BASE64_H
-#define CTL_BASE64_H
+#ifndef BASE_BASE64_H
+#define BASE_BASE64_H
 
 #include <stdbool.h>
 
