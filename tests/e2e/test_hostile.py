@@ -72,6 +72,16 @@ def site(tmp_path_factory):
         f.write(b"# " + RAW + b"\n# lint: disable=" + RAW + b"\n")
     reply = {"RCPT": lambda s, a: b"451 4.3.0 " + RAW}
     sink = Sink("127.0.0.3", mta.remote_port, reply)
+    try:
+        fill(mta)
+        yield mta
+    finally:
+        mta.stop()
+        sink.close()
+
+
+def fill(mta):
+    """Mail, failures, actions: something for every view."""
     mta.start()
     with Client(mta, helo=EVIL) as client:
         client.say(f"MAIL FROM:<\"{EVIL}\"@site.test>")
@@ -86,9 +96,6 @@ def site(tmp_path_factory):
     assert mta.ctl("hold", mta.ids[5], "--reason", EVIL).returncode == 0
     assert mta.ctl("delete", mta.ids[7], "--reason", EVIL).returncode == 0
     assert mta.ctl("dest", "suspend", "dead.test", "--reason", EVIL).returncode == 0
-    yield mta
-    mta.stop()
-    sink.close()
 
 
 # A view: how to get there from the one before, keys and what they show in turn.
@@ -195,4 +202,5 @@ def test_commands(site):
             check(raw, STYLE, (name, args))
             shown.setdefault(name, []).append((status, raw))
     for name, results in shown.items():
-        assert all(status is not None for status, _ in results), (name, results)
+        assert all(status in (0, 1, 64, 65, 69, 78) for status, _ in results), (name, results)   # never a fault of our own, nor a signal
+        assert name == "map query" or all(raw.strip() for status, raw in results if status != 0), (name, results)    # who says no says why
