@@ -121,4 +121,6 @@ def test_the_address_that_was_given_is_kept(tmp_path):
         report, = (t for t in texts if b"Final-Recipient" in t)
         assert b"Final-Recipient: rfc822; gone@good.test\nOriginal-Recipient: rfc822; team@site.test\n" in report
         assert b"<gone@good.test> (expanded from <team@site.test>): " in report
+        wait_for(lambda: mta.log().count("orig_to=") >= 3)
+        wait_for(lambda: mta.log().count(": removed") == 4)     # and it is no more than that
         assert mta.log().count("orig_to=") == 3
