@@ -54,6 +54,8 @@ dns_type_name(enum dns_type type)
 		return "TXT";
 	case DNS_AAAA:
 		return "AAAA";
+	case DNS_TLSA:
+		return "TLSA";
 	}
 	return "?";
 }
@@ -180,7 +182,7 @@ finish(struct dns_query *q, const struct dns_answer *answer)
 }
 
 static void
-finish_text(struct dns_query *q, enum dns_status status)
+finish_text(struct dns_query *q, enum dns_status status, bool secure)
 {
 	static const char *const why[] = {
 		[DNS_NXDOMAIN] = "Host not found",
@@ -196,7 +198,7 @@ finish_text(struct dns_query *q, enum dns_status status)
 		(void)snprintf(text, sizeof text,
 		    "Host or domain name not found. Name service error for name=%s type=%s: %s",
 		    q->name, dns_type_name(q->type), why[status]);
-	finish(q, &(struct dns_answer){ .status = status, .text = text });
+	finish(q, &(struct dns_answer){ .status = status, .secure = secure, .text = text });
 }
 
 static bool
@@ -212,6 +214,9 @@ take_record(const struct dns_packet *p, const struct dns_record *r, struct dns_i
 	case DNS_PTR:
 	case DNS_CNAME:
 		return dns_record_name(p, r, item->name);
+	case DNS_TLSA:
+		item->data = r->data;
+		return r->data.len >= 3;
 	default:
 		return false;
 	}
@@ -243,13 +248,17 @@ take_answer(struct dns_query *q, struct dns_packet *p, bool secure)
 	static bool busy;
 	struct dns_item *list = busy ? mem_array(ITEMS_MAX, sizeof *list) : items;
 	bool was_busy = busy, any = false;
+	char owner[DNS_NAME];
 	struct dns_record r;
-	size_t n = 0;
+	size_t n = 0, at;
 
 	busy = true;
 	while (n < ITEMS_MAX && dns_packet_next(p, &r)) {
 		if (r.type != (unsigned)q->type || r.class != CLASS_IN)
 			continue;
+		at = r.owner;
+		if (!any && !dns_packet_name(p, &at, owner))
+			owner[0] = '\0';
 		any = true;
 		memset(&list[n], 0, sizeof list[n]);
 		if (take_record(p, &r, &list[n]))
@@ -261,10 +270,10 @@ take_answer(struct dns_query *q, struct dns_packet *p, bool secure)
 			shuffle(list, n);
 			qsort(list, n, sizeof *list, by_preference);
 		}
-		finish(q, &(struct dns_answer){ .status = DNS_FOUND, .secure = secure, .items = list,
+		finish(q, &(struct dns_answer){ .status = DNS_FOUND, .secure = secure, .name = owner, .items = list,
 		    .count = n });
 	} else {
-		finish_text(q, any || p->fault ? DNS_TEMPORARY : DNS_NODATA);
+		finish_text(q, any || p->fault ? DNS_TEMPORARY : DNS_NODATA, secure);
 	}
 	busy = was_busy;
 	if (list != items)
@@ -281,11 +290,11 @@ on_answer(void *arg, int rc, void *packet, int len, int sec, char *why, int rate
 	(void)rate_limited;
 	if (rc != 0 || sec == SEC_BOGUS || len < 0 ||
 	    !dns_packet_open(&p, span_of(packet, (size_t)len)))
-		finish_text(q, DNS_TEMPORARY);
+		finish_text(q, DNS_TEMPORARY, false);
 	else if (p.rcode == 3)
-		finish_text(q, DNS_NXDOMAIN);
+		finish_text(q, DNS_NXDOMAIN, sec == 2);
 	else if (p.rcode != 0)
-		finish_text(q, DNS_TEMPORARY);
+		finish_text(q, DNS_TEMPORARY, false);
 	else
 		take_answer(q, &p, sec == 2);
 }
@@ -296,7 +305,7 @@ on_timeout(void *arg)
 	struct dns_query *q = arg;
 
 	ub_cancel(q->dns->ctx, q->id);
-	finish_text(q, DNS_TEMPORARY);
+	finish_text(q, DNS_TEMPORARY, false);
 }
 
 static bool
@@ -329,10 +338,10 @@ dns_lookup(struct dns *dns, const char *name, enum dns_type type, dns_fn *fn, vo
 		.in_call = true };
 	loop_timer_init(&q->timer, on_timeout, q);
 	if (!name_ok(name))
-		finish_text(q, DNS_INVALID);
+		finish_text(q, DNS_INVALID, false);
 	else if (ub_resolve_event(dns->ctx, name, (int)type, CLASS_IN, q, on_answer, &q->id) != 0 &&
 	    !q->answered)
-		finish_text(q, DNS_TEMPORARY);
+		finish_text(q, DNS_TEMPORARY, false);
 	q->in_call = false;
 	if (!q->answered) {
 		loop_timer_set(&q->timer, dns->timeout);

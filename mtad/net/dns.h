@@ -25,11 +25,13 @@ struct dns_item {
 	uint16_t	 preference;		/* MX */
 	char		 name[DNS_NAME];	/* MX, PTR, CNAME, lower case; "" is the root */
 	struct net_addr	 addr;			/* A, AAAA; port 0 */
+	struct span	 data;			/* TLSA: the record as it came, RFC 6698 section 2.1 */
 };
 
 struct dns_answer {
 	enum dns_status	 status;
-	bool		 secure;	/* validated by DNSSEC */
+	bool		 secure;	/* validated by DNSSEC, over all aliases; said of a name or record that is not there too */
+	const char	*name;		/* FOUND: whose records they are, at the end of all aliases; lower case */
 	const char	*text;		/* for a status other than FOUND, as Postfix words it */
 	const struct dns_item *items;	/* MX: by preference, equal ones in random order */
 	size_t		 count;

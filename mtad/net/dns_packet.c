@@ -67,6 +67,7 @@ dns_packet_next(struct dns_packet *p, struct dns_record *r)
 	if (p->answers == 0)
 		return false;
 	p->answers--;
+	r->owner = p->at;
 	if (!skip_name(p, &p->at) || p->data.len - p->at < 10)
 		return fault(p);
 	r->type = get16(p, p->at);

@@ -12,7 +12,7 @@
 
 #define DNS_NAME	256		/* of a name as text, with its NUL */
 
-enum dns_type { DNS_A = 1, DNS_CNAME = 5, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28 };
+enum dns_type { DNS_A = 1, DNS_CNAME = 5, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_TLSA = 52 };
 
 struct dns_packet {
 	struct span	 data;
@@ -25,7 +25,8 @@ struct dns_packet {
 struct dns_record {
 	unsigned	 type, class;
 	uint32_t	 ttl;
-	size_t		 at;		/* of the data, in the packet */
+	size_t		 owner;		/* of its name, in the packet */
+	size_t		 at;		/* of the data */
 	struct span	 data;
 };
 
