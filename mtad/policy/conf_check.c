@@ -2,7 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/content_check.h"
 #include "policy/policy.h"
+#include "route/generic.h"
 
 /* The err's text begins with the parameter's name. */
 static void
@@ -51,6 +53,22 @@ check_transport(const struct conf *conf, enum param p, struct conf_problems *pro
 	buf_clear(&file);
 }
 
+/* What a client does to mail on its way out. */
+static void
+check_client(struct conf *conf, const struct view *v, bool lmtp, struct conf_problems *problems)
+{
+	struct err err = { ERR_NONE, "" };
+	struct content_checks *checks;
+	struct generic *generic;
+
+	if (!generic_new(conf, v, lmtp ? P_lmtp_generic_maps : P_smtp_generic_maps, &generic, &err))
+		report(conf, v, &err, problems);
+	generic_free(generic);
+	if (!content_checks_new(conf, v, lmtp ? CHECK_LMTP : CHECK_SMTP, &checks, &err))
+		report(conf, v, &err, problems);
+	content_checks_free(checks);
+}
+
 void
 policy_check_conf(struct conf *conf, struct conf_problems *problems)
 {
@@ -69,6 +87,9 @@ policy_check_conf(struct conf *conf, struct conf_problems *problems)
 	check_transport(conf, P_default_transport, problems);
 	for (size_t i = 0; i < conf_service_count(conf); i++) {
 		const struct service *s = conf_service(conf, i);
+		bool lmtp = strcmp(s->command, "lmtp") == 0;
+		if (lmtp || strcmp(s->command, "smtp") == 0)
+			check_client(conf, conf_view(conf, s), lmtp, problems);
 		if (strcmp(s->command, "smtpd") != 0)
 			continue;
 		struct policy *p = policy_new(conf_view(conf, s), router, &err);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "mail/address.h"
+#include "mail/header_address.h"
 #include "receive/state.h"
 #include "route/mapping.h"
 
@@ -192,80 +193,42 @@ map_envelope(struct mapping *m)
 
 /* -- headers ------------------------------------------------------------------------------------------------ */
 
-static const struct {
-	const char	*name;
+/* The address of one mailbox as it is to stand there; false where it stays as it is. */
+struct place {
+	struct mapping	*m;
 	enum map_class	 class;
-} address_headers[] = {
-	{ "from", MAP_HEADER_SENDER }, { "to", MAP_HEADER_RECIPIENT }, { "cc", MAP_HEADER_RECIPIENT },
-	{ "bcc", MAP_HEADER_RECIPIENT }, { "sender", MAP_HEADER_SENDER }, { "reply-to", MAP_HEADER_SENDER },
-	{ "errors-to", MAP_HEADER_SENDER }, { "return-receipt-to", MAP_HEADER_SENDER },
-	{ "disposition-notification-to", MAP_HEADER_SENDER }, { "apparently-to", MAP_HEADER_RECIPIENT },
-	{ "resent-from", MAP_HEADER_SENDER }, { "resent-sender", MAP_HEADER_SENDER },
-	{ "resent-reply-to", MAP_HEADER_SENDER }, { "resent-to", MAP_HEADER_RECIPIENT },
-	{ "resent-cc", MAP_HEADER_RECIPIENT }, { "resent-bcc", MAP_HEADER_RECIPIENT },
 };
 
 static bool
-class_of(struct span name, enum map_class *class)
+map_mailbox(void *arg, struct span given, struct buf *to)
 {
-	for (size_t i = 0; i < sizeof address_headers / sizeof *address_headers; i++) {
-		if (!span_caseeqs(name, address_headers[i].name))
-			continue;
-		*class = address_headers[i].class;
-		return true;
-	}
-	return false;
-}
+	const struct place *p = arg;
+	struct mapping *m = p->m;
+	struct buf full = BUF_INIT(8192);
 
-/* The address of one mailbox as it is to stand there, in m->address; false where it stays as it is. */
-static bool
-map_mailbox(struct mapping *m, struct span spec, enum map_class class, struct buf *given, struct buf *full)
-{
-	buf_reset(given);
-	buf_reset(full);
-	if (!mailbox_address(spec, given) || given->len == 0)
+	if (m->status == MAP_FAILED)
 		return false;
-	route_rewrite(m->in->settings->router, buf_view(given), m->in->rewrite_local, full);
-	buf_reset(&m->address);
+	route_rewrite(m->in->settings->router, given, m->in->rewrite_local, &full);
 	if (m->mapper == NULL)
-		buf_span(&m->address, buf_view(full));
-	else if (!went(m, mapper_canonical(m->mapper, m->facts, class, buf_view(full), &m->address, &m->err)))
-		return false;
-	return !m->address.over && !span_eq(buf_view(given), buf_view(&m->address));
-}
-
-/* The header with its addresses in place; only those bytes change. */
-static void
-map_header(struct mapping *m, const struct header *h, enum map_class class, struct buf *out)
-{
-	struct mailbox_list list = { .left = h->value };
-	struct buf given = BUF_INIT(8192), full = BUF_INIT(8192);
-	const char *from = h->raw.ptr;
-	struct mailbox box;
-
-	while (m->status != MAP_FAILED && mailbox_next(&list, &box)) {
-		if (box.spec.len == 0 || !map_mailbox(m, box.spec, class, &given, &full))
-			continue;
-		buf_put(out, from, (size_t)(box.spec.ptr - from));
-		address_quote(out, buf_view(&m->address));
-		from = box.spec.ptr + box.spec.len;
-	}
-	buf_put(out, from, (size_t)(h->raw.ptr + h->raw.len - from));
-	buf_clear(&given);
+		buf_span(to, buf_view(&full));
+	bool mapped = m->mapper == NULL || went(m, mapper_canonical(m->mapper, m->facts, p->class, buf_view(&full), to, &m->err));
 	buf_clear(&full);
+	return mapped && !span_eq(given, buf_view(to));
 }
 
 static void
 map_headers(struct mapping *m, struct buf *out)
 {
 	struct span block = buf_view(&m->in->header), rest = block;
-	enum map_class class;
+	struct place p = { .m = m };
 	struct header h;
 
 	(void)buf_room(out, block.len + 512);
 	while (m->status != MAP_FAILED && header_next(&rest, &h)) {
-		if (class_of(h.name, &class))
-			map_header(m, &h, class, out);
+		enum header_addresses has = header_addresses(h.name);
+		p.class = has == ADDRESSES_SENDER ? MAP_HEADER_SENDER : MAP_HEADER_RECIPIENT;
+		if (has != ADDRESSES_NONE)
+			header_replace_addresses(out, &h, map_mailbox, &p);
 		else
 			buf_span(out, h.raw);
 	}

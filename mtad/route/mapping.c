@@ -182,9 +182,9 @@ with_extension(struct work *w, struct span address, struct span ext)
 	}
 }
 
-/* A table's value as addresses in standard form: "@domain" stands for the same user there. */
+/* A table's value as addresses in standard form: "@domain" stands for the same user there, without the extension that is not carried over. */
 static bool
-take_results(const struct mapper *m, struct span value, struct span address, struct span ext, struct map_list *out)
+take_results(const struct router *router, struct span value, struct span address, struct span ext, bool propagate, struct map_list *out)
 {
 	struct mailbox_list list = { .left = value };
 	struct buf spec = BUF_INIT(4096), whole = BUF_INIT(4096);
@@ -193,9 +193,9 @@ take_results(const struct mapper *m, struct span value, struct span address, str
 	struct span same = span_starts(value, "@") ? address_local(address) : SPAN_NONE;
 
 	if (same.len > 0) {
-		work_set(&w, same);
+		work_set(&w, propagate || ext.len > same.len ? same : span_head(same, same.len - ext.len));
 		work_put(&w, value);
-		route_rewrite(m->router, work_view(&w), true, &whole);
+		route_rewrite(router, work_view(&w), true, &whole);
 		list_add(out, buf_view(&whole));
 	} else {
 		while (out->count < RESULTS && mailbox_next(&list, &box)) {
@@ -203,8 +203,8 @@ take_results(const struct mapper *m, struct span value, struct span address, str
 			buf_reset(&whole);
 			if (!mailbox_address(box.spec, &spec))
 				continue;
-			route_rewrite(m->router, buf_view(&spec), true, &whole);
-			with_extension(&w, buf_view(&whole), ext);
+			route_rewrite(router, buf_view(&spec), true, &whole);
+			with_extension(&w, buf_view(&whole), propagate ? ext : SPAN_NONE);
 			list_add(out, work_view(&w));
 		}
 	}
@@ -214,10 +214,9 @@ take_results(const struct mapper *m, struct span value, struct span address, str
 	return good;
 }
 
-/* What the tables say, as addresses. DONE with an empty list: nothing. */
-static enum map_status
-lookup(const struct mapper *m, struct facts *facts, const struct tables *t, const char *name, bool propagate, struct span address,
-    struct map_list *out, struct err *err)
+enum map_status
+map_lookup(const struct router *router, struct facts *facts, const struct tables *t, const char *name, bool propagate,
+    struct span address, struct map_list *out, struct err *err)
 {
 	struct buf value = BUF_INIT((size_t)1 << 20);
 	struct span ext = SPAN_NONE;
@@ -225,7 +224,7 @@ lookup(const struct mapper *m, struct facts *facts, const struct tables *t, cons
 
 	out->count = 0;
 	buf_reset(&out->text);
-	switch (router_find_address(m->router, t, facts, address, &value, &ext, err)) {
+	switch (router_find_address(router, t, facts, address, &value, &ext, err)) {
 	case TABLE_ABSENT:
 		break;
 	case TABLE_PENDING:
@@ -236,7 +235,7 @@ lookup(const struct mapper *m, struct facts *facts, const struct tables *t, cons
 		status = MAP_FAILED;
 		break;
 	case TABLE_FOUND:
-		if (!take_results(m, buf_view(&value), address, propagate ? ext : SPAN_NONE, out)) {
+		if (!take_results(router, buf_view(&value), address, ext, propagate, out)) {
 			err_set(err, ERR_PERM, "%s: \"%.*s\" for %.*s is no address", name,
 			    SPAN_ARG(span_head(buf_view(&value), 100)), SPAN_ARG(span_head(address, 100)));
 			status = MAP_FAILED;
@@ -264,7 +263,7 @@ map_one(const struct mapper *m, struct facts *facts, const struct canonical *c, 
 			status = MAP_FAILED;
 			break;
 		}
-		status = lookup(m, facts, &c->tables, c->name, m->propagate_canonical, buf_view(address), &found, err);
+		status = map_lookup(m->router, facts, &c->tables, c->name, m->propagate_canonical, buf_view(address), &found, err);
 		more = status == MAP_DONE && found.count > 0;
 		if (!more)
 			break;
@@ -406,7 +405,7 @@ expand_one(const struct mapper *m, struct facts *facts, struct frontier *f, size
 			err_set(err, ERR_PERM, "virtual_alias_maps: unreasonable nesting at %.100s", f->items[i]);
 			return MAP_FAILED;
 		}
-		enum map_status status = lookup(m, facts, &m->virtual, "virtual_alias_maps", m->propagate_virtual,
+		enum map_status status = map_lookup(m->router, facts, &m->virtual, "virtual_alias_maps", m->propagate_virtual,
 		    span_str(f->items[i]), &f->found, err);
 		if (status != MAP_DONE)
 			return status;
@@ -458,7 +457,7 @@ mapper_bcc(const struct mapper *m, struct facts *facts, bool sender, struct span
 
 	if (t->count == 0 || address.len == 0)
 		return MAP_DONE;
-	enum map_status status = lookup(m, facts, t, sender ? "sender_bcc_maps" : "recipient_bcc_maps", false, address, &found,
+	enum map_status status = map_lookup(m->router, facts, t, sender ? "sender_bcc_maps" : "recipient_bcc_maps", false, address, &found,
 	    err);
 	rest = buf_view(&found.text);
 	if (status == MAP_DONE && map_list_next(&rest, &first))

@@ -4,6 +4,7 @@
 #ifndef ROUTE_PRIVATE_H
 #define ROUTE_PRIVATE_H
 
+#include "route/mapping.h"
 #include "route/route.h"
 #include "table/match_list.h"
 #include "table/network.h"
@@ -47,6 +48,10 @@ struct span work_view(const struct work *);
  */
 enum table_result router_find_address(const struct router *, const struct tables *, struct facts *, struct span address,
     struct buf *value, struct span *ext, struct err *);
+
+/* What tables say of an address, as addresses in standard form; name: the parameter's. DONE with an empty list: nothing. */
+enum map_status map_lookup(const struct router *, struct facts *, const struct tables *, const char *name, bool propagate,
+    struct span address, struct map_list *, struct err *);
 
 /* "[192.0.2.1]", and it is ours. */
 bool	is_own_literal(const struct router *, struct span domain);

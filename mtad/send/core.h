@@ -19,6 +19,7 @@
 #include "mail/outcome.h"
 #include "mail/queue_id.h"
 #include "send/resolve.h"
+#include "send/rewriting.h"
 #include "send/settings.h"
 #include "smtp/client.h"
 #include "spool/message.h"
@@ -52,18 +53,23 @@ struct send {
 
 /* -- deliveries ------------------------------------------------------------------------- */
 
-/* Content as the client pulls it: what is not in memory, or is converted on its way. */
+/* Content as the client pulls it: what is not in memory, or is converted or rewritten on its way. */
 struct content {
 	struct mime7	*convert;
-	struct buf	 converted;
-	size_t		 given;		/* of converted */
-	struct span	 parts[2];	/* that go through the conversion */
+	struct rewriter	*rewriter;
+	struct buf	 converted;	/* between the two */
+	struct buf	 worked;	/* ready */
+	size_t		 given;		/* of that */
+	bool		 ended;
+	struct span	 parts[2];	/* that go through it */
 	unsigned	 part;
 	int		 spill;		/* -1: none, or all read */
 	uint64_t	 at, end;	/* in it */
+	const char	*program, *id;	/* for the log */
 };
 
-void	content_begin(struct content *, struct client_content *, const struct message *, int spill, bool to_7bit);
+/* The delivery's message as its mail's content. */
+void	content_begin(struct delivery *, bool to_7bit);
 void	content_end(struct content *);
 
 struct delivery {
@@ -90,6 +96,10 @@ struct delivery {
 	struct client_mail mail;
 	struct message	 message;
 	bool		 message_read;
+	struct facts	*facts;		/* what tables that block say; NULL: nothing was asked */
+	void		(*again)(struct delivery *);	/* waits for them */
+	struct buf	 onward;	/* envelope addresses as they go out, where others */
+	bool		 onward_known;
 	struct content	 content;
 
 	struct span	 rest;		/* destinations not tried */
@@ -115,6 +125,7 @@ struct span delivery_key(const void *item);
 struct delivery *delivery_new(struct send *, const struct ipc_deliver *, int fd);
 void	delivery_free(struct delivery *);	/* forgotten: acknowledged */
 void	delivery_begin(struct delivery *);
+void	delivery_begin_again(struct delivery *);	/* with settings taken anew */
 void	delivery_stage(struct delivery *, uint8_t stage);
 void	delivery_tell_result(const struct delivery *);
 void	delivery_tell_held(const struct delivery *);
@@ -126,6 +137,16 @@ void	delivery_connect_failed(struct delivery *, const char *where, const char *w
 void	delivery_session_ready(struct delivery *, struct conn *);
 void	delivery_session_failed(struct delivery *, struct conn *, const struct client_verdict *);
 void	delivery_transaction_done(struct delivery *, struct conn *);
+
+/* facts.c: the facts of d->facts, begun. */
+struct facts *delivery_facts(struct delivery *);
+/* Asks for those that are wanted; true where `again` will be called when they have come. False: all are known, or failed. */
+bool	delivery_ask(struct delivery *, void (*again)(struct delivery *));
+void	delivery_forget_facts(struct delivery *);
+/* onward.c: true where the addresses are as they go out (smtp_generic_maps). False: it waits, and delivery_begin is called again, or it failed. */
+bool	delivery_map_addresses(struct delivery *);
+/* Reads the record; false: it failed, and the delivery has ended. */
+bool	delivery_read_message(struct delivery *);
 
 /* outcome.c: one recipient's end, logged and packed; `conn` may be NULL. */
 void	delivery_outcome(struct delivery *, size_t rcpt, const struct client_verdict *, const struct conn *);

@@ -106,6 +106,8 @@ let_go(struct delivery *d)
 	d->targets = NULL;
 	d->target_count = 0;
 	content_end(&d->content);
+	delivery_forget_facts(d);
+	buf_clear(&d->onward);
 	if (d->message.record.cap > KEEP_RECORD)
 		message_clear(&d->message);
 	else
@@ -230,6 +232,12 @@ delivery_begin(struct delivery *d)
 		delivery_fail(d, SCOPE_DESTINATION, "4.3.0", "mail transport unavailable");
 		return;
 	}
+	if (d->settings->broken) {
+		delivery_fail(d, SCOPE_DESTINATION, "4.3.5", "mail system configuration error");
+		return;
+	}
+	if (d->settings->rewriting != NULL && !delivery_map_addresses(d))
+		return;
 	d->rest = d->nexthop;
 	struct conn *conn = d->fresh ? NULL : conn_take_idle(d);
 	if (conn != NULL) {
@@ -247,6 +255,14 @@ delivery_begin(struct delivery *d)
 		return;
 	}
 	next_destination(d);
+}
+
+void
+delivery_begin_again(struct delivery *d)
+{
+	settings_unref(d->settings);
+	d->settings = NULL;
+	delivery_begin(d);
 }
 
 static void
@@ -398,8 +414,8 @@ needs_utf8(const struct delivery *d)
 	return false;
 }
 
-static bool
-read_message(struct delivery *d)
+bool
+delivery_read_message(struct delivery *d)
 {
 	const struct segment *segment = send_segment(d->send, d->loc.segment);
 	struct err err = { 0 };
@@ -428,7 +444,7 @@ delivery_session_ready(struct delivery *d, struct conn *conn)
 	if (d->connected == 0)
 		d->connected = clock_wall();
 	delivery_stage(d, LEASE_ENVELOPE);
-	if (!read_message(d)) {
+	if (!delivery_read_message(d)) {
 		conn->delivery = NULL;
 		conn_release(conn);
 		return;
@@ -437,11 +453,13 @@ delivery_session_ready(struct delivery *d, struct conn *conn)
 	bool eightbit = (e->flags & ENVELOPE_8BIT) != 0;
 	bool convert = eightbit && d->settings->convert &&
 	    !(smtp_client_caps(conn->client) & EHLO_8BITMIME);
-	d->mail = (struct client_mail){ .sender = d->sender, .envid = e->envid, .size = e->size,
+	d->mail = (struct client_mail){ .sender = d->sender, .envid = e->envid, .size = e->size, .converted = convert,
 		.eightbit = eightbit && !convert, .utf8 = needs_utf8(d),
 		.ret_full = (e->flags & ENVELOPE_RET_FULL) != 0, .ret_hdrs = (e->flags & ENVELOPE_RET_HDRS) != 0,
-		.rcpts = d->rcpts, .rcpt_count = d->count };
-	content_begin(&d->content, &d->mail.content, &d->message, d->spill, convert);
+		.name_original = d->settings->name_original, .rcpts = d->rcpts, .rcpt_count = d->count };
+	if (d->onward_known)
+		d->mail.sender = span_str(d->onward.ptr);
+	content_begin(d, convert);
 	conn_deliver(conn, &d->mail);
 }
 
@@ -458,9 +476,7 @@ start_anew(struct delivery *d)
 	d->conn = NULL;
 	d->fresh = true;
 	d->connected = 0;
-	settings_unref(d->settings);
-	d->settings = NULL;
-	delivery_begin(d);
+	delivery_begin_again(d);
 }
 
 /* A connection that was idle is of none of the targets: they are not known yet, and will be without this one. */
@@ -521,6 +537,9 @@ delivery_transaction_done(struct delivery *d, struct conn *conn)
 	uint8_t scope = SCOPE_RECIPIENT;
 
 	d->conn = NULL;
+	if (smtp_client_broke_lines(conn->client))
+		log_info(d->settings->program, "%s: breaking line > %u bytes with <CR><LF>SPACE", d->id_text,
+		    d->settings->client.line_limit);
 	if (first->result == CLIENT_SOFT && first->of_message && conn->uses > 0 && first->code == 421) {
 		start_anew(d);
 		return;

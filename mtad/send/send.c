@@ -101,9 +101,7 @@ on_unblock(void *arg)
 			break;
 		s->backlog = d->next;
 		d->next = NULL;
-		settings_unref(d->settings);
-		d->settings = NULL;
-		delivery_begin(d);
+		delivery_begin_again(d);
 	}
 }
 

@@ -130,6 +130,7 @@ take_names(struct settings *s, const struct view *v, bool lmtp)
 	const char *lookup = conf_str(v, BOTH(lmtp, host_lookup));
 	bool dns = level[0] == '\0' ? !conf_bool(v, P_disable_dns_lookups) : !listed(level, "disabled");
 
+	s->name_original = conf_bool(conf_program(s->conf, "cleanup"), P_enable_original_recipient);
 	s->use_mx = dns && !lmtp;
 	/* "native" is what getaddrinfo does: the hosts file, then the DNS. */
 	s->use_hosts = !dns || listed(lookup, "native");
@@ -155,6 +156,17 @@ take_debug(struct settings *s, const struct view *v)
 	s->debug_peers = match_list_new(s->conf, "debug_peer_list", conf_str(v, P_debug_peer_list), MATCH_CLIENT, &err);
 	if (s->debug_peers == NULL)
 		log_warning(s->program, "debug_peer_list: %s", err.text);
+}
+
+static void
+take_rewriting(struct settings *s, const struct view *v, bool lmtp)
+{
+	struct err err = { .kind = ERR_NONE };
+
+	if (rewriting_new(s->conf, v, lmtp, &s->rewriting, &err))
+		return;
+	log_warning(s->program, "%s", err.text);
+	s->broken = true;
 }
 
 /* A transport with a syslog_name of its own (-o syslog_name=mtad/relay) has it before the program's name. */
@@ -187,6 +199,7 @@ make(struct conf *conf, const struct service *service, bool lmtp)
 	take_listeners(s);
 	take_names(s, v, lmtp);
 	take_debug(s, v);
+	take_rewriting(s, v, lmtp);
 	return s;
 }
 
@@ -222,6 +235,7 @@ settings_unref(struct settings *s)
 	if (s == NULL || --s->refs > 0)
 		return;
 	match_list_free(s->debug_peers);
+	rewriting_free(s->rewriting);
 	conf_unref(s->conf);
 	free(s->transport);
 	free(s->program);

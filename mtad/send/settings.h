@@ -11,6 +11,7 @@
 #include "base/map.h"
 #include "conf/conf.h"
 #include "net/addr.h"
+#include "send/rewriting.h"
 #include "smtp/client.h"
 #include "table/match_list.h"
 
@@ -51,7 +52,10 @@ struct settings {
 	bool		 use_dns;
 	bool		 ignore_mx_error, defer_no_address;
 	bool		 skip_quit;		/* close right after QUIT */
+	bool		 name_original;	/* enable_original_recipient: in ORCPT */
 	bool		 convert;		/* 8-bit content for servers without 8BITMIME */
+	struct rewriting *rewriting;	/* NULL: mail goes out as it is */
+	bool		 broken;	/* tables could not be opened, which was said */
 	const char	*fallback;
 	struct match_list *debug_peers;	/* debug_peer_list; NULL: it is wrong, which was said */
 	int		 debug_level;	/* debug_peer_level */

@@ -220,6 +220,9 @@ on_hello(struct smtp_client *c)
 		c->caps |= CAP_ESMTP;
 	else
 		c->caps &= CAP_MYSELF;
+	/* RFC 6531 3.1: one implies the other. */
+	if (c->caps & EHLO_SMTPUTF8)
+		c->caps |= EHLO_8BITMIME;
 	c->stage = CLIENT_READY;
 	return CLIENT_GREETED;
 }
@@ -294,9 +297,10 @@ smtp_client_deliver(struct smtp_client *c, struct client_mail *m)
 	c->part_at = c->column = 0;
 	c->content_bytes = 0;
 	c->line_start = true;
+	c->broken = false;
 	for (size_t i = 0; i < m->rcpt_count; i++) {
 		m->rcpts[i].verdict = (struct client_verdict){ .result = CLIENT_PENDING };
-		if (has_control(m->rcpts[i].address))
+		if (has_control(m->rcpts[i].address) || has_control(m->rcpts[i].wire))
 			m->rcpts[i].verdict = own_verdict("5.1.3",
 			    arena_str(&c->texts, SPAN("bad address syntax")));
 	}
@@ -577,4 +581,10 @@ bool
 smtp_client_answered(const struct smtp_client *c)
 {
 	return c->answered;
+}
+
+bool
+smtp_client_broke_lines(const struct smtp_client *c)
+{
+	return c->broken;
 }

@@ -72,6 +72,7 @@ struct client_verdict {
 
 struct client_rcpt {
 	struct span	 address;	/* unquoted */
+	struct span	 wire;		/* in its place for the server; ptr NULL: the same */
 	struct span	 orcpt;		/* "type;address" */
 	struct span	 original;	/* the caller's: as it was given first */
 	uint8_t		 notify;	/* mail/outcome.h */
@@ -93,9 +94,11 @@ struct client_mail {
 	struct span	 sender;
 	struct span	 envid;
 	uint64_t	 size;
+	bool		 converted;	/* and that is not its size */
 	bool		 eightbit;	/* the content as it is sent has 8-bit bytes */
 	bool		 utf8;		/* needs SMTPUTF8 */
 	bool		 ret_full, ret_hdrs;
+	bool		 name_original;	/* a recipient without ORCPT is named as it was given first */
 	struct client_rcpt *rcpts;
 	size_t		 rcpt_count;
 	struct client_content content;
@@ -139,5 +142,7 @@ bool	smtp_client_usable(const struct smtp_client *);
 const struct client_verdict *smtp_client_failure(const struct smtp_client *);
 /* Whether the server has answered anything since the transaction began. */
 bool	smtp_client_answered(const struct smtp_client *);
+/* Whether lines of its content were too long, and were broken. */
+bool	smtp_client_broke_lines(const struct smtp_client *);
 
 #endif

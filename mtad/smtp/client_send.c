@@ -69,7 +69,7 @@ client_send_mail(struct smtp_client *c)
 
 	buf_str(&c->out, "MAIL FROM:");
 	put_address(c, m->sender);
-	if (c->caps & EHLO_SIZE)
+	if ((c->caps & EHLO_SIZE) && !m->converted)
 		buf_printf(&c->out, " SIZE=%" PRIu64, m->size);
 	if (m->eightbit && (c->caps & EHLO_8BITMIME))
 		buf_str(&c->out, " BODY=8BITMIME");
@@ -87,20 +87,35 @@ client_send_mail(struct smtp_client *c)
 	client_show_out(c, start);
 }
 
+/* What the sender named, else the recipient as it was given first. */
+static void
+put_original(struct smtp_client *c, const struct client_rcpt *rcpt)
+{
+	struct span given = rcpt->original.len > 0 ? rcpt->original : rcpt->address;
+	struct buf made = BUF_INIT(4096);
+	size_t from = c->out.len;
+
+	if (rcpt->orcpt.len == 0) {
+		if (!c->mail->name_original || given.len == 0)
+			return;
+		buf_str(&made, c->mail->utf8 && !address_is_ascii(given) ? "utf-8;" : "rfc822;");
+		address_quote(&made, given);
+	}
+	buf_str(&c->out, " ORCPT=");
+	dsn_orcpt_put(&c->out, rcpt->orcpt.len > 0 ? rcpt->orcpt : buf_view(&made));
+	clean(&c->out, from);
+	buf_clear(&made);
+}
+
 void
 client_send_rcpt(struct smtp_client *c, const struct client_rcpt *rcpt)
 {
 	size_t start = c->out.len;
 
 	buf_str(&c->out, "RCPT TO:");
-	put_address(c, rcpt->address);
+	put_address(c, rcpt->wire.ptr != NULL ? rcpt->wire : rcpt->address);
 	if (c->caps & EHLO_DSN) {
-		if (rcpt->orcpt.len > 0) {
-			size_t from = c->out.len;
-			buf_str(&c->out, " ORCPT=");
-			dsn_orcpt_put(&c->out, rcpt->orcpt);
-			clean(&c->out, from);
-		}
+		put_original(c, rcpt);
 		if (rcpt->notify != NOTIFY_DEFAULT) {
 			buf_str(&c->out, " NOTIFY=");
 			dsn_notify_put(&c->out, rcpt->notify);
@@ -135,6 +150,7 @@ encode(struct smtp_client *c, struct span s)
 			p += n;
 			c->column = 1;
 			c->line_start = false;
+			c->broken = true;
 			continue;
 		}
 		memcpy(o, p, n);

@@ -46,6 +46,7 @@ struct smtp_client {
 	unsigned	 part;		/* of the content */
 	size_t		 part_at;
 	bool		 line_start;
+	bool		 broken;	/* a line was too long */
 	size_t		 column;
 	uint64_t	 content_bytes;	/* as sent, without the dot */
 };
