@@ -113,3 +113,53 @@ local_take_effect(struct session *s, const struct request *req)
 		session_say(s, "reloaded: the change is in use");
 	return status;
 }
+
+/* -- changed tables ------------------------------------------------------------------------------------- */
+
+struct looking {
+	const char	*file;
+	struct buf	 refused;	/* why the daemon does not use it */
+};
+
+/* {"text":"refused: FILE:LINE: why"} */
+static void
+take_refusal(void *arg, struct span row)
+{
+	struct looking *l = arg;
+	struct buf space = BUF_INIT(65536);
+	struct span value, text;
+
+	if (jsonl_find(row, "text", &value)) {
+		(void)jsonl_text(value, &space);
+		text = buf_view(&space);
+		if (span_starts(text, "refused: ") && span_starts(span_skip(text, 9), l->file) &&
+		    span_starts(span_skip(text, 9 + strlen(l->file)), ":")) {
+			buf_reset(&l->refused);
+			buf_span(&l->refused, span_skip(text, 9));
+			buf_str(&l->refused, "");
+		}
+	}
+	buf_clear(&space);
+}
+
+int
+local_tables_look(struct session *s, const char *file)
+{
+	static const struct span words[] = { { "map", 3 }, { "look", 4 } };
+	struct looking l = { .file = file, .refused = BUF_INIT(65536) };
+	struct buf safe = BUF_INIT(0);
+
+	if (!is_running(s))
+		return 69;
+	const struct request *mine = s->display.request;
+	int status = session_ask(s, words, 2, take_refusal, &l);
+	s->display.request = mine;
+	if (status == 0 && l.refused.len > 0) {
+		safe_text(&safe, buf_view(&l.refused), true);
+		session_say(s, "mtad keeps the table that it has: %s", safe.ptr);
+		status = 65;
+	}
+	buf_clear(&safe);
+	buf_clear(&l.refused);
+	return status;
+}

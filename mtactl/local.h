@@ -44,6 +44,12 @@ void	local_change_row(struct session *, const struct change *);
 /* After a change: reloads where that was asked for, else says what makes it take effect. A status. */
 int	local_take_effect(struct session *, const struct request *);
 
+/*
+ * Has the daemon take tables that changed: 0 once every process has them. 69: it is not running, and nothing was said. Anything else was said: it cannot be
+ * asked, or (65) goes on with what it had of this file.
+ */
+int	local_tables_look(struct session *, const char *file);
+
 /* map_edit.c: the user's editor on a text, with questions. 0: *text is the new one, checked and agreed to. */
 struct source;
 int	map_edit(struct session *, struct source *);

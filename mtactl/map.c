@@ -78,6 +78,18 @@ find_named(struct session *s, struct span text, const struct named_table *list, 
 	return t->spec != NULL ? 0 : 64;
 }
 
+/* Within unionmap:{...} and the like. */
+static bool
+is_inside(const struct named_table *t, struct span spec)
+{
+	struct span rest = span_str(t->spec), word;
+
+	while (span_word(&rest, "\t\r\n ,{}", &word))
+		if (span_eq(span_starts(word, "proxy:") ? span_skip(word, 6) : word, spec))
+			return true;
+	return false;
+}
+
 static void
 take_spec(struct map_table *t, struct span text, struct span type, const struct named_table *list, size_t n)
 {
@@ -92,6 +104,9 @@ take_spec(struct map_table *t, struct span text, struct span type, const struct 
 		t->grammar = span_dup(type);
 	/* "aliases:/path" is a text to edit, and no table to ask. */
 	t->aliases = span_eqs(type, "aliases");
+	for (size_t i = 0; i < n; i++)
+		if (is_inside(&list[i], text))
+			t->named = true;
 }
 
 int

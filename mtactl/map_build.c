@@ -57,6 +57,16 @@ build(struct session *s, const char *path, bool aliases)
 	return 0;
 }
 
+/* The daemon would find it a second later. */
+static void
+look(struct session *s, const char *path)
+{
+	int status = local_tables_look(s, path);
+
+	if (status != 0 && status != 69)
+		session_say(s, "mtad could not be told; it looks once a second");
+}
+
 static int
 build_one(struct session *s, const struct request *req)
 {
@@ -67,8 +77,8 @@ build_one(struct session *s, const struct request *req)
 	if (status == 0 && !table_type_compiled(span_head(spec, span_find(spec, ':')))) {
 		session_say(s, "%s is no table that is built; mtactl map types lists those that are", t.spec);
 		status = 65;
-	} else if (status == 0) {
-		status = build(s, t.name, t.aliases);
+	} else if (status == 0 && (status = build(s, t.name, t.aliases)) == 0 && t.named) {
+		look(s, t.name);
 	}
 	map_table_clear(&t);
 	return status;
@@ -89,6 +99,8 @@ build_all(struct session *s)
 		status = one != 0 ? one : status;
 	}
 	table_files_free(files, n);
+	if (n > 0)
+		look(s, "");
 	return status;
 }
 

@@ -15,24 +15,50 @@ warn(void *arg, const char *path, unsigned line, const char *text)
 	session_say(arg, "warning: %s, line %u: %s", path, line, text);
 }
 
-/* A compiled table is made anew of its text, which the daemon notices; another is read at a reload. */
+static bool
+is_compiled(const struct map_table *t)
+{
+	return table_type_compiled(span_head(span_str(t->spec), span_find(span_str(t->spec), ':')));
+}
+
+/* *built is filled with what is to be said of it. */
 static int
-take_effect(struct session *s, const struct request *req, const struct map_table *t)
+compile(struct session *s, const struct map_table *t, struct buf *built)
 {
 	const struct table_env env = { .warn = warn, .arg = s, .blocks = true };
 	const struct build_options options = { .aliases = t->aliases };
 	struct err err = { .kind = ERR_NONE };
 	size_t n = 0;
 
-	if (!table_type_compiled(span_head(span_str(t->spec), span_find(span_str(t->spec), ':'))))
-		return t->named ? local_take_effect(s, req) : 0;
 	table_use(&env);
 	if (!table_build(t->name, &options, &n, &err)) {
 		session_say(s, "the text is changed, but %s.gdbm is not built:", t->name);
 		return local_fail(s, &err);
 	}
-	session_say(s, "built %s.gdbm of %zu entr%s; mtad takes it up by itself", t->name, n, n == 1 ? "y" : "ies");
+	buf_printf(built, "built %s.gdbm of %zu entr%s", t->name, n, n == 1 ? "y" : "ies");
 	return 0;
+}
+
+/* A compiled table is made anew of its text; then the daemon is told to look. */
+static int
+take_effect(struct session *s, const struct request *req, const struct map_table *t)
+{
+	struct buf built = BUF_INIT(8192);
+	int status = 0, taken = 69;
+
+	if (is_compiled(t))
+		status = compile(s, t, &built);
+	if (status == 0 && t->named)
+		taken = local_flag(req, "reload") ? local_take_effect(s, req) : local_tables_look(s, t->name);
+	if (status == 0 && taken == 0 && !local_flag(req, "reload"))
+		session_say(s, "%s%smtad uses it now", built.len > 0 ? built.ptr : "", built.len > 0 ? "; " : "");
+	else if (built.len > 0)
+		session_say(s, "%s", built.ptr);
+	/* It is written, and without the daemon read at its start, or found by it a second later. */
+	if (status == 0 && (taken == 65 || local_flag(req, "reload")))
+		status = t->named ? taken : 0;
+	buf_clear(&built);
+	return status;
 }
 
 static void

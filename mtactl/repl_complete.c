@@ -264,31 +264,31 @@ name_word(unsigned command, size_t n)
 }
 
 /* Those of `among` whose n-th word the token begins, or is. */
-static uint64_t
-narrow(uint64_t among, size_t n, struct span token)
+static command_set
+narrow(command_set among, size_t n, struct span token)
 {
-	uint64_t begins = 0, equal = 0;
+	command_set begins = 0, equal = 0;
 
 	for (unsigned i = 0; i < COMMAND_COUNT; i++) {
 		struct span own = name_word(i, n);
 		if (!(among >> i & 1) || token.len > own.len || memcmp(token.ptr, own.ptr, token.len) != 0)
 			continue;
-		begins |= (uint64_t)1 << i;
+		begins |= (command_set)1 << i;
 		if (token.len == own.len)
-			equal |= (uint64_t)1 << i;
+			equal |= (command_set)1 << i;
 	}
 	return equal != 0 ? equal : begins;
 }
 
 /* The commands that the line may still mean, with p->args behind the words used. */
-static uint64_t
+static command_set
 find_commands(struct place *p)
 {
-	uint64_t left = ((uint64_t)1 << COMMAND_COUNT) - 1;
+	command_set left = COMMAND_SET_ALL;
 	size_t at = 0;
 
 	while (p->args < p->count) {
-		uint64_t next = narrow(left, at, p->token[p->args]);
+		command_set next = narrow(left, at, p->token[p->args]);
 		if (next == 0)
 			break;
 		left = next;
@@ -301,12 +301,12 @@ find_commands(struct place *p)
 			continue;
 		/* Words follow that are none of this command's. */
 		if (p->args < p->count) {
-			left &= ~((uint64_t)1 << i);
+			left &= ~((command_set)1 << i);
 			continue;
 		}
 		bool whole = name_word(i, at + 1).len == 0;
 		candidate_add(p->c, next, span_str(whole ? command_row((enum command)i)->summary : "..."));
-		left &= ~((uint64_t)1 << i);
+		left &= ~((command_set)1 << i);
 	}
 	return left;
 }
@@ -510,9 +510,9 @@ repl_complete(struct candidates *c, struct span left, struct span word, candidat
 		p.args = p.count > 1 && num_u32(p.token[1], &seconds) ? 2 : 1;
 	else if (p.count == 0)
 		add_own_words(&p);
-	uint64_t commands = find_commands(&p);
-	if (p.args == 0 || p.args > p.count || __builtin_popcountll(commands) != 1)
+	command_set commands = find_commands(&p);
+	if (p.args == 0 || p.args > p.count || !command_set_single(commands))
 		return;
-	c->command = __builtin_ctzll(commands);
+	c->command = (int)command_set_first(commands);
 	add_arguments(&p, command_row((enum command)c->command)->grammar);
 }

@@ -1,4 +1,4 @@
-/* map types, map build. */
+/* map types, map build, map look. */
 #include "ctl/jsonl.h"
 #include "mtactl/present.h"
 
@@ -30,5 +30,13 @@ build_row(struct display *d, struct span row)
 	put(d, " entries\n");
 }
 
+static void
+look_row(struct display *d, struct span row)
+{
+	put_member(d, row, "text");
+	put(d, "\n");
+}
+
 const struct presenter present_map_types = { NULL, types_row, NULL };
 const struct presenter present_map_build = { NULL, build_row, NULL };
+const struct presenter present_map_look = { NULL, look_row, NULL };

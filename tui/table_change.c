@@ -79,8 +79,8 @@ propose(struct view *v, struct source *source, struct buf *diff, struct buf *com
 		change.command = buf_take(command);
 	if (t->mend != NULL)
 		change.requeue = mem_str(t->mend);
-	else if (t->compiled)
-		change.effect = "it is compiled, and in use within a second or two";
+	else
+		change.effect = t->compiled ? "it is compiled, and in use within a second or two" : "it is in use within a second or two";
 	change_ask(v->con, &change);
 }
 

@@ -282,6 +282,22 @@ replace(struct textfile *t, int fd, const char *new, struct err *err)
 	return true;
 }
 
+/* Who looks after the file must see that nobody writes it any more. */
+static int
+only_to_read(int fd, const char *path)
+{
+	struct stat ours, now;
+	int again = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
+
+	if (again >= 0 && fstat(fd, &ours) == 0 && fstat(again, &now) == 0 && ours.st_ino == now.st_ino && ours.st_dev == now.st_dev) {
+		close(fd);
+		return again;
+	}
+	if (again >= 0)
+		close(again);
+	return fd;
+}
+
 bool
 textfile_commit(struct textfile *t, struct err *err)
 {
@@ -301,9 +317,9 @@ textfile_commit(struct textfile *t, struct err *err)
 	if (!ok)
 		return false;
 	close(t->fd);
-	t->fd = fd;
 	flock(fd, LOCK_UN);
-	(void)fstat(fd, &t->stamp);
+	t->fd = only_to_read(fd, t->path);
+	(void)fstat(t->fd, &t->stamp);
 	text_edits_clear(t);
 	return sync_directory(t->path, err);
 }

@@ -95,6 +95,33 @@ conf_file_add(struct conf *c, struct span path, struct span data)
 	return true;
 }
 
+/* By way of its bytes: whoever has the old one keeps it as it is. */
+struct conf *
+conf_with_file(const struct conf *old, struct span path, struct span data, struct err *err)
+{
+	struct buf frozen = BUF_INIT(0);
+	struct conf_file *f;
+	struct conf *c;
+
+	conf_freeze(old, &frozen);
+	c = conf_thaw(buf_view(&frozen), err);
+	buf_clear(&frozen);
+	if (c == NULL)
+		return NULL;
+	f = c->files.key == NULL ? NULL : map_get(&c->files, path);
+	if (f == NULL || data.len > CONF_FILES_MAX - (c->file_bytes - f->len)) {
+		err_set(err, ERR_PERM, f == NULL ? "%.*s is no file of the configuration" :
+		    "%.*s is too large: all files that lists and text tables name may have 16 MiB together", SPAN_ARG(span_head(path, 120)));
+		conf_unref(c);
+		return NULL;
+	}
+	c->file_bytes = c->file_bytes - f->len + data.len;
+	free(f->data);
+	f->data = span_dup(data);
+	f->len = data.len;
+	return c;
+}
+
 bool
 conf_file(const struct conf *c, struct span path, struct span *data)
 {

@@ -41,6 +41,25 @@ struct command_row {
 };
 
 const struct command_row *command_row(enum command);
+
+/* Commands as bits. */
+__extension__ typedef unsigned __int128 command_set;
+_Static_assert(COMMAND_COUNT < 128, "commands are kept as bits of a word");
+#define COMMAND_SET_ALL	(((command_set)1 << COMMAND_COUNT) - 1)
+
+static inline bool
+command_set_single(command_set s)
+{
+	return s != 0 && (s & (s - 1)) == 0;
+}
+
+/* Of a set that is not empty. */
+static inline enum command
+command_set_first(command_set s)
+{
+	return (enum command)((uint64_t)s != 0 ? __builtin_ctzll((uint64_t)s) : 64 + __builtin_ctzll((uint64_t)(s >> 64)));
+}
+
 bool	command_find(struct span name, enum command *);	/* the whole name */
 
 #define REQUEST_ARGS	16

@@ -50,44 +50,36 @@ is_prefix(struct span s, struct span of)
 	return s.len > 0 && s.len <= of.len && memcmp(s.ptr, of.ptr, s.len) == 0;
 }
 
-static unsigned
-count_bits(uint64_t mask)
-{
-	return (unsigned)__builtin_popcountll(mask);
-}
-
-_Static_assert(COMMAND_COUNT < 64, "commands are kept as bits of a word");
-
 /* Those of `among` whose n-th word begins with this one; where some are equal to it, only those. */
-static uint64_t
-narrow(uint64_t among, size_t n, struct span word)
+static command_set
+narrow(command_set among, size_t n, struct span word)
 {
-	uint64_t begins = 0, equal = 0;
+	command_set begins = 0, equal = 0;
 
 	for (unsigned i = 0; i < COMMAND_COUNT; i++) {
 		struct span own = name_word((enum command)i, n);
 		if (!(among >> i & 1) || !is_prefix(word, own))
 			continue;
-		begins |= (uint64_t)1 << i;
+		begins |= (command_set)1 << i;
 		if (word.len == own.len)
-			equal |= (uint64_t)1 << i;
+			equal |= (command_set)1 << i;
 	}
 	return equal != 0 ? equal : begins;
 }
 
-static uint64_t
-having_word(uint64_t among, size_t n)
+static command_set
+having_word(command_set among, size_t n)
 {
-	uint64_t with = 0;
+	command_set with = 0;
 
 	for (unsigned i = 0; i < COMMAND_COUNT; i++)
 		if ((among >> i & 1) && name_word((enum command)i, n).len > 0)
-			with |= (uint64_t)1 << i;
+			with |= (command_set)1 << i;
 	return with;
 }
 
 static bool
-say_ambiguous(uint64_t among, struct span word, struct err *err)
+say_ambiguous(command_set among, struct span word, struct err *err)
 {
 	struct buf list = BUF_INIT(160);
 
@@ -105,7 +97,7 @@ say_ambiguous(uint64_t among, struct span word, struct err *err)
 }
 
 static bool
-say_unknown(uint64_t among, size_t n, struct span word, struct err *err)
+say_unknown(command_set among, size_t n, struct span word, struct err *err)
 {
 	struct near near = { .word = word };
 	char names[COMMAND_COUNT][NEAR_MAX + 1];
@@ -130,16 +122,16 @@ say_unknown(uint64_t among, size_t n, struct span word, struct err *err)
 static bool
 find_command(const struct span *words, size_t n, enum command *out, size_t *used, struct err *err)
 {
-	uint64_t left = ((uint64_t)1 << COMMAND_COUNT) - 1;
+	command_set left = COMMAND_SET_ALL;
 	size_t at = 0;
 
 	for (;;) {
-		uint64_t with = having_word(left, at);
+		command_set with = having_word(left, at);
 		if (with == 0)
 			break;
 		if (at == n)
 			return say_ambiguous(left, at > 0 && left != with ? words[at - 1] : SPAN_NONE, err);
-		uint64_t next = narrow(with, at, words[at]);
+		command_set next = narrow(with, at, words[at]);
 		if (next == 0 && left != with) {
 			left &= ~with;
 			break;
@@ -149,9 +141,9 @@ find_command(const struct span *words, size_t n, enum command *out, size_t *used
 		left = next;
 		at++;
 	}
-	if (count_bits(left) != 1)
+	if (!command_set_single(left))
 		return say_ambiguous(left, words[at - 1], err);
-	*out = (enum command)__builtin_ctzll(left);
+	*out = command_set_first(left);
 	*used = at;
 	return true;
 }

@@ -211,8 +211,6 @@ generation_use(struct master *m, struct conf *conf, struct err *err)
 	struct descs now = { 0 }, before = m->descs;
 	uint32_t slots = m->receive_slots;
 
-	if (m->generation == 0 || conf != m->conf)
-		tables_build(conf);
 	int fd = freeze(conf, err);
 	m->receive_slots = children_receivers(conf);
 	if (fd < 0 || !make_descs(m, conf, &now, err)) {
@@ -391,6 +389,8 @@ use_new(struct master *m, struct conf *conf)
 	char text[320];
 
 	const char *fixed = changed_for_good(m->conf, conf);
+	if (fixed == NULL)
+		tables_build(conf);
 	if (fixed != NULL) {
 		(void)snprintf(text, sizeof text, "%s changed, which needs a restart", fixed);
 	} else if (!generation_use(m, conf, &err)) {

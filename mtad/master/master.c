@@ -178,6 +178,7 @@ master_progress(struct master *m)
 		break;
 	case PHASE_RUNNING:
 		reload_progress(m);
+		tables_progress(m);
 		break;
 	case PHASE_STOPPING:
 		stop_progress(m);
@@ -276,6 +277,8 @@ start(struct master *m, struct conf_problems *problems, struct lint_report *repo
 	}
 	lint_report_clear(report);
 	conf_problems_clear(problems);
+	if (logged)
+		tables_build(m->conf);
 	if (!logged || !make_seats(m, &err) || !children_make(m) || !generation_use(m, m->conf, &err)) {
 		instance_close(&m->instance);
 		fatal_exit(status_of(&err), "%s", err.text);

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/watch.h"
 #include "master/maildrop.h"
+#include "master/tables.h"
 #include "master/unix_connect.h"
 #include "master/version.h"
 
@@ -146,12 +147,14 @@ on_master_do(void *arg, struct ipc *ipc, const struct ipc_master_do *msg, int fd
 	(void)fd;
 	if (span_eqs(msg->verb, "reload")) {
 		reload(m, msg->request, true);
+	} else if (span_eqs(msg->verb, "map look")) {
+		tables_look_now(m, msg->request);
 	} else if (span_eqs(msg->verb, "stop")) {
 		master_answer(m, msg->request, true, "stopping");
 		log_info(NULL, "terminating on request");
 		stop_begin(m, 0);
 	} else {
-		master_answer(m, msg->request, false, "the master knows reload and stop");
+		master_answer(m, msg->request, false, "the master knows reload, stop and map look");
 	}
 }
 

@@ -11,11 +11,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "master/texts.h"
 #include "table/build.h"
 #include "table/files.h"
 #include "table/table.h"
 
-#define IDENTITY	128
 #define LOOK		SECOND
 #define PROBLEMS_MAX	1000u
 
@@ -91,26 +91,26 @@ tables_build(const struct conf *conf)
 
 /* -- descriptors -------------------------------------------------------------------------------------------------- */
 
-static void
-identify(const char *kind, const struct stat *st, char out[IDENTITY])
+void
+tables_identify(const char *kind, const struct stat *st, char out[TABLE_IDENTITY])
 {
-	(void)snprintf(out, IDENTITY, "%s:%ju:%ju:%jd.%09ld:%jd", kind, (uintmax_t)st->st_dev, (uintmax_t)st->st_ino,
+	(void)snprintf(out, TABLE_IDENTITY, "%s:%ju:%ju:%jd.%09ld:%jd", kind, (uintmax_t)st->st_dev, (uintmax_t)st->st_ino,
 	    (intmax_t)st->st_mtim.tv_sec, st->st_mtim.tv_nsec, (intmax_t)st->st_size);
 }
 
 /* What stands at the path now; false: nothing. A table whose text alone is there is known by its text. */
 static bool
-identity_of(const struct table_file *f, char out[IDENTITY])
+identity_of(const struct table_file *f, char out[TABLE_IDENTITY])
 {
 	struct stat st;
 
 	if (stat(f->path, &st) == 0) {
-		identify("file", &st, out);
+		tables_identify("file", &st, out);
 		return true;
 	}
 	if (f->text == NULL || stat(f->text, &st) != 0)
 		return false;
-	identify("text", &st, out);
+	tables_identify("text", &st, out);
 	return true;
 }
 
@@ -151,7 +151,7 @@ add(struct descs *now, const struct master *m, const struct table_file *f)
 {
 	const struct build_options o = { .aliases = f->aliases };
 	struct err err = { ERR_NONE, "" };
-	char identity[IDENTITY];
+	char identity[TABLE_IDENTITY];
 	int memory = -1;
 
 	if (!identity_of(f, identity))
@@ -192,7 +192,7 @@ known_identity(const struct master *m, const char *path)
 static bool
 changed(const struct master *m, const struct table_file *f)
 {
-	char identity[IDENTITY] = "";
+	char identity[TABLE_IDENTITY] = "";
 
 	(void)identity_of(f, identity);
 	return strcmp(identity, known_identity(m, f->path)) != 0;
@@ -209,26 +209,50 @@ static struct {
 } watched;
 
 static void
-look(void *arg)
+use_changed(struct master *m, struct conf *conf, const struct buf *which)
 {
-	struct master *m = arg;
-	const char *which = NULL;
 	struct err err = { ERR_NONE, "" };
+
+	if (generation_use(m, conf, &err)) {
+		log_info(NULL, "%.*s changed and is taken", SPAN_ARG(buf_view(which)));
+		return;
+	}
+	if (conf != m->conf)
+		conf_unref(conf);
+	if (last_failed != NULL && strcmp(last_failed, err.text) == 0)
+		return;
+	log_warning(NULL, "%.*s changed and cannot be taken: %s", SPAN_ARG(buf_view(which)), err.text);
+	free(last_failed);
+	last_failed = mem_str(err.text);
+}
+
+static void
+look(struct master *m, bool asked)
+{
+	struct buf which = BUF_INIT(8192);
 
 	if (watched.generation != m->generation) {
 		table_files_free(watched.files, watched.count);
 		watched.count = table_files(m->conf, &watched.files);
 		watched.generation = m->generation;
 	}
-	for (size_t i = 0; m->phase == PHASE_RUNNING && i < watched.count && which == NULL; i++)
+	for (size_t i = 0; i < watched.count; i++)
 		if (changed(m, &watched.files[i]))
-			which = watched.files[i].path;
-	if (which != NULL && generation_use(m, m->conf, &err)) {
-		log_info(NULL, "%s changed and is taken", which);
-	} else if (which != NULL && (last_failed == NULL || strcmp(last_failed, err.text) != 0)) {
-		log_warning(NULL, "%s changed and cannot be taken: %s", which, err.text);
-		free(last_failed);
-		last_failed = mem_str(err.text);
+			buf_printf(&which, "%s%s", which.len > 0 ? ", " : "", watched.files[i].path);
+	struct conf *conf = texts_take(m, asked, &which);
+	if (which.len > 0)
+		use_changed(m, conf == NULL ? m->conf : conf, &which);
+	buf_clear(&which);
+}
+
+static void
+on_time(void *arg)
+{
+	struct master *m = arg;
+
+	if (m->phase == PHASE_RUNNING) {
+		look(m, false);
+		tables_progress(m);
 	}
 	loop_timer_set(&timer, LOOK);
 }
@@ -236,6 +260,66 @@ look(void *arg)
 void
 tables_look_after(struct master *m)
 {
-	loop_timer_init(&timer, look, m);
+	loop_timer_init(&timer, on_time, m);
 	loop_timer_set(&timer, LOOK);
+}
+
+/* -- who waits for it ------------------------------------------------------------------------------------------------- */
+
+#define WAITERS		64
+#define PATIENCE	(10 * SECOND)
+
+static struct waiter {
+	uint64_t	 request;
+	uint32_t	 generation;
+	int64_t		 since;
+} waiters[WAITERS];
+static size_t waiting;
+
+static bool
+all_have(const struct master *m, uint32_t generation)
+{
+	for (size_t i = 0; i < m->child_count; i++)
+		if (m->children[i].ipc != NULL && !m->children[i].stopping && m->children[i].generation < generation)
+			return false;
+	return true;
+}
+
+static void
+answer(struct master *m, const struct waiter *w, bool late)
+{
+	struct buf text = BUF_INIT(65536);
+
+	texts_refused(&text);
+	buf_str(&text, late ? "some processes have not taken them yet\n" : "every process has the tables as they are now\n");
+	master_answer(m, w->request, true, text.ptr);
+	buf_clear(&text);
+}
+
+void
+tables_progress(struct master *m)
+{
+	for (size_t i = 0; i < waiting; ) {
+		bool done = all_have(m, waiters[i].generation), late = clock_mono() - waiters[i].since > PATIENCE;
+		if (!done && !late) {
+			i++;
+			continue;
+		}
+		answer(m, &waiters[i], !done);
+		waiters[i] = waiters[--waiting];
+	}
+}
+
+void
+tables_look_now(struct master *m, uint64_t request)
+{
+	if (m->phase != PHASE_RUNNING) {
+		master_answer(m, request, false, "the daemon is starting or stopping");
+	} else if (waiting == WAITERS) {
+		master_answer(m, request, false, "too many wait for tables already; mtad looks at them once a second");
+	} else {
+		look(m, true);
+		waiters[waiting++] = (struct waiter){ request, m->generation, clock_mono() };
+		tables_progress(m);
+	}
 }

@@ -14,7 +14,15 @@ void	tables_watch_lines(struct conf_problems *);
 /* At start and reload, before tables_add. */
 void	tables_build(const struct conf *);
 void	tables_add(struct descs *, const struct master *, const struct conf *);
-/* Looks once a second whether a file is another one than what `m->descs` has. */
+/* Looks once a second whether a file is another one than what `m->descs` has, and texts (texts.h). */
 void	tables_look_after(struct master *);
+/* Now; answers the control role's request once every process has what changed. */
+void	tables_look_now(struct master *, uint64_t request);
+/* A child says which generation it has. */
+void	tables_progress(struct master *);
+
+#define TABLE_IDENTITY	128
+struct stat;
+void	tables_identify(const char *kind, const struct stat *, char out[TABLE_IDENTITY]);
 
 #endif

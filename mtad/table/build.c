@@ -310,7 +310,7 @@ put_line(struct table_change *c, struct span name, unsigned line, struct span ke
 		struct span folded;
 		buf_printf(&file, "%s" COMPILED_SUFFIX, c->path);
 		(void)fold(c, key, space, &folded);
-		table_warn(buf_view(&file), 0, "duplicate entry: \"%.*s\"", SPAN_ARG(span_head(folded, 300)));
+		table_note(buf_view(&file), 0, "duplicate entry: \"%.*s\"", SPAN_ARG(span_head(folded, 300)));
 	}
 	buf_clear(&file);
 }
@@ -337,7 +337,7 @@ add_pair(struct table_change *c, struct span name, unsigned number, struct span 
 		return;
 	}
 	if (span_ends(key, ":"))
-		table_warn(name, number, "record is in \"key: value\" format; is this an alias file?");
+		table_note(name, number, "record is in \"key: value\" format; is this an alias file?");
 	put_line(c, name, number, key, value);
 }
 

@@ -152,4 +152,4 @@ cidr_get(const void *state, struct span self, struct facts *facts, struct span k
 	return TABLE_ABSENT;
 }
 
-const struct table_type table_cidr = { "cidr", cidr_open, cidr_close, cidr_get, .flags = TABLE_PATTERN };
+const struct table_type table_cidr = { "cidr", cidr_open, cidr_close, cidr_get, .flags = TABLE_PATTERN | TABLE_TEXT };

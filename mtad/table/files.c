@@ -1,6 +1,7 @@
 #include "table/files.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "table/compiled.h"
@@ -98,8 +99,9 @@ table_files_free(struct table_file *files, size_t count)
 	free(files);
 }
 
-size_t
-table_remotes(const struct conf *conf, char ***specs)
+/* Of all tables, also those inside of others, the ones whose type has one of these flags. */
+static size_t
+specs_with(const struct conf *conf, unsigned flags, char ***specs)
 {
 	struct named_table *named;
 	struct span rest, word;
@@ -111,7 +113,7 @@ table_remotes(const struct conf *conf, char ***specs)
 		while (span_word(&rest, "\t\r\n ,{}", &word)) {
 			while (span_starts(word, "proxy:"))
 				word = span_skip(word, 6);
-			if (!(table_type_flags(span_head(word, span_find(word, ':'))) & TABLE_BLOCKS))
+			if (!(table_type_flags(span_head(word, span_find(word, ':'))) & flags))
 				continue;
 			*specs = mem_grow(*specs, count + 1, sizeof **specs);
 			(*specs)[count++] = span_dup(word);
@@ -119,4 +121,35 @@ table_remotes(const struct conf *conf, char ***specs)
 	}
 	tables_named_free(named, n);
 	return count;
+}
+
+size_t
+table_remotes(const struct conf *conf, char ***specs)
+{
+	return specs_with(conf, TABLE_BLOCKS, specs);
+}
+
+size_t
+table_texts(const struct conf *conf, char ***specs)
+{
+	struct span unused;
+	size_t count = 0, n = specs_with(conf, TABLE_TEXT, specs);
+
+	for (size_t i = 0; i < n; i++) {
+		char *spec = (*specs)[i];
+		bool known = !conf_file(conf, table_text_path(span_str(spec)), &unused);
+		for (size_t k = 0; !known && k < count; k++)
+			known = strcmp((*specs)[k], spec) == 0;
+		if (known)
+			free(spec);
+		else
+			(*specs)[count++] = spec;
+	}
+	return count;
+}
+
+struct span
+table_text_path(struct span spec)
+{
+	return span_skip(spec, span_find(spec, ':') + 1);
 }

@@ -19,6 +19,10 @@ struct table_file {
 size_t	table_files(const struct conf *, struct table_file **);
 void	table_files_free(struct table_file *, size_t count);
 
+/* The texts that travel with the configuration, as tables name them: "cidr:/etc/mtad/clients". Each once; the caller's, strings too. */
+size_t	table_texts(const struct conf *, char ***specs);
+struct span table_text_path(struct span spec);	/* "/etc/mtad/clients" */
+
 /* The tables that only the lookup role asks ("mysql:/path", "tcp:host:port"), each once; the caller's, strings too. */
 size_t	table_remotes(const struct conf *, char ***specs);
 

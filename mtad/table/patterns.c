@@ -204,7 +204,7 @@ add_value(struct patterns *p, const struct parsed *r)
 	unsigned highest;
 
 	if (r->text.len == 0)
-		table_warn(p->path, p->line, "no replacement text: using empty string");
+		table_note(p->path, p->line, "no replacement text: using empty string");
 	if (!check_text(p, r->text, &highest))
 		return;
 	if (r->negated && highest > 0) {
@@ -240,7 +240,7 @@ begin_if(struct patterns *p, struct span line)
 	if (!split_rule(p, line, &r))
 		return;
 	if (r.text.len > 0)
-		table_warn(p->path, p->line, "ignoring extra text after IF statement: \"%.*s\"", SPAN_ARG(span_head(r.text, 100)));
+		table_note(p->path, p->line, "ignoring extra text after IF statement: \"%.*s\"", SPAN_ARG(span_head(r.text, 100)));
 	if (p->depth == NESTING_MAX) {
 		table_warn(p->path, p->line, "IFs within IFs, more than %d: skipping this rule", NESTING_MAX);
 		return;
@@ -253,7 +253,7 @@ static void
 end_if(struct patterns *p, struct span rest)
 {
 	if (span_trim(rest).len > 0)
-		table_warn(p->path, p->line, "ignoring extra text after ENDIF");
+		table_note(p->path, p->line, "ignoring extra text after ENDIF");
 	if (p->depth == 0)
 		table_warn(p->path, p->line, "ignoring ENDIF without matching IF");
 	else
@@ -266,7 +266,7 @@ add_line(struct patterns *p, struct span line)
 	struct parsed r;
 
 	if (p->depth > 0 && span_has(SPAN(BLANKS), line.ptr[0]))
-		table_warn(p->path, p->line, "do not prepend whitespace to statements between IF and ENDIF");
+		table_note(p->path, p->line, "do not prepend whitespace to statements between IF and ENDIF");
 	line = span_trim(line);
 	if (is_word(line, "endif"))
 		end_if(p, span_skip(line, 5));

@@ -126,4 +126,5 @@ pcre_open(const struct conf *conf, struct span name, void **state, struct err *e
 	return patterns_open(&engine, conf, name, state, err);
 }
 
-const struct table_type table_pcre = { "pcre", pcre_open, patterns_close, patterns_get, .flags = TABLE_RAW_KEY | TABLE_PATTERN };
+const struct table_type table_pcre = { "pcre", pcre_open, patterns_close, patterns_get,
+    .flags = TABLE_RAW_KEY | TABLE_PATTERN | TABLE_TEXT };

@@ -68,4 +68,5 @@ regexp_open(const struct conf *conf, struct span name, void **state, struct err 
 	return patterns_open(&engine, conf, name, state, err);
 }
 
-const struct table_type table_regexp = { "regexp", regexp_open, patterns_close, patterns_get, .flags = TABLE_RAW_KEY | TABLE_PATTERN };
+const struct table_type table_regexp = { "regexp", regexp_open, patterns_close, patterns_get,
+    .flags = TABLE_RAW_KEY | TABLE_PATTERN | TABLE_TEXT };

@@ -23,6 +23,7 @@ struct table_env {
 	int	(*open)(const char *path);
 	/* What is wrong with one line of a table that works without it; NULL: nobody wants to know. */
 	void	(*warn)(void *arg, const char *path, unsigned line, const char *text);
+	bool	 lost_only;	/* warn: only of lines that are left out */
 	void	*arg;
 	bool	 blocks;	/* tables that block are asked here and now */
 	bool	 keep_case;	/* keys are not folded (postmap -f) */

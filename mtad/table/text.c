@@ -10,20 +10,41 @@
 
 #define TEXT_MAX	((size_t)64 << 20)
 
-void
-table_warn(struct span path, unsigned line, const char *fmt, ...)
+static void tell(struct span path, unsigned line, const char *fmt, va_list) __attribute__((format(printf, 3, 0)));
+
+static void
+tell(struct span path, unsigned line, const char *fmt, va_list ap)
 {
 	const struct table_env *env = table_env();
 	char name[512], text[512];
+
+	(void)snprintf(name, sizeof name, "%.*s", SPAN_ARG(span_head(path, sizeof name - 1)));
+	(void)vsnprintf(text, sizeof text, fmt, ap);
+	env->warn(env->arg, name, line, text);
+}
+
+void
+table_warn(struct span path, unsigned line, const char *fmt, ...)
+{
 	va_list ap;
 
-	if (env->warn == NULL)
+	if (table_env()->warn == NULL)
 		return;
-	(void)snprintf(name, sizeof name, "%.*s", SPAN_ARG(span_head(path, sizeof name - 1)));
 	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof text, fmt, ap);
+	tell(path, line, fmt, ap);
 	va_end(ap);
-	env->warn(env->arg, name, line, text);
+}
+
+void
+table_note(struct span path, unsigned line, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (table_env()->warn == NULL || table_env()->lost_only)
+		return;
+	va_start(ap, fmt);
+	tell(path, line, fmt, ap);
+	va_end(ap);
 }
 
 static bool

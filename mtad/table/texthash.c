@@ -24,9 +24,11 @@ add_line(struct pairs *p, struct span path, struct span line, unsigned number)
 		return;
 	}
 	if (span_ends(key, ":"))
-		table_warn(path, number, "record is in \"key: value\" format; is this an alias file?");
-	if (!pairs_add(p, key, value))
-		table_warn(path, number, "duplicate entry: \"%.*s\"", SPAN_ARG(span_head(key, 200)));
+		table_note(path, number, "record is in \"key: value\" format; is this an alias file?");
+	if (key.len > TABLE_KEY_MAX)
+		table_warn(path, number, "the key is too long -- ignoring this line");
+	else if (!pairs_add(p, key, value))
+		table_note(path, number, "duplicate entry: \"%.*s\"", SPAN_ARG(span_head(key, 200)));
 }
 
 static bool
@@ -67,4 +69,5 @@ texthash_each(const void *state, table_each_fn *fn, void *arg, struct err *err)
 	return true;
 }
 
-const struct table_type table_texthash = { "texthash", texthash_open, texthash_close, texthash_get, .each = texthash_each };
+const struct table_type table_texthash = { "texthash", texthash_open, texthash_close, texthash_get,
+    .flags = TABLE_TEXT, .each = texthash_each };

@@ -12,6 +12,7 @@ enum table_flags {
 	TABLE_PATTERN	= 2,	/* keys are not in it as such: parts of a key are not looked up (regexp, cidr ...) */
 	TABLE_BLOCKS	= 4,	/* another process, a name service, a database: the lookup role asks */
 	TABLE_ASKED_BY_FILE = 8,	/* its name is a file that says how */
+	TABLE_TEXT	= 16,	/* its name is a text that travels with the configuration */
 };
 
 struct table_type {
@@ -38,7 +39,9 @@ extern const struct table_type table_tcp, table_socketmap, table_memcache, table
 const struct table_env *table_env(void);
 unsigned table_type_flags(struct span type);	/* 0: there is no such type */
 unsigned table_flags(const struct table *);
+/* A line that is left out; one that counts, and looks like a mistake. */
 void	table_warn(struct span path, unsigned line, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void	table_note(struct span path, unsigned line, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* "type:name" taken apart; false where there is no such type, or none at all. A path without a type is of default_database_type. */
 bool	table_find(const struct conf *, struct span spec, const struct table_type **, struct span *name);

@@ -187,7 +187,7 @@ def test_on_a_busy_daemon(site):
             assert "5.1.1" in site.ctl("route", "x@old.test").stdout
             assert site.ctl("route", "x@old.test").returncode == 1
             r = site.ctl("map", "put", "transport_maps", "old.test", "smtp:[mx.good.test]")
-            assert r.returncode == 0 and "takes effect with: mtactl reload" in r.stderr
+            assert r.returncode == 0 and "mtad uses it now" in r.stderr
             r = site.ctl("config", "set", "relayhost=", "--reload")
             assert r.returncode == 0 and "the change is in use" in r.stderr, r.stderr
             r = site.ctl("route", "x@old.test")

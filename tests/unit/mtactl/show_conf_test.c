@@ -41,6 +41,7 @@ test_shows(void **state)
 		{ CMD_map_ls, false, NULL, NULL, { NULL }, "NOTE the configuration names no table" },
 		{ CMD_map_types, false, NULL, NULL, { "{\"type\":\"cidr\",\"how\":\"read as it is\"}" }, "cidr\tread as it is\n" },
 		{ CMD_map_build, false, NULL, NULL, { "{\"file\":\"/a.gdbm\",\"entries\":3}" }, "built /a.gdbm: 3 entries\n" },
+		{ CMD_map_look, false, NULL, NULL, { "{\"text\":\"refused: /a:1: \\u001b\"}" }, "refused: /a:1: \\x1b\n" },
 		{ CMD_map_query, false, NULL, NULL, { "{\"table\":\"t\",\"key\":\"k\",\"value\":\"a \\\"b\\\"\"}" }, "a \"b\"\n" },
 		{ CMD_map_query, true, NULL, NULL, { "{\"value\":\"a\\u001b\"}" }, "a\\x1b\n" },
 		{ CMD_map_get, true, NULL, NULL, { "{\"key\":\"k\",\"value\":\"v\",\"line\":12}" }, "   12  k\tv\n" },
