@@ -46,7 +46,7 @@ seen_key(const void *item)
 static bool
 went(struct mapping *m, enum map_status s)
 {
-	if (s == MAP_FAILED || m->status == MAP_DONE)
+	if (s == MAP_FAULT || m->status == MAP_DONE)
 		m->status = s;
 	return s == MAP_DONE;
 }
@@ -183,11 +183,11 @@ map_envelope(struct mapping *m)
 		redirect(m);
 		return;
 	}
-	while (m->status != MAP_FAILED && recipient_next(&given, &r) && map_list_next(&as_given, &each))
+	while (m->status != MAP_FAULT && recipient_next(&given, &r) && map_list_next(&as_given, &each))
 		expand(m, &r, each, copies);
 	copies_of_checks(m);
 	m->copying = true;
-	for (rest = buf_view(&m->copies.text); m->status != MAP_FAILED && map_list_next(&rest, &each); )
+	for (rest = buf_view(&m->copies.text); m->status != MAP_FAULT && map_list_next(&rest, &each); )
 		expand(m, &(struct recipient){ .address = each, .notify = NOTIFY_NEVER }, each, false);
 }
 
@@ -206,7 +206,7 @@ map_mailbox(void *arg, struct span given, struct buf *to)
 	struct mapping *m = p->m;
 	struct buf full = BUF_INIT(8192);
 
-	if (m->status == MAP_FAILED)
+	if (m->status == MAP_FAULT)
 		return false;
 	route_rewrite(m->in->settings->router, given, m->in->rewrite_local, &full);
 	if (m->mapper == NULL)
@@ -224,7 +224,7 @@ map_headers(struct mapping *m, struct buf *out)
 	struct header h;
 
 	(void)buf_room(out, block.len + 512);
-	while (m->status != MAP_FAILED && header_next(&rest, &h)) {
+	while (m->status != MAP_FAULT && header_next(&rest, &h)) {
 		enum header_addresses has = header_addresses(h.name);
 		p.class = has == ADDRESSES_SENDER ? MAP_HEADER_SENDER : MAP_HEADER_RECIPIENT;
 		if (has != ADDRESSES_NONE)
@@ -262,7 +262,7 @@ attempt(struct intake *in, struct err *err)
 	struct buf header = BUF_INIT(0);
 
 	map_envelope(&m);
-	if (m.status != MAP_FAILED && (in->settings->rewrite_remote || in->rewrite_local))
+	if (m.status != MAP_FAULT && (in->settings->rewrite_remote || in->rewrite_local))
 		map_headers(&m, &header);
 	if (m.status == MAP_DONE)
 		take(&m, &header);

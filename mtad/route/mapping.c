@@ -232,13 +232,13 @@ map_lookup(const struct router *router, struct facts *facts, const struct tables
 		break;
 	case TABLE_FAILED:
 		err_prefix(err, "%s", name);
-		status = MAP_FAILED;
+		status = MAP_FAULT;
 		break;
 	case TABLE_FOUND:
 		if (!take_results(router, buf_view(&value), address, ext, propagate, out)) {
 			err_set(err, ERR_PERM, "%s: \"%.*s\" for %.*s is no address", name,
 			    SPAN_ARG(span_head(buf_view(&value), 100)), SPAN_ARG(span_head(address, 100)));
-			status = MAP_FAILED;
+			status = MAP_FAULT;
 		}
 		break;
 	}
@@ -260,7 +260,7 @@ map_one(const struct mapper *m, struct facts *facts, const struct canonical *c, 
 		if (n == NESTING) {
 			err_set(err, ERR_PERM, "%s: unreasonable nesting for %.*s", c->name,
 			    SPAN_ARG(span_head(buf_view(address), 100)));
-			status = MAP_FAILED;
+			status = MAP_FAULT;
 			break;
 		}
 		status = map_lookup(m->router, facts, &c->tables, c->name, m->propagate_canonical, buf_view(address), &found, err);
@@ -403,7 +403,7 @@ expand_one(const struct mapper *m, struct facts *facts, struct frontier *f, size
 	for (size_t n = 0; !is_self(f, span_str(f->items[i])); n++) {
 		if (n >= m->recursion_limit) {
 			err_set(err, ERR_PERM, "virtual_alias_maps: unreasonable nesting at %.100s", f->items[i]);
-			return MAP_FAILED;
+			return MAP_FAULT;
 		}
 		enum map_status status = map_lookup(m->router, facts, &m->virtual, "virtual_alias_maps", m->propagate_virtual,
 		    span_str(f->items[i]), &f->found, err);
@@ -412,7 +412,7 @@ expand_one(const struct mapper *m, struct facts *facts, struct frontier *f, size
 		if (f->found.count == 0)
 			break;
 		if (!replace(m, f, i, err))
-			return MAP_FAILED;
+			return MAP_FAULT;
 	}
 	return MAP_DONE;
 }
@@ -431,11 +431,11 @@ mapper_virtual(const struct mapper *m, struct facts *facts, struct span address,
 	}
 	frontier_add(&f, address);
 	/* Past an address that waits, so that what is known of the others is asked for with it. */
-	for (size_t i = 0; i < f.count && status != MAP_FAILED; i++) {
+	for (size_t i = 0; i < f.count && status != MAP_FAULT; i++) {
 		if (f.count > m->expansion_limit) {
 			err_set(err, ERR_PERM, "virtual_alias_maps: unreasonable expansion size for %.*s",
 			    SPAN_ARG(span_head(address, 100)));
-			status = MAP_FAILED;
+			status = MAP_FAULT;
 		} else if ((one = expand_one(m, facts, &f, i, err)) != MAP_DONE) {
 			status = one;
 		}

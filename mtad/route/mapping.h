@@ -19,8 +19,8 @@ bool	mapper_concerns(const struct mapper *, enum map_class);
 /* Whether anything at all is done to recipients of the envelope: canonical, virtual or BCC. */
 bool	mapper_expands(const struct mapper *);
 
-/* FAILED: a table could not be asked, or leads nowhere: refuse for now (451), the err says why. */
-enum map_status { MAP_DONE, MAP_PENDING, MAP_FAILED };
+/* FAULT: a table could not be asked, or leads nowhere: refuse for now (451), the err says why. */
+enum map_status { MAP_DONE, MAP_PENDING, MAP_FAULT };
 
 /* canonical_maps and its relatives, then masquerading. The result is put in place of what *out holds. */
 enum map_status mapper_canonical(const struct mapper *, struct facts *, enum map_class, struct span address, struct buf *out,

@@ -14,7 +14,7 @@ map_envelope(struct delivery *d, struct err *err)
 	enum map_status status = MAP_DONE, s;
 
 	buf_reset(&d->onward);
-	for (size_t i = 0; i <= d->count && status != MAP_FAILED; i++) {
+	for (size_t i = 0; i <= d->count && status != MAP_FAULT; i++) {
 		struct span from = i == 0 ? d->sender : d->rcpts[i - 1].address;
 		if ((s = generic_map(d->settings->rewriting->generic, d->facts, from, &one, err)) != MAP_DONE)
 			status = s;
@@ -65,7 +65,7 @@ delivery_map_addresses(struct delivery *d)
 	d->onward.max = 0;
 	do {
 		status = map_envelope(d, &err);
-		headers = status == MAP_FAILED ? MAP_DONE : try_headers(d, &err);
+		headers = status == MAP_FAULT ? MAP_DONE : try_headers(d, &err);
 		if (headers != MAP_DONE)
 			status = headers;
 	} while (status == MAP_PENDING && !facts_over(d->facts) && !delivery_ask(d, delivery_begin_again));

@@ -104,7 +104,7 @@ rewriter_status(const struct rewriter *r, struct err *err)
 static void
 went(struct rewriter *r, enum map_status s)
 {
-	if (s == MAP_FAILED || r->status == MAP_DONE)
+	if (s == MAP_FAULT || r->status == MAP_DONE)
 		r->status = s;
 }
 
@@ -169,7 +169,7 @@ look(struct rewriter *r, enum check_kind kind, enum header_addresses has, struct
 	switch (c->action) {
 	case CHECK_FAILED:
 		err_set(&r->err, ERR_TEMP, "%s", c->complaint);
-		went(r, MAP_FAILED);
+		went(r, MAP_FAULT);
 		break;
 	case CHECK_IGNORE:
 	case CHECK_STRIP:

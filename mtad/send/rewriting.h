@@ -29,7 +29,7 @@ void	rewriter_free(struct rewriter *);	/* NULL is fine */
 /* Content from its beginning, in pieces of any size. */
 void	rewriter_put(struct rewriter *, struct span, struct buf *out);
 void	rewriter_end(struct rewriter *, struct buf *out);
-/* PENDING: facts are wanted. FAILED: a table could not be asked, or gave nonsense; the err says which. */
+/* PENDING: facts are wanted. FAULT: a table could not be asked, or gave nonsense; the err says which. */
 enum map_status rewriter_status(const struct rewriter *, struct err *);
 
 #endif
