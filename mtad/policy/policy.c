@@ -69,6 +69,7 @@ policy_new(const struct view *view, const struct router *router, struct err *err
 	p->router = router;
 	p->no_facts = facts_new();
 	p->delay_reject = conf_bool(view, P_smtpd_delay_reject);
+	p->soft_bounce = conf_bool(view, P_soft_bounce);
 	p->relay_first = conf_bool(view, P_smtpd_relay_before_recipient_restrictions);
 	p->untrusted_routing = conf_bool(view, P_allow_untrusted_routing);
 	if (open_all(p, err))

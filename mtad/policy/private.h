@@ -42,6 +42,7 @@ struct policy {
 	struct tables	 rewritten[3];		/* recipients that become others: recipient_canonical_maps, canonical_maps, virtual_alias_maps */
 	struct route	 recipient, sender;
 	struct facts	*no_facts;	/* for lists that are asked outside a decision */
+	bool		 soft_bounce;
 	bool		 delay_reject, relay_first, untrusted_routing;
 };
 

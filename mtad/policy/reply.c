@@ -114,6 +114,10 @@ decide(struct check *c, int code, const char *dsn, const char *reply)
 {
 	char fixed[16];
 
+	/* The server softens what it says; the log is to have the same. */
+	if (code >= 500 && c->policy->soft_bounce)
+		code -= 100;
+
 	/* defer_if_reject: what would be refused for good is put off instead. */
 	if (code >= 500 && c->reject_defer.len > 0) {
 		code = 450;

@@ -47,6 +47,7 @@ smtp_settings(struct settings *s, struct buf *scratch)
 		.smtputf8 = conf_bool(v, P_smtputf8_enable),
 		.strict_smtputf8 = conf_bool(v, P_strict_smtputf8),
 		.strict_envelopes = conf_bool(v, P_strict_rfc821_envelopes),
+		.soft_bounce = conf_bool(v, P_soft_bounce),
 		.forbid_pipelining = span_caseeqs(str(v, P_smtpd_forbid_unauth_pipelining), "yes"),
 		.message_size_limit = (uint64_t)conf_int(v, P_message_size_limit),
 		.recipient_limit = small(v, P_smtpd_recipient_limit),

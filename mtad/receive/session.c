@@ -87,6 +87,7 @@ free_dead(struct session *s)
 	free(s->sender);
 	free(s->rcpt.address);
 	free(s->rcpt.orcpt);
+	free(s->etrn);
 	generation_unref(s->generation);
 	free(s);
 }

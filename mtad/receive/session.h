@@ -22,7 +22,7 @@ struct receive;
 
 enum session_timer { TIMER_CLIENT, TIMER_DELAY, TIMER_FLUSH };
 enum session_decision { DECIDE_NOTHING, DECIDE_CONNECT, DECIDE_HELO, DECIDE_MAIL, DECIDE_RCPT, DECIDE_DATA, DECIDE_END,
-	DECIDE_VRFY };
+	DECIDE_VRFY, DECIDE_ETRN };
 
 /* A recipient while its verdict is awaited. */
 struct session_rcpt {
@@ -71,6 +71,7 @@ struct session {
 	struct loop_timer *sleep;	/* a restriction's */
 	uint64_t	 sleep_id;
 	struct session_rcpt rcpt;
+	char		*etrn;		/* ETRN's domain */
 	struct smtp_end	 end;
 };
 

@@ -157,6 +157,15 @@ on_vrfy(void *arg, struct span address)
 }
 
 static void
+on_etrn(void *arg, struct span domain)
+{
+	struct session *s = arg;
+
+	set(&s->etrn, domain);
+	session_decide(s, DECIDE_ETRN);
+}
+
+static void
 on_reset(void *arg)
 {
 	struct session *s = arg;
@@ -235,7 +244,7 @@ on_note(void *arg, enum smtp_note note, enum smtp_verb verb, struct span text)
 
 const struct smtp_server_ops session_ops = {
 	.connect = on_connect, .helo = on_helo, .mail = on_mail, .rcpt = on_rcpt, .data = on_data, .room = on_room,
-	.added = on_added, .end = on_end, .vrfy = on_vrfy, .reset = on_reset, .note = on_note,
+	.added = on_added, .end = on_end, .vrfy = on_vrfy, .etrn = on_etrn, .reset = on_reset, .note = on_note,
 	.said = session_said,
 };
 

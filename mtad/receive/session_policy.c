@@ -21,7 +21,7 @@ stage_of(enum session_decision d)
 	static const enum policy_stage stages[] = {
 		[DECIDE_CONNECT] = POLICY_CLIENT, [DECIDE_HELO] = POLICY_HELO, [DECIDE_MAIL] = POLICY_SENDER,
 		[DECIDE_RCPT] = POLICY_RECIPIENT, [DECIDE_DATA] = POLICY_DATA, [DECIDE_END] = POLICY_END_OF_DATA,
-		[DECIDE_VRFY] = POLICY_VRFY,
+		[DECIDE_VRFY] = POLICY_VRFY, [DECIDE_ETRN] = POLICY_ETRN,
 	};
 
 	return stages[d];
@@ -38,6 +38,8 @@ facts_of(const struct session *s, struct policy_session *p)
 		.protocol = s->esmtp ? SPAN("ESMTP") : SPAN("SMTP"), .sender = span_str(s->sender),
 		.has_sender = s->sender != NULL, .has_recipient = rcpt, .pipelined = s->pipelined, .esmtp = s->esmtp,
 	};
+	if (s->decision == DECIDE_ETRN)
+		p->etrn = span_str(s->etrn);
 	if (rcpt)
 		p->recipient = span_str(s->rcpt.address);
 	else if (s->intake != NULL && s->intake->envelope.recipient_count == 1)

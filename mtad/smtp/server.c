@@ -31,7 +31,7 @@ smtp_server_free(struct smtp_server *s)
 	if (s == NULL)
 		return;
 	free(s->denied);
-	free(s->vrfy);
+	free(s->asked);
 	free(s->chunk_reply);
 	free(s);
 }
@@ -124,7 +124,7 @@ server_no_args(struct smtp_server *s, const struct smtp_command *c)
 	return false;
 }
 
-/* RFC 1985. No domain's mail waits to be asked for. */
+/* RFC 1985. */
 static void
 etrn(struct smtp_server *s, const struct smtp_command *c)
 {
@@ -136,8 +136,12 @@ etrn(struct smtp_server *s, const struct smtp_command *c)
 		server_error(s, "503 Error: MAIL transaction in progress");
 	else if (!span_word(&rest, " \t", &domain) || span_word(&rest, " \t", &more))
 		server_error(s, "500 Syntax: ETRN domain");
-	else
-		server_errorf(s, "459 <%.*s>: service unavailable", SPAN_ARG(domain));
+	else {
+		free(s->asked);
+		s->asked = span_dup(domain);
+		s->ask = ASK_ETRN;
+		s->ops->etrn(s->arg, domain);
+	}
 }
 
 static void

@@ -34,6 +34,7 @@ struct smtp_server_config {
 	bool		 strict_smtputf8;
 	bool		 strict_envelopes;	/* strict_rfc821_envelopes */
 	bool		 forbid_pipelining;	/* smtpd_forbid_unauth_pipelining */
+	bool		 soft_bounce;		/* each reply that begins with 5 begins with 4 */
 	uint64_t	 message_size_limit;
 	uint32_t	 recipient_limit;
 	uint32_t	 recipient_overshoot;
@@ -98,6 +99,7 @@ struct smtp_server_ops {
 	void	(*added)(void *arg, size_t n);
 	void	(*end)(void *arg, const struct smtp_end *);
 	void	(*vrfy)(void *arg, struct span address);
+	void	(*etrn)(void *arg, struct span domain);	/* NULL as answer: nobody's mail waits here for that */
 	/* The transaction is over without `end` (RSET, HELO, QUIT, an error): forget it. Also after an end that the server refused. */
 	void	(*reset)(void *arg);
 	void	(*note)(void *arg, enum smtp_note, enum smtp_verb, struct span text);

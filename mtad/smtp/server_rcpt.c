@@ -136,8 +136,8 @@ server_vrfy(struct smtp_server *s, const struct smtp_command *c)
 		server_error(s, "501 5.1.3 Bad recipient address syntax");
 		return;
 	}
-	free(s->vrfy);
-	s->vrfy = span_dup(given);
+	free(s->asked);
+	s->asked = span_dup(given);
 	s->ask = ASK_VRFY;
 	s->ops->vrfy(s->arg, buf_view(scratch));
 }

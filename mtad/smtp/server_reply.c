@@ -27,9 +27,24 @@ show(struct smtp_server *s, size_t from)
 		s->ops->said(s->arg, SAID_BY_MTAD, span_rtrim(line));
 }
 
+/* soft_bounce, as Postfix has it: of each reply the first line, whatever it is about. */
+static void
+soften(struct smtp_server *s, size_t from)
+{
+	size_t len = s->out->len - from;
+
+	if (s->out->over || len < 3 || s->out->ptr[from] != '5')
+		return;
+	s->out->ptr[from] = '4';
+	if (len > 4 && s->out->ptr[from + 4] == '5')
+		s->out->ptr[from + 4] = '4';
+}
+
 static void
 reply_end(struct smtp_server *s, size_t from)
 {
+	if (s->config->soft_bounce)
+		soften(s, from);
 	buf_put(s->out, "\r\n", 2);
 	if (s->shown)
 		show(s, from);
@@ -274,13 +289,28 @@ answer_vrfy(struct smtp_server *s, const char *reply)
 		server_error(s, reply);
 	} else {
 		if (reply == NULL)
-			server_replyf(s, "252 2.0.0 %s", s->vrfy == NULL ? "" : s->vrfy);
+			server_replyf(s, "252 2.0.0 %s", s->asked == NULL ? "" : s->asked);
 		else
 			server_reply(s, reply);
 		server_good(s);
 	}
-	free(s->vrfy);
-	s->vrfy = NULL;
+	free(s->asked);
+	s->asked = NULL;
+}
+
+static void
+answer_etrn(struct smtp_server *s, const char *reply)
+{
+	if (refuses(reply)) {
+		server_error(s, reply);
+	} else if (reply == NULL) {
+		server_errorf(s, "459 <%s>: service unavailable", s->asked == NULL ? "" : s->asked);
+	} else {
+		server_reply(s, reply);
+		server_good(s);
+	}
+	free(s->asked);
+	s->asked = NULL;
 }
 
 void
@@ -289,7 +319,7 @@ smtp_server_answer(struct smtp_server *s, const char *reply)
 	static void (*const by_ask[])(struct smtp_server *, const char *) = {
 		[ASK_CONNECT] = answer_connect, [ASK_HELO] = answer_helo, [ASK_MAIL] = answer_mail,
 		[ASK_RCPT] = answer_rcpt, [ASK_DATA] = answer_data, [ASK_BDAT] = answer_bdat,
-		[ASK_END] = answer_end, [ASK_VRFY] = answer_vrfy,
+		[ASK_END] = answer_end, [ASK_VRFY] = answer_vrfy, [ASK_ETRN] = answer_etrn,
 	};
 	enum server_ask ask = s->ask;
 

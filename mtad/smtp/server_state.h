@@ -9,7 +9,7 @@
 
 enum server_phase { PHASE_COMMAND, PHASE_DATA, PHASE_BDAT, PHASE_CLOSED };
 /* What an answer is for. */
-enum server_ask { ASK_NOTHING, ASK_CONNECT, ASK_HELO, ASK_MAIL, ASK_RCPT, ASK_DATA, ASK_BDAT, ASK_END, ASK_VRFY };
+enum server_ask { ASK_NOTHING, ASK_CONNECT, ASK_HELO, ASK_MAIL, ASK_RCPT, ASK_DATA, ASK_BDAT, ASK_END, ASK_VRFY, ASK_ETRN };
 /* RFC 3030: chunks of a message have begun, or what is left of it is thrown away. */
 enum server_bdat { BDAT_NONE, BDAT_GOOD, BDAT_FAILED };
 
@@ -25,7 +25,7 @@ struct smtp_server {
 	enum smtp_verb	 verb;		/* the command under way, or the last one */
 	const char	*where;		/* the same, for the log */
 	char		*denied;	/* connect was refused with this */
-	char		*vrfy;		/* the address asked for, while it waits */
+	char		*asked;		/* VRFY's address or ETRN's domain, while it waits */
 	bool		 helo, esmtp;
 	bool		 in_mail, smtputf8;
 	bool		 last_chunk;

@@ -131,6 +131,15 @@ on_vrfy(void *arg, struct span address)
 }
 
 static void
+on_etrn(void *arg, struct span domain)
+{
+	struct play *p = arg;
+
+	buf_span(&p->out, domain);
+	answer(p, NULL, 1);
+}
+
+static void
 on_reset(void *arg)
 {
 	buf_str(&((struct play *)arg)->out, "{reset}");
@@ -147,7 +156,7 @@ on_note(void *arg, enum smtp_note note, enum smtp_verb verb, struct span text)
 
 static const struct smtp_server_ops ops = {
 	.connect = on_connect, .helo = on_helo, .mail = on_mail, .rcpt = on_rcpt, .data = on_data, .room = on_room,
-	.added = on_added, .end = on_end, .vrfy = on_vrfy, .reset = on_reset, .note = on_note,
+	.added = on_added, .end = on_end, .vrfy = on_vrfy, .etrn = on_etrn, .reset = on_reset, .note = on_note,
 };
 
 static void

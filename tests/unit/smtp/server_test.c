@@ -134,6 +134,15 @@ on_vrfy(void *arg, struct span address)
 }
 
 static void
+on_etrn(void *arg, struct span domain)
+{
+	struct play *p = arg;
+
+	buf_printf(&p->out, "{etrn %.*s}\n", SPAN_ARG(domain));
+	answer(p, NULL);
+}
+
+static void
 on_reset(void *arg)
 {
 	buf_str(&((struct play *)arg)->out, "{reset}\n");
@@ -150,7 +159,7 @@ on_note(void *arg, enum smtp_note note, enum smtp_verb verb, struct span text)
 
 static const struct smtp_server_ops ops = {
 	.connect = on_connect, .helo = on_helo, .mail = on_mail, .rcpt = on_rcpt, .data = on_data, .room = on_room,
-	.added = on_added, .end = on_end, .vrfy = on_vrfy, .reset = on_reset, .note = on_note,
+	.added = on_added, .end = on_end, .vrfy = on_vrfy, .etrn = on_etrn, .reset = on_reset, .note = on_note,
 };
 
 static struct buf scratch = BUF_INIT(1 << 20);
@@ -277,7 +286,7 @@ static const struct row {
 	  BANNER "250 2.0.0 Ok\r\n250 2.0.0 Ok\r\n500 5.5.2 Error: bad syntax\r\n"
 	  "500 5.5.2 Error: command not recognized\r\n500 Syntax: ETRN domain\r\n"
 	  "502 5.5.1 Error: command not implemented\r\n501 5.5.4 Syntax: STARTTLS\r\n503 5.5.1 Error: authentication not enabled\r\n"
-	  "459 <x>: service unavailable\r\n501 5.5.4 Syntax: XCLIENT attribute=value...\r\n"
+	  "{etrn x}\n459 <x>: service unavailable\r\n501 5.5.4 Syntax: XCLIENT attribute=value...\r\n"
 	  "550 5.7.0 Error: insufficient authorization\r\n" },
 	{ "VRFY\r\nVRFY <a@b> SMTPUTF8\r\nVRFY a b\r\n", 0, BANNER "501 5.5.4 Syntax: VRFY address [SMTPUTF8]\r\n"
 	  "{vrfy a@b}\n252 2.0.0 <a@b>\r\n{note 1}\n501 5.1.3 Bad recipient address syntax\r\n" },
