@@ -13,6 +13,7 @@
 struct host {
 	struct resolve	*of;
 	char		*name;
+	char		*final[2];	/* behind aliases, for A and AAAA */
 	uint16_t	 preference;
 	struct dns_query *query[2];	/* A, AAAA */
 };
@@ -24,7 +25,8 @@ struct resolve {
 	void		*arg;
 	char		*name;
 	uint16_t	 port;
-	bool		 from_mx;
+	bool		 from_mx, mx_secure;
+	char		*mx_final;
 	bool		 starting;	/* within resolve_start */
 	bool		 finished;
 	unsigned	 pending;	/* lookups */
@@ -47,8 +49,12 @@ set_trouble(struct resolve *r, const char *dsn, const char *text)
 static void
 resolve_free(struct resolve *r)
 {
-	for (size_t i = 0; i < r->host_count; i++)
+	for (size_t i = 0; i < r->host_count; i++) {
 		free(r->hosts[i].name);
+		free(r->hosts[i].final[0]);
+		free(r->hosts[i].final[1]);
+	}
+	free(r->mx_final);
 	settings_unref(r->settings);
 	free(r->name);
 	free(r);
@@ -70,7 +76,8 @@ resolve_cancel(struct resolve *r)
 static void
 finish(struct resolve *r, bool loop)
 {
-	struct targets t = { .list = r->list, .count = r->count, .trouble = r->trouble, .loop = loop };
+	struct targets t = { .list = r->list, .count = r->count, .mx = r->from_mx, .mx_secure = r->mx_secure,
+		.mx_final = r->mx_final, .trouble = r->trouble, .loop = loop };
 
 	r->finished = true;
 	r->fn(r->arg, &t);
@@ -228,12 +235,12 @@ all_answered(struct resolve *r)
 /* -- hosts --------------------------------------------------------------------------------- */
 
 static void
-add_target(struct resolve *r, const struct host *h, const struct net_addr *addr)
+add_target(struct resolve *r, const struct host *h, const char *final, bool secure, const struct net_addr *addr)
 {
 	if (r->count == TARGETS_MAX)
 		return;
 	struct target *t = &r->list[r->count++];
-	*t = (struct target){ .addr = *addr, .host = h->name, .preference = h->preference };
+	*t = (struct target){ .addr = *addr, .host = h->name, .final = final, .secure = secure, .preference = h->preference };
 	net_addr_set_port(&t->addr, r->port);
 }
 
@@ -250,14 +257,15 @@ note_trouble(struct resolve *r, const struct dns_answer *a)
 }
 
 static void
-on_address(void *arg, const struct dns_answer *a)
+on_address(struct host *h, int family, const struct dns_answer *a)
 {
-	struct host *h = arg;
 	struct resolve *r = h->of;
 
+	h->query[family] = NULL;
 	if (a->status == DNS_FOUND) {
+		h->final[family] = mem_str(a->name);
 		for (size_t i = 0; i < a->count; i++)
-			add_target(r, h, &a->items[i].addr);
+			add_target(r, h, h->final[family], a->secure, &a->items[i].addr);
 	} else {
 		note_trouble(r, a);
 	}
@@ -269,15 +277,13 @@ on_address(void *arg, const struct dns_answer *a)
 static void
 on_a(void *arg, const struct dns_answer *a)
 {
-	((struct host *)arg)->query[0] = NULL;
-	on_address(arg, a);
+	on_address(arg, 0, a);
 }
 
 static void
 on_aaaa(void *arg, const struct dns_answer *a)
 {
-	((struct host *)arg)->query[1] = NULL;
-	on_address(arg, a);
+	on_address(arg, 1, a);
 }
 
 static bool
@@ -294,7 +300,7 @@ known_host(struct resolve *r, const struct host *h)
 	size_t n = 0;
 
 	if (net_addr_parse(span_str(h->name), 0, &found[0])) {
-		add_target(r, h, &found[0]);
+		add_target(r, h, h->name, false, &found[0]);
 		return true;
 	}
 	if (r->settings->use_hosts || span_caseeqs(span_str(h->name), "localhost"))
@@ -302,7 +308,7 @@ known_host(struct resolve *r, const struct host *h)
 	bool any = false;
 	for (size_t i = 0; i < n; i++) {
 		if (wanted(r->settings, &found[i])) {
-			add_target(r, h, &found[i]);
+			add_target(r, h, h->name, false, &found[i]);
 			any = true;
 		}
 	}
@@ -366,6 +372,9 @@ on_mx(void *arg, const struct dns_answer *a)
 		if (a->items[i].name[0] != '\0')
 			add_host(r, a->items[i].name, a->items[i].preference);
 	r->from_mx = r->host_count > 0;
+	r->mx_secure = a->secure;
+	if (r->from_mx)
+		r->mx_final = mem_str(a->name);
 	if (!r->from_mx)
 		add_host(r, r->name, 0);
 	look_up_hosts(r);

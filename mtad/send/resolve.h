@@ -27,6 +27,8 @@ bool	nexthop_parse(struct span, const struct settings *, struct nexthop *);
 struct target {
 	struct net_addr	 addr;		/* with the port */
 	const char	*host;		/* the result's */
+	const char	*final;		/* the name behind its aliases, whose address it is; the result's */
+	bool		 secure;	/* the address was validated by DNSSEC */
 	uint16_t	 preference;
 	bool		 best_mx;	/* among those that are most preferred */
 };
@@ -40,6 +42,9 @@ struct trouble {
 struct targets {
 	struct target	*list;
 	size_t		 count;
+	bool		 mx;		/* their hosts are mail exchangers */
+	bool		 mx_secure;	/* by MX records that were validated */
+	const char	*mx_final;	/* whose MX records they are, behind aliases; NULL */
 	struct trouble	 trouble;	/* where there are none */
 	bool		 loop;		/* we are the best mail exchanger: no fallback */
 };
