@@ -17,7 +17,7 @@
 static const enum param lists[] = {
 	P_mynetworks, P_mydestination, P_relay_domains, P_virtual_alias_domains, P_virtual_mailbox_domains,
 	P_inet_interfaces, P_proxy_interfaces, P_debug_peer_list, P_fast_flush_domains,
-	P_smtpd_client_event_limit_exceptions, P_smtpd_forbid_bare_newline_exclusions,
+	P_smtpd_client_event_limit_exceptions, P_smtpd_forbid_bare_newline_exclusions, P_permit_mx_backup_networks,
 	P_authorized_flush_users, P_authorized_mailq_users, P_authorized_submit_users,
 	P_smtp_connection_cache_destinations, P_smtpd_noop_commands,
 	P_mtad_admin_users, P_mtad_read_users,
@@ -189,6 +189,22 @@ is_list(enum param p)
 	return false;
 }
 
+/* Lists of restrictions that the site named itself. */
+static void
+scan_classes(struct file_reader *r, const struct view *v)
+{
+	struct span rest = span_str(conf_str(v, P_smtpd_restriction_classes)), word;
+
+	r->line = conf_line(r->conf, SPAN("smtpd_restriction_classes"));
+	r->name = "smtpd_restriction_classes";
+	while (span_word(&rest, CONF_LIST_SEPS, &word)) {
+		struct buf value = BUF_INIT(CONF_VALUE_MAX);
+		if (conf_raw(v, word) != NULL && conf_expanded(v, word, &value, NULL))
+			scan(r, buf_view(&value), false);
+		buf_clear(&value);
+	}
+}
+
 static void
 scan_view(struct file_reader *r, const struct view *v)
 {
@@ -208,6 +224,8 @@ scan_view(struct file_reader *r, const struct view *v)
 		r->line = v->service != NULL ? v->service->line : conf_line(r->conf, span_str(row->name));
 		scan(r, span_str(value), is_list(p));
 	}
+	r->source = path.ptr;
+	scan_classes(r, v);
 	buf_clear(&path);
 }
 

@@ -44,6 +44,8 @@ dns_type_name(enum dns_type type)
 	switch (type) {
 	case DNS_A:
 		return "A";
+	case DNS_NS:
+		return "NS";
 	case DNS_CNAME:
 		return "CNAME";
 	case DNS_PTR:
@@ -212,11 +214,14 @@ take_record(const struct dns_packet *p, const struct dns_record *r, struct dns_i
 	case DNS_MX:
 		return dns_record_mx(p, r, &item->preference, item->name);
 	case DNS_PTR:
+	case DNS_NS:
 	case DNS_CNAME:
 		return dns_record_name(p, r, item->name);
 	case DNS_TLSA:
 		item->data = r->data;
 		return r->data.len >= 3;
+	case DNS_TXT:
+		return dns_record_txt(r, item->name);
 	default:
 		return false;
 	}

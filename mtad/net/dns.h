@@ -23,7 +23,7 @@ enum dns_status {
 
 struct dns_item {
 	uint16_t	 preference;		/* MX */
-	char		 name[DNS_NAME];	/* MX, PTR, CNAME, lower case; "" is the root */
+	char		 name[DNS_NAME];	/* MX, PTR, NS, CNAME, lower case; "" is the root. TXT: its text, printable, perhaps cut */
 	struct net_addr	 addr;			/* A, AAAA; port 0 */
 	struct span	 data;			/* TLSA: the record as it came, RFC 6698 section 2.1 */
 };

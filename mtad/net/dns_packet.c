@@ -153,3 +153,20 @@ dns_record_name(const struct dns_packet *p, const struct dns_record *r, char out
 
 	return dns_packet_name(p, &at, out) && at == r->at + r->data.len;
 }
+
+bool
+dns_record_txt(const struct dns_record *r, char out[DNS_NAME])
+{
+	size_t n = 0;
+
+	for (struct span rest = r->data; rest.len > 0;) {
+		size_t len = (unsigned char)rest.ptr[0];
+		if (len >= rest.len)
+			return false;
+		for (size_t i = 1; i <= len && n + 1 < DNS_NAME; i++)
+			out[n++] = (unsigned char)rest.ptr[i] < ' ' || rest.ptr[i] == 0x7f ? '?' : rest.ptr[i];
+		rest = span_skip(rest, len + 1);
+	}
+	out[n] = '\0';
+	return true;
+}

@@ -6,9 +6,8 @@
 enum result
 check_permit(struct check *c, struct span arg)
 {
-	(void)c;
 	(void)arg;
-	return OK;
+	return permit(c);
 }
 
 enum result
@@ -25,29 +24,18 @@ check_defer(struct check *c, struct span arg)
 	return refuse_class(c, (int)conf_int(c->policy->view, P_defer_code), "4.3.2", "Try again later");
 }
 
-/* The first such request counts. */
-static void
-keep_reply(struct check *c, struct buf *kept, const char *what)
-{
-	if (kept->len == 0)
-		buf_printf(kept, "<%.*s>: %s rejected: %s requested", SPAN_ARG(buf_view(&c->name)), c->class, what);
-}
-
 enum result
 check_defer_if_permit(struct check *c, struct span arg)
 {
 	(void)arg;
-	if (!c->warn)
-		keep_reply(c, &c->permit_defer, "defer_if_permit");
-	return DUNNO;
+	return defer_if_permit(c, PARAM_COUNT, 450, "4.7.0", "<%.*s>: %s rejected: defer_if_permit requested", SPAN_ARG(c->name), c->class);
 }
 
 enum result
 check_defer_if_reject(struct check *c, struct span arg)
 {
 	(void)arg;
-	if (!c->warn)
-		keep_reply(c, &c->reject_defer, "defer_if_reject");
+	defer_if_reject(c, 450, "4.7.0", "<%.*s>: %s rejected: defer_if_reject requested", SPAN_ARG(c->name), c->class);
 	return DUNNO;
 }
 
@@ -55,15 +43,23 @@ enum result
 check_warn_if_reject(struct check *c, struct span arg)
 {
 	(void)arg;
-	c->warn = true;
+	if (c->warn == 0)
+		c->warn = c->depth;
 	return DUNNO;
+}
+
+enum result
+check_unsupported(struct check *c, struct span arg)
+{
+	(void)arg;
+	return refuse_configuration(c);
 }
 
 enum result
 check_sleep(struct check *c, struct span arg)
 {
 	struct span value;
-	uint32_t place = FACT_PLACE((unsigned)c->stage << 4 | (unsigned)c->list, c->position);
+	uint32_t place = FACT_PLACE((unsigned)c->stage, ++c->effects);
 
 	return facts_get(c->facts, place, SPAN("sleep"), arg, &value) == FACT_PENDING ? PENDING : DUNNO;
 }
@@ -84,35 +80,40 @@ check_permit_mynetworks(struct check *c, struct span arg)
 
 	(void)arg;
 	switch (match_list_client(c->policy->mynetworks, c->facts, c->session->client_name, c->session->client_addr, &err)) {
-	case MATCH_YES: return OK;
+	case MATCH_YES: return permit(c);
 	case MATCH_NO: return DUNNO;
 	case MATCH_PENDING: return PENDING;
 	case MATCH_FAILED: break;
 	}
-	policy_note(c, "mynetworks: %s", err.text);
-	return refuse(c, 451, "4.3.0", "Temporary lookup failure");
+	return refuse_lookup(c, c->name, err.text);
 }
 
 enum result
 check_permit_inet_interfaces(struct check *c, struct span arg)
 {
 	(void)arg;
-	return route_own_address(c->policy->router, c->session->client_addr) ? OK : DUNNO;
+	return route_own_address(c->policy->router, c->session->client_addr) ? permit(c) : DUNNO;
 }
 
 enum result
 check_permit_sasl_authenticated(struct check *c, struct span arg)
 {
 	(void)arg;
-	return c->session->sasl_user.len > 0 ? OK : DUNNO;
+	return c->session->sasl_user.len > 0 ? permit(c) : DUNNO;
+}
+
+bool
+is_helo_literal(struct span helo)
+{
+	return helo.len > 0 && helo.ptr[0] == '[';
 }
 
 static bool
-is_literal(struct span helo)
+is_good_literal(struct span s)
 {
 	struct span ip;
 	bool v6;
-	return helo.len > 0 && helo.ptr[0] == '[' && address_literal(helo, &ip, &v6);
+	return is_helo_literal(s) && address_literal(s, &ip, &v6);
 }
 
 /* A name with a dot; a bare address is none. */
@@ -124,15 +125,33 @@ is_full_name(struct span s)
 }
 
 enum result
+check_helo_literal(struct check *c)
+{
+	struct span helo = c->session->helo;
+
+	if (is_good_literal(helo))
+		return DUNNO;
+	struct naming was = name_as(c, helo, "Helo command");
+	enum result r = refuse_class(c, (int)conf_int(c->policy->view, P_invalid_hostname_reject_code), "5.5.2", "invalid ip address");
+	name_back(c, was);
+	return r;
+}
+
+enum result
 check_invalid_helo_hostname(struct check *c, struct span arg)
 {
 	struct span helo = c->session->helo;
 	struct ip ip;
 
 	(void)arg;
-	if (helo.len == 0 || is_literal(helo) || address_hostname_ok(helo, true) || ip_parse(helo, &ip))
+	if (is_helo_literal(helo))
+		return check_helo_literal(c);
+	if (helo.len == 0 || address_hostname_ok(helo, true) || ip_parse(helo, &ip))
 		return DUNNO;
-	return refuse_class(c, (int)conf_int(c->policy->view, P_invalid_hostname_reject_code), "5.5.2", "Invalid name");
+	struct naming was = name_as(c, helo, "Helo command");
+	enum result r = refuse_class(c, (int)conf_int(c->policy->view, P_invalid_hostname_reject_code), "5.5.2", "Invalid name");
+	name_back(c, was);
+	return r;
 }
 
 enum result
@@ -141,10 +160,14 @@ check_non_fqdn_helo_hostname(struct check *c, struct span arg)
 	struct span helo = c->session->helo;
 
 	(void)arg;
-	if (helo.len == 0 || is_literal(helo) || is_full_name(helo))
+	if (is_helo_literal(helo))
+		return check_helo_literal(c);
+	if (helo.len == 0 || is_full_name(helo))
 		return DUNNO;
-	return refuse_class(c, (int)conf_int(c->policy->view, P_non_fqdn_reject_code), "5.5.2",
-	    "need fully-qualified hostname");
+	struct naming was = name_as(c, helo, "Helo command");
+	enum result r = refuse_class(c, (int)conf_int(c->policy->view, P_non_fqdn_reject_code), "5.5.2", "need fully-qualified hostname");
+	name_back(c, was);
+	return r;
 }
 
 static enum result
@@ -155,7 +178,7 @@ check_non_fqdn(struct check *c, struct span address)
 	if (address.len == 0)
 		return DUNNO;
 	bool good = address_split(address, &local, &domain) && domain.len > 0 &&
-	    (is_literal(domain) || is_full_name(domain));
+	    (is_good_literal(domain) || is_full_name(domain));
 	return good ? DUNNO : refuse_class(c, (int)conf_int(c->policy->view, P_non_fqdn_reject_code), "5.5.2",
 	    "need fully-qualified address");
 }
@@ -164,16 +187,10 @@ check_non_fqdn(struct check *c, struct span address)
 static enum result
 check_non_fqdn_named(struct check *c, struct span address, const char *class)
 {
-	struct buf name = c->name;
-	const char *was = c->class;
-
-	c->name = BUF_INIT(4096);
-	buf_span(&c->name, address);
-	c->class = class;
+	struct naming was = name_as(c, address, class);
 	enum result r = check_non_fqdn(c, address);
-	buf_clear(&c->name);
-	c->name = name;
-	c->class = was;
+
+	name_back(c, was);
 	return r;
 }
 

@@ -2,6 +2,8 @@
 
 #include "policy/private.h"
 
+#define DEPTH_MAX	100	/* lists that tables name within lists, as Postfix bounds them */
+
 static void
 set_name(struct check *c)
 {
@@ -12,31 +14,100 @@ set_name(struct check *c)
 	};
 
 	c->class = classes[c->list];
-	buf_reset(&c->name);
 	switch (c->list) {
 	case LIST_CLIENT:
-		buf_printf(&c->name, "%.*s[%.*s]", SPAN_ARG(s->client_name), SPAN_ARG(s->client_addr));
+		c->name = buf_view(&c->client);
 		break;
 	case LIST_HELO:
-		buf_span(&c->name, s->helo);
+		c->name = s->helo;
 		break;
 	case LIST_SENDER:
-		buf_span(&c->name, s->sender);
+		c->name = s->sender;
 		break;
 	case LIST_RELAY:
 	case LIST_RECIPIENT:
-		buf_span(&c->name, s->recipient);
+		c->name = s->recipient;
 		break;
 	case LIST_ETRN:
-		buf_span(&c->name, s->etrn);
+		c->name = s->etrn;
 		break;
 	default:
-		buf_str(&c->name, stage_command(c->stage));
+		c->name = span_str(stage_command(c->stage));
 		break;
 	}
 }
 
-/* One list: the first OK ends it, REFUSED and PENDING end all. */
+struct naming
+name_as(struct check *c, struct span name, const char *class)
+{
+	struct naming was = { c->name, c->class };
+
+	c->name = name;
+	c->class = class;
+	return was;
+}
+
+void
+name_back(struct check *c, struct naming was)
+{
+	c->name = was.name;
+	c->class = was.class;
+}
+
+/* LIST RESTRICTION RESULT FACT, between tabs. */
+static void
+trace_rule(struct check *c, const struct rule *rule, enum result r)
+{
+	static const char *const names[LIST_COUNT] = {
+		"smtpd_client_restrictions", "smtpd_helo_restrictions", "smtpd_sender_restrictions", "smtpd_relay_restrictions",
+		"smtpd_recipient_restrictions", "smtpd_data_restrictions", "smtpd_end_of_data_restrictions", "smtpd_etrn_restrictions",
+	};
+
+	if (c->trace == NULL || r == PENDING)
+		return;
+	buf_printf(c->trace, "%s\t%s%s%s\t", names[c->list], rule->what->name, rule->arg == NULL ? "" : " ", rule->arg == NULL ? "" : rule->arg);
+	if (r == REFUSED)
+		buf_printf(c->trace, "%d %s %s", c->verdict->code, c->verdict->dsn, c->verdict->reply);
+	else
+		buf_str(c->trace, r == OK ? "permit" : "-");
+	buf_printf(c->trace, "\t%.*s\n", SPAN_ARG(buf_view(&c->fact)));
+}
+
+static enum result
+run_rule(struct check *c, const struct rule *rule)
+{
+	c->rule = rule->what;
+	c->at = rule;
+	buf_reset(&c->fact);
+	enum result r = rule->what->check(c, span_str(rule->arg));
+	trace_rule(c, rule, r);
+	return r;
+}
+
+/* The first OK ends it, REFUSED and PENDING end all. */
+enum result
+run_rules(struct check *c, const struct rules *rules)
+{
+	enum result r = DUNNO;
+
+	if (c->depth >= DEPTH_MAX)
+		return refuse_configuration(c);
+	c->depth++;
+	for (size_t i = 0; i < rules->count && r == DUNNO; i++) {
+		const struct rule *rule = &rules->list[i];
+		r = run_rule(c, rule);
+		/* It is for the one behind it, and what that one's tables name. */
+		if (rule->what->check != check_warn_if_reject && c->warn >= c->depth)
+			c->warn = 0;
+		if (c->permit_defer.active && c->reject_defer.active)
+			break;
+	}
+	if (c->warn >= c->depth)
+		c->warn = 0;
+	c->depth--;
+	return r;
+}
+
 static enum result
 run_list(struct check *c, enum list list)
 {
@@ -46,25 +117,10 @@ run_list(struct check *c, enum list list)
 		return DUNNO;
 	c->list = list;
 	set_name(c);
-	for (size_t i = 0; i < rules->count; i++) {
-		const struct rule *rule = &rules->list[i];
-		bool warn = c->warn;
-		c->position = (unsigned)i;
-		c->rule = rule->what;
-		enum result r = rule->what->check(c, span_str(rule->arg));
-		/* warn_if_reject is for the one behind it. */
-		if (warn)
-			c->warn = false;
-		if (r == OK)
-			policy_note(c, "%s: permit", rule->what->name);
-		if (r != DUNNO) {
-			c->warn = false;
-			return r;
-		}
-	}
-	c->warn = false;
-	c->rule = NULL;
-	return DUNNO;
+	enum result r = run_rules(c, rules);
+	if (r == DUNNO)
+		c->rule = NULL;
+	return r;
 }
 
 static enum result
@@ -99,18 +155,22 @@ run_delayed(struct check *c)
 static enum result
 run_defer(struct check *c)
 {
-	if (c->permit_defer.len == 0)
+	if (!c->permit_defer.active)
 		return DUNNO;
 	c->rule = restriction_find(SPAN("defer_if_permit"));
-	struct policy_verdict *v = c->verdict;
+	c->warn = 0;
+	return refuse_text(c, c->permit_defer.code, c->permit_defer.dsn, c->permit_defer.reply.ptr);
+}
+
+static void
+verdict_reset(struct policy_verdict *v)
+{
 	buf_reset(&v->text);
-	buf_put(&v->text, c->permit_defer.ptr, c->permit_defer.len + 1);
-	v->action = POLICY_REFUSE;
-	v->code = 450;
-	v->dsn = "4.7.0";
-	v->reply = v->text.ptr;
-	v->restriction = c->rule->name;
-	return REFUSED;
+	buf_reset(&v->log);
+	buf_reset(&v->warnings);
+	buf_reset(&v->effects);
+	*v = (struct policy_verdict){ .action = POLICY_OK, .dsn = "2.0.0", .reply = "", .restriction = "", .text = v->text, .log = v->log,
+	    .warnings = v->warnings, .effects = v->effects };
 }
 
 /* An address that no mail can ever go to is a mistake in the command, before any restriction. */
@@ -126,8 +186,7 @@ check_syntax(struct check *c, bool sender)
 		return PENDING;
 	if (route->failed || !route->bad_syntax) {
 		/* A failed lookup is for the restriction that needs it. */
-		*v = (struct policy_verdict){ .action = POLICY_OK, .dsn = "2.0.0", .reply = "", .restriction = "",
-		    .text = v->text, .log = v->log };
+		verdict_reset(v);
 		return DUNNO;
 	}
 	v->action = POLICY_REFUSE;
@@ -215,30 +274,45 @@ run_stage(struct check *c)
 	return r == REFUSED || r == PENDING ? r : run_defer(c);
 }
 
+void
+check_clear(struct check *c)
+{
+	buf_clear(&c->client);
+	buf_clear(&c->fact);
+	buf_clear(&c->work);
+	buf_clear(&c->permit_defer.reply);
+	buf_clear(&c->reject_defer.reply);
+}
+
+static void
+finish(struct check *c, enum result r)
+{
+	struct policy_verdict *v = c->verdict;
+
+	if (c->recipient_done && !c->policy->recipient.failed)
+		v->route = &c->policy->recipient;
+	if (c->facts != NULL && facts_over(c->facts) && r != PENDING && r != REFUSED)
+		refuse_lookup(c, c->name, "more lookups than one decision may have");
+	if (v->discard && v->action == POLICY_OK)
+		v->action = POLICY_DISCARD;
+	check_clear(c);
+}
+
 enum policy_status
 policy_check(struct policy *p, enum policy_stage stage, const struct policy_session *s, struct facts *facts,
     struct policy_verdict *v, struct buf *trace)
 {
-	struct check c = { .policy = p, .session = s, .facts = facts, .verdict = v, .trace = trace, .stage = stage,
-	    .class = "", .name = BUF_INIT(8192), .permit_defer = BUF_INIT(8192), .reject_defer = BUF_INIT(8192) };
-	struct buf text = v->text, log = v->log;
+	struct check c = { .policy = p, .session = s, .facts = facts, .verdict = v, .trace = trace, .stage = stage, .class = "",
+	    .client = BUF_INIT(4096), .fact = BUF_INIT(4096), .work = BUF_INIT(65536), .permit_defer.reply = BUF_INIT(8192),
+	    .reject_defer.reply = BUF_INIT(8192) };
 	enum result r = OK;
 
-	buf_reset(&text);
-	buf_reset(&log);
-	*v = (struct policy_verdict){ .action = POLICY_OK, .dsn = "2.0.0", .reply = "", .restriction = "", .text = text,
-	    .log = log };
-	if (!s->trusted)
+	verdict_reset(v);
+	if (!s->trusted) {
+		buf_printf(&c.client, "%.*s[%.*s]", SPAN_ARG(s->client_name), SPAN_ARG(s->client_addr));
 		r = run_stage(&c);
-	if (c.recipient_done && !p->recipient.failed)
-		v->route = &p->recipient;
-	if (facts != NULL && facts_over(facts) && r != PENDING && r != REFUSED) {
-		refuse(&c, 451, "4.3.0", "Temporary lookup failure");
-		r = REFUSED;
 	}
-	buf_clear(&c.name);
-	buf_clear(&c.permit_defer);
-	buf_clear(&c.reject_defer);
+	finish(&c, r);
 	return r == PENDING ? POLICY_PENDING : POLICY_DONE;
 }
 
@@ -247,4 +321,19 @@ policy_verdict_clear(struct policy_verdict *v)
 {
 	buf_clear(&v->text);
 	buf_clear(&v->log);
+	buf_clear(&v->warnings);
+	buf_clear(&v->effects);
+}
+
+bool
+policy_effect_next(struct span *left, enum policy_effect *what, struct span *text)
+{
+	size_t end;
+
+	if (left->len < 2 || (end = span_find(*left, '\0')) == left->len)
+		return false;
+	*what = (enum policy_effect)left->ptr[0];
+	*text = span_of(left->ptr + 1, end - 1);
+	*left = span_skip(*left, end + 1);
+	return true;
 }

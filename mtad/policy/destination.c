@@ -4,21 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
-/* 451 for a table that cannot be asked now. */
-static enum result
-retry(struct check *c, const char *why)
-{
-	policy_note(c, "lookup failure: %s", why);
-	return refuse(c, 451, "4.3.0", "Temporary lookup failure");
-}
-
 static enum result
 resolve(struct check *c, struct span address, struct span sender, struct route *route, bool *done)
 {
 	if (!*done && route_resolve(c->policy->router, c->facts, address, sender, route, c->trace) == ROUTE_PENDING)
 		return PENDING;
 	*done = true;
-	return route->failed ? retry(c, route->reason.text) : DUNNO;
+	return route->failed ? refuse_lookup(c, address, route->reason.text) : DUNNO;
 }
 
 enum result
@@ -35,9 +27,22 @@ resolve_sender(struct check *c, struct route **route)
 	return resolve(c, c->session->sender, SPAN_NONE, *route, &c->sender_done);
 }
 
+enum result
+resolve_address(struct check *c, struct span address, struct route **route)
+{
+	bool done = false;
+
+	if (c->session->has_recipient && span_eq(address, c->session->recipient))
+		return resolve_recipient(c, route);
+	if (c->session->has_sender && span_eq(address, c->session->sender))
+		return resolve_sender(c, route);
+	*route = &c->policy->other;
+	return resolve(c, address, SPAN_NONE, *route, &done);
+}
+
 /* Where it goes is ours to decide: final here, or relayed on purpose; and no route of the sender's making is left in it. */
-static bool
-is_authorized(const struct check *c, const struct route *r)
+bool
+is_auth_destination(const struct check *c, const struct route *r)
 {
 	if (r->domain.len == 0)
 		return true;
@@ -57,7 +62,7 @@ check_permit_auth_destination(struct check *c, struct span arg)
 	enum result r = resolve_recipient(c, &route);
 	if (r != DUNNO)
 		return r;
-	return !route->failed && is_authorized(c, route) ? OK : DUNNO;
+	return !route->failed && is_auth_destination(c, route) ? permit(c) : DUNNO;
 }
 
 static enum result
@@ -68,11 +73,12 @@ unauth_destination(struct check *c, int code)
 	if (!c->session->has_recipient)
 		return DUNNO;
 	enum result r = resolve_recipient(c, &route);
-	if (r != DUNNO || (!route->failed && is_authorized(c, route)))
+	if (r != DUNNO || (!route->failed && is_auth_destination(c, route)))
 		return r;
-	buf_reset(&c->name);
-	buf_span(&c->name, c->session->recipient);
-	return refuse(c, code, "5.7.1", "Relay access denied");
+	struct naming was = name_as(c, c->session->recipient, c->class);
+	r = refuse(c, code, "5.7.1", "Relay access denied");
+	name_back(c, was);
+	return r;
 }
 
 enum result
@@ -129,6 +135,10 @@ open_recipient_tables(struct policy *p, struct err *err)
 	return open_local(p, &p->local_recipients, err) &&
 	    open_tables(p, P_relay_recipient_maps, &p->relay_recipients, err) &&
 	    open_tables(p, P_virtual_mailbox_maps, &p->mailboxes, err) &&
+	    open_tables(p, P_smtpd_sender_login_maps, &p->sender_logins, err) &&
+	    open_tables(p, P_relay_clientcerts, &p->client_certs, err) &&
+	    open_tables(p, P_rbl_reply_maps, &p->rbl_replies, err) &&
+	    open_tables(p, P_smtpd_reject_footer_maps, &p->footers, err) &&
 	    open_tables(p, P_recipient_canonical_maps, &p->rewritten[0], err) &&
 	    open_tables(p, P_canonical_maps, &p->rewritten[1], err) &&
 	    open_tables(p, P_virtual_alias_maps, &p->rewritten[2], err);
@@ -146,7 +156,7 @@ lookup(struct check *c, const struct tables *t, const struct route *r, bool *fou
 	*found = got == TABLE_FOUND;
 	if (got == TABLE_PENDING)
 		return PENDING;
-	return got == TABLE_FAILED ? retry(c, err.text) : DUNNO;
+	return got == TABLE_FAILED ? refuse_lookup(c, c->name, err.text) : DUNNO;
 }
 
 static enum result
@@ -223,19 +233,13 @@ check_tables(struct check *c, bool sender)
 enum result
 check_listed(struct check *c, bool sender)
 {
-	struct buf name = c->name;
-	const char *was = c->class;
 	const struct policy_session *s = c->session;
 
 	if (sender ? !s->has_sender || s->sender.len == 0 : !s->has_recipient)
 		return DUNNO;
-	c->name = BUF_INIT(4096);
-	buf_span(&c->name, sender ? s->sender : s->recipient);
-	c->class = sender ? "Sender address" : "Recipient address";
+	struct naming was = name_as(c, sender ? s->sender : s->recipient, sender ? "Sender address" : "Recipient address");
 	enum result r = check_tables(c, sender);
-	buf_clear(&c->name);
-	c->name = name;
-	c->class = was;
+	name_back(c, was);
 	return r;
 }
 
@@ -253,4 +257,14 @@ check_unlisted_sender(struct check *c, struct span arg)
 {
 	(void)arg;
 	return check_listed(c, true);
+}
+
+/* Of Postfix's first years. */
+enum result
+check_old_relay_domains(struct check *c, struct span arg)
+{
+	enum result r = check_permit_auth_destination(c, arg);
+
+	policy_warn(c, "support for restriction \"%s\" will be removed; use \"reject_unauth_destination\" instead", c->rule->name);
+	return r == DUNNO ? check_reject_unauth_destination(c, arg) : r;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/num.h"
 #include "policy/private.h"
 
 static const enum param list_params[LIST_COUNT] = {
@@ -22,22 +23,49 @@ static const char *const guards[] = {
 };
 
 static bool
-open_match(struct policy *p, enum param param, struct match_list **list, struct err *err)
+open_match(struct policy *p, enum param param, struct match_list **list, enum match_kind kind, struct err *err)
 {
 	const char *name = param_row(param)->name;
 
-	*list = match_list_new(view_conf(p->view), name, conf_str(p->view, param), MATCH_CLIENT, err);
+	*list = match_list_new(view_conf(p->view), name, conf_str(p->view, param), kind, err);
 	if (*list == NULL)
 		err_prefix(err, "%s", name);
 	return *list != NULL;
 }
 
 static bool
-open_rules(struct policy *p, enum param param, struct rules *rules, struct err *err)
+open_rules(struct policy *p, enum param param, enum list list, struct rules *rules, struct err *err)
 {
-	if (rules_open(rules, p->view, conf_str(p->view, param), err))
+	if (rules_open(rules, p, list, span_str(conf_str(p->view, param)), err))
 		return true;
 	err_prefix(err, "%s", param_row(param)->name);
+	return false;
+}
+
+/* One of Postfix's two words for a lookup that fails. */
+static bool
+open_actions(const struct policy *p, struct err *err)
+{
+	static const enum param params[] = { P_unknown_address_tempfail_action, P_unknown_helo_hostname_tempfail_action };
+
+	for (size_t i = 0; i < sizeof params / sizeof *params; i++) {
+		const char *value = conf_str(p->view, params[i]);
+		if (span_eqs(span_str(value), "defer") || span_eqs(span_str(value), "defer_if_permit"))
+			continue;
+		err_set(err, ERR_SYS, "%s: \"%s\": write defer or defer_if_permit", param_row(params[i])->name, value);
+		return false;
+	}
+	return true;
+}
+
+static bool
+has_word(const struct view *v, enum param param, const char *word)
+{
+	struct span rest = span_str(conf_str(v, param)), each;
+
+	while (span_word(&rest, "\t\r\n ,", &each))
+		if (span_eqs(each, word))
+			return true;
 	return false;
 }
 
@@ -45,17 +73,19 @@ static bool
 open_all(struct policy *p, struct err *err)
 {
 	for (int i = 0; i < LIST_COUNT; i++)
-		if (!open_rules(p, list_params[i], &p->lists[i], err))
+		if (!open_rules(p, list_params[i], (enum list)i, &p->lists[i], err))
 			return false;
 	if (!rules_have(&p->lists[LIST_RELAY], guards) && !rules_have(&p->lists[LIST_RECIPIENT], guards)) {
 		err_set(err, ERR_SYS, "smtpd_relay_restrictions: neither this nor smtpd_recipient_restrictions refuses "
 		    "anything: an open relay; add reject_unauth_destination");
 		return false;
 	}
-	return open_match(p, P_mynetworks, &p->mynetworks, err) &&
-	    open_match(p, P_smtpd_client_event_limit_exceptions, &p->rate_exempt, err) &&
-	    open_match(p, P_smtpd_forbid_bare_newline_exclusions, &p->newline_exempt, err) &&
-	    open_rules(p, P_local_header_rewrite_clients, &p->rewrite_clients, err) &&
+	return open_match(p, P_mynetworks, &p->mynetworks, MATCH_CLIENT, err) &&
+	    open_match(p, P_smtpd_client_event_limit_exceptions, &p->rate_exempt, MATCH_CLIENT, err) &&
+	    open_match(p, P_smtpd_forbid_bare_newline_exclusions, &p->newline_exempt, MATCH_CLIENT, err) &&
+	    open_match(p, P_smtpd_log_access_permit_actions, &p->permit_log, MATCH_STRING, err) &&
+	    open_match(p, P_permit_mx_backup_networks, &p->mx_networks, MATCH_CLIENT, err) &&
+	    open_rules(p, P_local_header_rewrite_clients, LIST_CLIENT, &p->rewrite_clients, err) && open_actions(p, err) &&
 	    open_recipient_tables(p, err);
 }
 
@@ -69,11 +99,16 @@ policy_new(const struct view *view, const struct router *router, struct err *err
 	p->router = router;
 	p->no_facts = facts_new();
 	p->delay_reject = conf_bool(view, P_smtpd_delay_reject);
-	p->soft_bounce = conf_bool(view, P_soft_bounce);
 	p->relay_first = conf_bool(view, P_smtpd_relay_before_recipient_restrictions);
 	p->untrusted_routing = conf_bool(view, P_allow_untrusted_routing);
-	if (open_all(p, err))
+	p->soft_bounce = conf_bool(view, P_soft_bounce);
+	p->sasl = conf_bool(view, P_smtpd_sasl_auth_enable);
+	p->access_parents = has_word(view, P_parent_domain_matches_subdomains, "smtpd_access_maps");
+	p->opening = true;
+	if (open_all(p, err)) {
+		p->opening = false;
 		return p;
+	}
 	policy_free(p);
 	return NULL;
 }
@@ -89,6 +124,15 @@ policy_free(struct policy *p)
 	match_list_free(p->mynetworks);
 	match_list_free(p->rate_exempt);
 	match_list_free(p->newline_exempt);
+	match_list_free(p->permit_log);
+	match_list_free(p->mx_networks);
+	policy_actions_clear(p);
+	policy_tables_clear(p);
+	policy_servers_clear(&p->servers);
+	tables_clear(&p->sender_logins);
+	tables_clear(&p->client_certs);
+	tables_clear(&p->rbl_replies);
+	tables_clear(&p->footers);
 	tables_clear(&p->local_recipients);
 	tables_clear(&p->relay_recipients);
 	tables_clear(&p->mailboxes);
@@ -96,6 +140,7 @@ policy_free(struct policy *p)
 		tables_clear(&p->rewritten[i]);
 	route_clear(&p->recipient);
 	route_clear(&p->sender);
+	route_clear(&p->other);
 	facts_free(p->no_facts);
 	free(p);
 }
@@ -128,12 +173,23 @@ bool
 policy_rewrite_local(struct policy *p, const struct policy_session *s)
 {
 	struct policy_verdict ignored = { .action = POLICY_OK };
-	struct check c = { .policy = p, .session = s, .facts = p->no_facts, .verdict = &ignored, .class = "" };
-	enum result r = DUNNO;
+	struct check c = { .policy = p, .session = s, .facts = p->no_facts, .verdict = &ignored, .class = "", .name = s->client_addr };
 
+	if (s->trusted)
+		return true;
 	facts_reset(p->no_facts, 0);
-	for (size_t i = 0; r == DUNNO && i < p->rewrite_clients.count; i++)
-		r = p->rewrite_clients.list[i].what->check(&c, SPAN_NONE);
+	enum result r = run_rules(&c, &p->rewrite_clients);
 	policy_verdict_clear(&ignored);
-	return s->trusted || r == OK;
+	check_clear(&c);
+	return r == OK;
+}
+
+const struct policy_server *
+policy_server(const struct policy *p, struct span source)
+{
+	uint32_t n;
+
+	if (!span_starts(source, "policy:") || !num_u32(span_skip(source, 7), &n) || n >= p->servers.count)
+		return NULL;
+	return p->servers.list[n];
 }

@@ -61,26 +61,34 @@ struct policy_session {
 	bool		 esmtp;
 };
 
-enum policy_action { POLICY_OK, POLICY_REFUSE, POLICY_DISCARD, POLICY_HANGUP };
+enum policy_action { POLICY_OK, POLICY_REFUSE, POLICY_DISCARD };
+
+/* What is to be done to the message beside. FILTER, REDIRECT, HOLD: the last one counts; PREPEND and BCC all, in their order. */
+enum policy_effect { POLICY_PREPEND = 1, POLICY_REDIRECT, POLICY_BCC, POLICY_FILTER, POLICY_HOLD };
 
 /* Start with { .text = BUF_INIT(0) } or reuse. Strings live until the next use. */
 struct policy_verdict {
 	enum policy_action action;
-	int		 code;		/* 554; REFUSE and HANGUP */
+	int		 code;		/* 554; REFUSE */
 	const char	*dsn;		/* "5.7.1" */
 	const char	*reply;		/* "<x@y.example>: Relay access denied", without code and dsn */
 	const char	*restriction;	/* the one that decided; "" where none did */
-	bool		 warned;	/* warn_if_reject: `warning` is a line for the log, "reject_warning: RCPT from ..." */
-	const char	*warning;
-	bool		 hold;		/* an effect: put the message on hold */
+	bool		 warned;	/* warn_if_reject */
+	bool		 discard;	/* a table said so; DISCARD unless refused */
 	struct route	*route;		/* RECIPIENT: where it would go; borrowed from the policy, until the next check. May be NULL */
-	struct buf	 text, log;
+	struct buf	 log;		/* lines for the log, to go behind "NOQUEUE: ": "reject_warning: RCPT from ...", "hold: ..." */
+	struct buf	 warnings;	/* lines of warnings */
+	struct buf	 effects;	/* policy_effect_next */
+	struct buf	 text;
 };
 void	policy_verdict_clear(struct policy_verdict *);
+/* Takes the next one off *left (at first all of effects). */
+bool	policy_effect_next(struct span *left, enum policy_effect *, struct span *text);
 
 enum policy_status { POLICY_DONE, POLICY_PENDING };
 
 struct policy;
+struct policy_server;
 
 /* For a master.cf smtpd line's view. The router is borrowed and must be of the same conf. NULL with the err: "NAME: what is wrong", where NAME is a parameter. */
 struct policy *policy_new(const struct view *, const struct router *, struct err *);
@@ -89,8 +97,20 @@ void	policy_free(struct policy *);
 enum policy_status policy_check(struct policy *, enum policy_stage, const struct policy_session *, struct facts *,
     struct policy_verdict *, struct buf *trace);
 
-/* "reject: RCPT from name[addr]: 554 5.7.1 <x@y>: Relay access denied; from=<a@b> to=<x@y> proto=ESMTP helo=<h>", to go behind "NOQUEUE: ". */
+/*
+ * The trace: a line a restriction, "LIST<tab>RESTRICTION<tab>RESULT<tab>FACT"; RESULT is "-", "permit", "CODE DSN TEXT" or what else came of it.
+ *
+ * "reject: RCPT from name[addr]: 554 5.7.1 <x@y>: Relay access denied; from=<a@b> to=<x@y> proto=ESMTP helo=<h>", to go behind "NOQUEUE: ".
+ */
 void	policy_log_reject(const struct policy_session *, enum policy_stage, const struct policy_verdict *, struct buf *out);
+
+/* The server that a fact of source "policy:N" is asked of; NULL where there is none of the number. */
+const struct policy_server *policy_server(const struct policy *, struct span source);
+
+/*
+ * smtpd_reject_footer and its maps: the reply (without line end) as it is sent, lines joined by "\r\n"; false: as it is. Only replies that begin with 4 or 5.
+ */
+bool	policy_footer(struct policy *, const struct policy_session *, const char *reply, struct buf *out);
 
 /* Lists that sessions ask beside the restrictions. FAILED counts as no. */
 bool	policy_in_mynetworks(struct policy *, const struct policy_session *);

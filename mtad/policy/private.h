@@ -4,23 +4,39 @@
 #ifndef POLICY_PRIVATE_H
 #define POLICY_PRIVATE_H
 
+#include "base/map.h"
 #include "policy/policy.h"
+#include "policy/server.h"
 #include "table/match_list.h"
 #include "table/table.h"
 
 enum result { DUNNO, OK, REFUSED, PENDING };
 
 struct check;
+struct rules;
+
+/* What stands behind a restriction's name. */
+enum argument {
+	ARG_NONE,
+	ARG_SECONDS,	/* sleep */
+	ARG_TABLE,	/* type:name; check_ccert_access also { type:name, { search_order = ... } } */
+	ARG_DOMAIN,	/* of a DNS list, with its filter */
+	ARG_SERVER,	/* of policies */
+};
 
 struct restriction {
 	const char	*name;
-	bool		 has_arg;
+	enum argument	 arg;
 	enum result	(*check)(struct check *, struct span arg);
 };
 
 struct rule {
 	const struct restriction *what;
 	char		*arg;		/* NULL: none */
+	const struct table *table;	/* ARG_TABLE; the policy's */
+	struct policy_server *server;	/* ARG_SERVER; the policy's */
+	struct dnsbl	*dnsbl;		/* ARG_DOMAIN; the rule's */
+	char		*order;		/* check_ccert_access: search_order */
 };
 
 /* A restriction list: classes are filled in, so it is flat. */
@@ -36,14 +52,26 @@ struct policy {
 	const struct view *view;
 	const struct router *router;
 	struct rules	 lists[LIST_COUNT];
-	struct match_list *mynetworks, *rate_exempt, *newline_exempt;
+	struct map	 tables;		/* struct named_access: each that a list names, once */
+	struct map	 actions;		/* struct action_rules: lists that access tables gave as their result */
+	struct policy_servers servers;
+	struct match_list *mynetworks, *rate_exempt, *newline_exempt, *permit_log, *mx_networks;
 	struct rules	 rewrite_clients;
-	struct tables	 local_recipients, relay_recipients, mailboxes;
+	struct tables	 local_recipients, relay_recipients, mailboxes, sender_logins, client_certs, rbl_replies, footers;
 	struct tables	 rewritten[3];		/* recipients that become others: recipient_canonical_maps, canonical_maps, virtual_alias_maps */
-	struct route	 recipient, sender;
+	struct route	 recipient, sender, other;
 	struct facts	*no_facts;	/* for lists that are asked outside a decision */
-	bool		 soft_bounce;
-	bool		 delay_reject, relay_first, untrusted_routing;
+	bool		 delay_reject, relay_first, untrusted_routing, soft_bounce, sasl;
+	bool		 access_parents;	/* example.com in access tables stands for what is below it */
+	bool		 opening;		/* tables may still be opened */
+};
+
+/* A reply put off: of defer_if_permit, defer_if_reject. */
+struct deferral {
+	bool		 active;
+	int		 code;
+	char		 dsn[12];
+	struct buf	 reply;
 };
 
 /* One policy_check. */
@@ -55,59 +83,97 @@ struct check {
 	struct buf	*trace;
 	enum policy_stage stage;
 	enum list	 list;
-	unsigned	 position;	/* of the rule in the list */
+	unsigned	 effects;	/* effectful rules met so far: the place of their facts */
 	const struct restriction *rule;
-	struct buf	 name;		/* what replies name: the recipient, "host[addr]" */
+	const struct rule *at;
+	struct span	 name;		/* what replies name: the recipient, "host[addr]" */
 	const char	*class;		/* "Recipient address" */
-	bool		 warn;		/* behind warn_if_reject */
+	unsigned	 depth;		/* lists within lists */
+	unsigned	 warn;		/* behind warn_if_reject at that depth; 0: not */
 	bool		 recipient_done, sender_done;	/* resolved */
 	bool		 listed_done;	/* the recipient tables were asked */
-	struct buf	 permit_defer, reject_defer;	/* replies of defer_if_permit and defer_if_reject; empty: none */
+	struct deferral	 permit_defer, reject_defer;
+	struct buf	 client;	/* "name[addr]" */
+	struct buf	 fact;		/* what decided the rule, for the trace */
+	struct buf	 work;		/* of one restriction, while it runs */
 };
 
 const struct restriction *restriction_find(struct span name);
 const char *restriction_nearest(struct span name);
-/* Compiles a parameter's value. False with the err. */
-bool	rules_open(struct rules *, const struct view *, const char *value, struct err *);
+/* Compiles a parameter's value for that list: what a table without a restriction before it means differs. False with the err. */
+bool	rules_open(struct rules *, struct policy *, enum list, struct span value, struct err *);
 void	rules_clear(struct rules *);
 bool	rules_have(const struct rules *, const char *const *names);
+/* What a table's result names, compiled now or before. NULL with the err. */
+const struct rules *rules_for_result(struct policy *, enum list, struct span value, struct err *);
+void	policy_tables_clear(struct policy *);
+void	policy_actions_clear(struct policy *);
+
+void	check_clear(struct check *);
+/* One list, in the names that hold now. */
+enum result run_rules(struct check *, const struct rules *);
 
 /* REFUSED (or DUNNO, where only a warning is wanted): "<name>: text"; dsn takes the code's first digit. */
 enum result refuse(struct check *, int code, const char *dsn, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* "<name>: Class rejected: text" */
 enum result refuse_class(struct check *, int code, const char *dsn, const char *text);
+/* The text as it is. */
+enum result refuse_text(struct check *, int code, const char *dsn, const char *text);
+/* Trouble of our own, which no warn_if_reject makes good: "451 4.3.0 <key>: Temporary lookup failure", "451 4.3.5 Server configuration error". */
+enum result refuse_lookup(struct check *, struct span key, const char *why);
+enum result refuse_configuration(struct check *);
+/* Refused where nothing else refuses, or at once where behind warn_if_reject or where `action` (a *_tempfail_action) says so. */
+enum result defer_if_permit(struct check *, enum param action, int code, const char *dsn, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
+void	defer_if_reject(struct check *, int code, const char *dsn, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* OK, logged where smtpd_log_access_permit_actions says so. */
+enum result permit(struct check *);
+/* A line of the log as of a refusal ("hold: RCPT from ..."), and one without any of that ("access table x ..."). */
+void	policy_log_line(struct check *, const char *word, const char *text);
+void	policy_warn(struct check *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* What the rule went by, for the trace. */
 void	policy_note(struct check *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void	put_clean(struct buf *, struct span);
+/* As refuse() and its kin would say, named otherwise; put both back after. */
+struct naming { struct span name; const char *class; };
+struct naming name_as(struct check *, struct span name, const char *class);
+void	name_back(struct check *, struct naming);
+
+/* What a table or a policy server said of the name. `source`: for warnings. */
+enum result access_result(struct check *, const char *source, struct span key, struct span value);
+/* Access tables by a domain and those above it; by an address and its networks; by both; by a mail address. *found: it had an entry. */
+enum result access_exact(struct check *, const struct table *, struct span key, bool part, bool *found);
+enum result access_domain(struct check *, const struct table *, struct span domain, bool *found);
+enum result access_address(struct check *, const struct table *, struct span address, bool *found);
+
+/* Text with $names of the session; bytes that smtpd_expansion_filter has not become "_". */
+struct expand_extra { const char *name; struct span value; };
+bool	policy_expand(const struct view *, const struct policy_session *, struct span text, const struct expand_extra *, size_t count, struct buf *);
+
+/* DNS, by facts. Values: base/... see net/dns_fact.h. */
+enum asked { ASKED_FOUND, ASKED_NONE, ASKED_RETRY, ASKED_PENDING };
+enum asked ask_dns(struct check *, const char *type, struct span name, struct span *value);
+/* The same with the hosts file first (A, AAAA). */
+enum asked ask_host(struct check *, const char *type, struct span name, struct span *value);
 
 /* Routes; PENDING and REFUSED (451) pass on, DUNNO: *route is there. */
 enum result resolve_recipient(struct check *, struct route **);
 enum result resolve_sender(struct check *, struct route **);
+/* Of any address; borrowed until the next call. */
+enum result resolve_address(struct check *, struct span address, struct route **);
 /* Whether the tables of the address's class list it. */
 enum result check_listed(struct check *, bool sender);
 bool	open_recipient_tables(struct policy *, struct err *);
+bool	is_auth_destination(const struct check *, const struct route *);
 
 const char *stage_command(enum policy_stage);
+const char *stage_where(const struct policy_session *, enum policy_stage);
+bool	is_helo_literal(struct span);
+enum result check_helo_literal(struct check *);
 
 /* The restrictions of restrictions.def. */
-enum result check_permit(struct check *, struct span);
-enum result check_reject(struct check *, struct span);
-enum result check_defer(struct check *, struct span);
-enum result check_defer_if_permit(struct check *, struct span);
-enum result check_defer_if_reject(struct check *, struct span);
-enum result check_warn_if_reject(struct check *, struct span);
-enum result check_sleep(struct check *, struct span);
-enum result check_unauth_pipelining(struct check *, struct span);
-enum result check_permit_mynetworks(struct check *, struct span);
-enum result check_permit_inet_interfaces(struct check *, struct span);
-enum result check_permit_sasl_authenticated(struct check *, struct span);
-enum result check_permit_auth_destination(struct check *, struct span);
-enum result check_reject_unauth_destination(struct check *, struct span);
-enum result check_defer_unauth_destination(struct check *, struct span);
-enum result check_invalid_helo_hostname(struct check *, struct span);
-enum result check_non_fqdn_helo_hostname(struct check *, struct span);
-enum result check_non_fqdn_sender(struct check *, struct span);
-enum result check_non_fqdn_recipient(struct check *, struct span);
-enum result check_unlisted_recipient(struct check *, struct span);
-enum result check_unlisted_sender(struct check *, struct span);
-
+#define RESTRICTION(name, argument, function)	enum result function(struct check *, struct span);
+#include "policy/restrictions.def"
+#undef RESTRICTION
 
 #endif

@@ -6,7 +6,7 @@
 #include "policy/private.h"
 
 /* Remote text on its way to a log line or a reply: control bytes become "?". */
-static void
+void
 put_clean(struct buf *out, struct span s)
 {
 	for (size_t i = 0; i < s.len; i++)
@@ -29,6 +29,13 @@ stage_command(enum policy_stage stage)
 	return "";
 }
 
+/* The command that is under way, as the log and policy servers call it: HELO or EHLO. */
+const char *
+stage_where(const struct policy_session *s, enum policy_stage stage)
+{
+	return stage == POLICY_HELO && s->esmtp ? "EHLO" : stage_command(stage);
+}
+
 void
 policy_note(struct check *c, const char *fmt, ...)
 {
@@ -36,17 +43,22 @@ policy_note(struct check *c, const char *fmt, ...)
 
 	if (c->trace == NULL)
 		return;
+	if (c->fact.len > 0)
+		buf_str(&c->fact, "; ");
+	size_t from = c->fact.len;
 	va_start(ap, fmt);
-	buf_vprintf(c->trace, fmt, ap);
+	buf_vprintf(&c->fact, fmt, ap);
 	va_end(ap);
-	buf_char(c->trace, '\n');
+	for (size_t i = from; i < c->fact.len; i++)
+		if ((unsigned char)c->fact.ptr[i] < ' ')
+			c->fact.ptr[i] = '?';
 }
 
 static void
 put_session(const struct policy_session *s, enum policy_stage stage, const char *word, const char *code_and_text,
     struct buf *out)
 {
-	buf_printf(out, "%s: %s from ", word, stage_command(stage));
+	buf_printf(out, "%s: %s from ", word, stage_where(s, stage));
 	put_clean(out, s->client_name);
 	buf_printf(out, "[%.*s]: %s;", SPAN_ARG(s->client_addr), code_and_text);
 	if (s->has_sender) {
@@ -65,6 +77,11 @@ put_session(const struct policy_session *s, enum policy_stage stage, const char 
 		put_clean(out, s->helo);
 		buf_char(out, '>');
 	}
+	if (s->sasl_user.len > 0) {
+		buf_str(out, " sasl_username=<");
+		put_clean(out, s->sasl_user);
+		buf_char(out, '>');
+	}
 }
 
 void
@@ -77,18 +94,40 @@ policy_log_reject(const struct policy_session *s, enum policy_stage stage, const
 	buf_clear(&reply);
 }
 
+void
+policy_log_line(struct check *c, const char *word, const char *text)
+{
+	struct buf *log = &c->verdict->log;
+
+	if (log->len > 0)
+		buf_char(log, '\n');
+	put_session(c->session, c->stage, word, text, log);
+}
+
+void
+policy_warn(struct check *c, const char *fmt, ...)
+{
+	struct buf *w = &c->verdict->warnings, text = BUF_INIT(8192);
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_vprintf(&text, fmt, ap);
+	va_end(ap);
+	if (w->len > 0)
+		buf_char(w, '\n');
+	put_clean(w, buf_view(&text));
+	buf_clear(&text);
+}
+
 static void
 warn(struct check *c, int code, const char *dsn, const char *text)
 {
 	struct buf reply = BUF_INIT(8192);
-	struct policy_verdict *v = c->verdict;
 
 	buf_printf(&reply, "%d %s %s", code, dsn, text);
-	if (v->log.len > 0)
-		buf_char(&v->log, '\n');
-	put_session(c->session, c->stage, "reject_warning", reply.over ? "" : reply.ptr, &v->log);
-	v->warned = true;
-	v->warning = v->log.ptr;
+	policy_log_line(c, "reject_warning", reply.over ? "" : reply.ptr);
+	policy_note(c, "warning only: %s", reply.over ? "" : reply.ptr);
+	c->verdict->warned = true;
 	buf_clear(&reply);
 }
 
@@ -110,24 +149,21 @@ set_verdict(struct check *c, int code, const char *dsn, const char *reply)
 }
 
 static enum result
-decide(struct check *c, int code, const char *dsn, const char *reply)
+decide(struct check *c, int code, const char *dsn, const char *reply, bool warning)
 {
 	char fixed[16];
 
-	/* The server softens what it says; the log is to have the same. */
-	if (code >= 500 && c->policy->soft_bounce)
-		code -= 100;
-
 	/* defer_if_reject: what would be refused for good is put off instead. */
-	if (code >= 500 && c->reject_defer.len > 0) {
-		code = 450;
-		dsn = "4.7.0";
-		reply = c->reject_defer.ptr;
+	if (!warning && code >= 500 && c->reject_defer.active) {
+		code = c->reject_defer.code;
+		dsn = c->reject_defer.dsn;
+		reply = c->reject_defer.reply.ptr;
 	}
+	/* The server softens what it says; the log is to have the same. */
+	if (c->policy->soft_bounce && code >= 500)
+		code -= 100;
 	snprintf(fixed, sizeof fixed, "%c%s", code < 500 ? '4' : '5', dsn + 1);
-	policy_note(c, "%s: %d %s %s%s", c->rule == NULL ? "policy" : c->rule->name, code, fixed, reply,
-	    c->warn ? " (warning only)" : "");
-	if (c->warn) {
+	if (warning) {
 		warn(c, code, fixed, reply);
 		return DUNNO;
 	}
@@ -142,12 +178,12 @@ refuse(struct check *c, int code, const char *dsn, const char *fmt, ...)
 	va_list ap;
 
 	buf_char(&reply, '<');
-	put_clean(&reply, buf_view(&c->name));
+	put_clean(&reply, c->name);
 	buf_str(&reply, ">: ");
 	va_start(ap, fmt);
 	buf_vprintf(&reply, fmt, ap);
 	va_end(ap);
-	enum result r = decide(c, code, dsn, reply.over ? "Access denied" : reply.ptr);
+	enum result r = decide(c, code, dsn, reply.over ? "Access denied" : reply.ptr, c->warn > 0);
 	buf_clear(&reply);
 	return r;
 }
@@ -156,4 +192,94 @@ enum result
 refuse_class(struct check *c, int code, const char *dsn, const char *text)
 {
 	return refuse(c, code, dsn, "%s rejected: %s", c->class, text);
+}
+
+enum result
+refuse_text(struct check *c, int code, const char *dsn, const char *text)
+{
+	struct buf reply = BUF_INIT(4096);
+
+	put_clean(&reply, span_str(text));
+	enum result r = decide(c, code, dsn, reply.over || reply.len == 0 ? "Access denied" : reply.ptr, c->warn > 0);
+	buf_clear(&reply);
+	return r;
+}
+
+enum result
+refuse_lookup(struct check *c, struct span key, const char *why)
+{
+	struct buf reply = BUF_INIT(4096);
+
+	policy_note(c, "lookup failure: %s", why);
+	policy_warn(c, "%s: lookup error: %s", c->rule == NULL ? "policy" : c->rule->name, why);
+	buf_char(&reply, '<');
+	put_clean(&reply, key);
+	buf_str(&reply, ">: Temporary lookup failure");
+	enum result r = decide(c, 451, "4.3.0", reply.over ? "Temporary lookup failure" : reply.ptr, false);
+	buf_clear(&reply);
+	return r;
+}
+
+enum result
+refuse_configuration(struct check *c)
+{
+	return decide(c, 451, "4.3.5", "Server configuration error", false);
+}
+
+static void
+keep(struct deferral *d, int code, const char *dsn, const char *fmt, va_list ap)
+{
+	struct buf text = BUF_INIT(8192);
+
+	/* The first counts. */
+	if (d->active)
+		return;
+	d->active = true;
+	d->code = code;
+	(void)snprintf(d->dsn, sizeof d->dsn, "%s", dsn);
+	buf_vprintf(&text, fmt, ap);
+	put_clean(&d->reply, text.over ? SPAN("Try again later") : buf_view(&text));
+	buf_clear(&text);
+}
+
+enum result
+defer_if_permit(struct check *c, enum param action, int code, const char *dsn, const char *fmt, ...)
+{
+	struct deferral now = { .reply = BUF_INIT(8192) };
+	bool at_once = c->warn > 0 || (action != PARAM_COUNT && strcmp(conf_str(c->policy->view, action), "defer") == 0);
+	va_list ap;
+
+	va_start(ap, fmt);
+	keep(at_once ? &now : &c->permit_defer, code, dsn, fmt, ap);
+	va_end(ap);
+	enum result r = at_once ? refuse_text(c, code, dsn, now.reply.ptr) : DUNNO;
+	if (!at_once)
+		policy_note(c, "put off where nothing refuses: %d %s", code, c->permit_defer.reply.ptr);
+	buf_clear(&now.reply);
+	return r;
+}
+
+void
+defer_if_reject(struct check *c, int code, const char *dsn, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	keep(&c->reject_defer, code, dsn, fmt, ap);
+	va_end(ap);
+	policy_note(c, "put off where something refuses: %d %s", code, c->reject_defer.reply.ptr);
+}
+
+enum result
+permit(struct check *c)
+{
+	struct buf text = BUF_INIT(8192);
+
+	if (c->rule != NULL && match_list_name(c->policy->permit_log, NULL, span_str(c->rule->name), NULL) == MATCH_YES) {
+		buf_printf(&text, "action=%s for %s=", c->rule->name, c->class);
+		put_clean(&text, c->name);
+		policy_log_line(c, "permit", text.over ? "" : text.ptr);
+	}
+	buf_clear(&text);
+	return OK;
 }

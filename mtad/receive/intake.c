@@ -76,6 +76,8 @@ release(struct intake *in)
 	link_spill_done(&in->rx->link, in->spill, false);
 	facts_free(in->known);
 	intake_check_free(in->check);
+	buf_clear(&in->copies);
+	buf_clear(&in->prepend);
 	generation_unref(in->generation);
 	if (p->spares >= SPARES_MAX) {
 		arena_clear(&in->arena);
@@ -202,18 +204,6 @@ intake_hold(struct intake *in, struct span reason)
 	in->envelope.hold_reason = arena_span(&in->arena, reason);
 }
 
-/* -- content -- */
-
-char *
-intake_room(struct intake *in, size_t n)
-{
-	char *at = buf_room(&in->content, n);
-
-	if (at == NULL)
-		panic("intake_room: %zu bytes behind %zu", n, in->content.len);
-	return at;
-}
-
 static bool
 has_8bit(const char *at, size_t n)
 {
@@ -226,6 +216,45 @@ has_8bit(const char *at, size_t n)
 	for (; n > 0; at++, n--)
 		all |= (unsigned char)*at;
 	return (all & 0x8080808080808080u) != 0;
+}
+
+void
+intake_redirect(struct intake *in, struct span address)
+{
+	in->redirect = arena_span(&in->arena, address);
+}
+
+void
+intake_copy(struct intake *in, struct span address)
+{
+	buf_span(&in->copies, address);
+	buf_char(&in->copies, '\0');
+}
+
+void
+intake_filter(struct intake *in, struct span transport)
+{
+	in->envelope.filter = arena_span(&in->arena, transport);
+}
+
+void
+intake_prepend(struct intake *in, struct span header)
+{
+	buf_span(&in->prepend, header);
+	buf_char(&in->prepend, '\n');
+	in->is_8bit = in->is_8bit || has_8bit(header.ptr, header.len);
+}
+
+/* -- content -- */
+
+char *
+intake_room(struct intake *in, size_t n)
+{
+	char *at = buf_room(&in->content, n);
+
+	if (at == NULL)
+		panic("intake_room: %zu bytes behind %zu", n, in->content.len);
+	return at;
 }
 
 static void

@@ -43,8 +43,6 @@ struct intake_check {
 	bool		 on;		/* no action has ended them */
 	bool		 changed;	/* content is not as it came */
 	bool		 discard;
-	struct span	 redirect;	/* empty: none */
-	struct buf	 copies;	/* addresses, each ended by a NUL */
 	struct buf	 header, out;	/* as they become */
 	struct mime_walk *walk;		/* NULL: nothing in the body is looked at */
 	struct check_result result;
@@ -76,6 +74,9 @@ struct intake {
 	const char	*fault;		/* a reply: the message is refused at its end */
 	struct header_facts facts;
 	struct intake_check *check;	/* NULL: nothing is looked at */
+	struct span	 redirect;	/* all mail goes there; empty: no */
+	struct buf	 copies;	/* who gets one: addresses, each ended by a NUL */
+	struct buf	 prepend;	/* headers of the site's, to stand before all others */
 	struct facts	*known;		/* of the addresses' mapping, while it goes on */
 	struct span	 sender_given;	/* before it */
 	intake_done_fn	*done;
@@ -109,6 +110,11 @@ void	intake_sender(struct intake *, struct span address);
 void	intake_recipient(struct intake *, struct span address, uint8_t notify, struct span orcpt);
 void	intake_id(struct intake *);		/* makes it sooner */
 void	intake_hold(struct intake *, struct span reason);
+/* What tables have done to it, other than to hold it. */
+void	intake_redirect(struct intake *, struct span address);
+void	intake_copy(struct intake *, struct span address);
+void	intake_filter(struct intake *, struct span transport);
+void	intake_prepend(struct intake *, struct span header);
 
 char   *intake_room(struct intake *, size_t n);
 void	intake_added(struct intake *, size_t n);

@@ -24,7 +24,7 @@ intake_check_new(struct intake *in)
 		return;
 	MEM_NEW(c);
 	c->on = true;
-	c->header = c->out = c->copies = c->result.value = BUF_INIT(0);
+	c->header = c->out = c->result.value = BUF_INIT(0);
 	in->check = c;
 }
 
@@ -36,7 +36,6 @@ intake_check_free(struct intake_check *c)
 	mime_walk_free(c->walk);
 	buf_clear(&c->header);
 	buf_clear(&c->out);
-	buf_clear(&c->copies);
 	buf_clear(&c->result.value);
 	free(c);
 }
@@ -103,18 +102,17 @@ act(struct intake *in)
 		c->on = false;
 		break;
 	case CHECK_REDIRECT:
-		c->redirect = arena_span(&in->arena, text);
+		intake_redirect(in, text);
 		c->on = false;
 		break;
 	case CHECK_FILTER:
-		in->envelope.filter = arena_span(&in->arena, text);
+		intake_filter(in, text);
 		break;
 	case CHECK_HOLD:
 		intake_hold(in, text.len > 0 ? text : SPAN("header and body checks"));
 		break;
 	case CHECK_BCC:
-		buf_span(&c->copies, text);
-		buf_char(&c->copies, '\0');
+		intake_copy(in, text);
 		break;
 	case CHECK_FAILED:
 		in->fault = write_error;

@@ -70,6 +70,7 @@ put_received(struct intake *in)
 	/* As postdrop's mail says nobody's address. */
 	if (e->client_addr.len == 0)
 		r.recipient = SPAN_NONE;
+	buf_span(&in->header, buf_view(&in->prepend));
 	received_put(&in->header, &r);
 }
 

@@ -150,16 +150,16 @@ redirect(struct mapping *m)
 	if (!recipient_next(&first, &r) || !map_list_next(&given, &each))
 		return;
 	buf_reset(&m->address);
-	route_rewrite(m->in->settings->router, m->in->check->redirect, true, &m->address);
+	route_rewrite(m->in->settings->router, m->in->redirect, true, &m->address);
 	add(m, buf_view(&m->address), &r, each);
 	m->in->envelope.filter = SPAN_NONE;
 }
 
-/* Copies that header and body checks asked for. */
+/* Copies that tables asked for. */
 static void
-copies_of_checks(struct mapping *m)
+copies_of_tables(struct mapping *m)
 {
-	struct span rest = m->in->check != NULL ? buf_view(&m->in->check->copies) : SPAN_NONE, each;
+	struct span rest = buf_view(&m->in->copies), each;
 
 	while (map_list_next(&rest, &each)) {
 		buf_reset(&m->address);
@@ -179,13 +179,13 @@ map_envelope(struct mapping *m)
 
 	if (m->mapper != NULL)
 		map_sender(m, copies);
-	if (in->check != NULL && in->check->redirect.len > 0) {
+	if (in->redirect.len > 0) {
 		redirect(m);
 		return;
 	}
 	while (m->status != MAP_FAULT && recipient_next(&given, &r) && map_list_next(&as_given, &each))
 		expand(m, &r, each, copies);
-	copies_of_checks(m);
+	copies_of_tables(m);
 	m->copying = true;
 	for (rest = buf_view(&m->copies.text); m->status != MAP_FAULT && map_list_next(&rest, &each); )
 		expand(m, &(struct recipient){ .address = each, .notify = NOTIFY_NEVER }, each, false);
@@ -303,9 +303,8 @@ fetch(struct intake *in)
 bool
 intake_maps(const struct intake *in)
 {
-	const struct intake_check *c = in->check;
 
-	return (c != NULL && (c->redirect.len > 0 || c->copies.len > 0)) || in->settings->mapper != NULL || in->envelope.recipient_count > 1 || in->rewrite_local || in->settings->rewrite_remote;
+	return in->redirect.len > 0 || in->copies.len > 0 || in->settings->mapper != NULL || in->envelope.recipient_count > 1 || in->rewrite_local || in->settings->rewrite_remote;
 }
 
 bool

@@ -57,15 +57,45 @@ queue_id(const struct session *s, char out[QID_TEXT])
 }
 
 static void
-apply_effects(struct session *s, const struct policy_verdict *v)
+log_lines(struct session *s, const struct policy_verdict *v)
 {
+	struct span rest = v->log.len > 0 ? buf_view(&v->log) : SPAN_NONE, line;
 	char id[QID_TEXT];
 
-	if (v->warned && v->warning != NULL)
-		log_info(session_program(s), "%s: %s", queue_id(s, id), v->warning);
-	if (v->hold && s->intake != NULL)
-		intake_hold(s->intake, span_str(v->restriction));
-	if (v->action == POLICY_DISCARD)
+	while (span_cut(&rest, '\n', &line))
+		log_info(session_program(s), "%s: %.*s", queue_id(s, id), SPAN_ARG(line));
+	rest = v->warnings.len > 0 ? buf_view(&v->warnings) : SPAN_NONE;
+	while (span_cut(&rest, '\n', &line))
+		log_warning(session_program(s), "%.*s", SPAN_ARG(line));
+}
+
+/* Of a decision before MAIL it is for the message to come: Postfix keeps it the whole session; here those lists are asked at RCPT. */
+static void
+apply_effects(struct session *s, const struct policy_verdict *v)
+{
+	struct span left = buf_view(&v->effects), text;
+	enum policy_effect what;
+
+	log_lines(s, v);
+	while (s->intake != NULL && policy_effect_next(&left, &what, &text))
+		switch (what) {
+		case POLICY_PREPEND:
+			intake_prepend(s->intake, text);
+			break;
+		case POLICY_REDIRECT:
+			intake_redirect(s->intake, text);
+			break;
+		case POLICY_BCC:
+			intake_copy(s->intake, text);
+			break;
+		case POLICY_FILTER:
+			intake_filter(s->intake, text);
+			break;
+		case POLICY_HOLD:
+			intake_hold(s->intake, text);
+			break;
+		}
+	if (v->action == POLICY_DISCARD || v->discard)
 		s->discard = true;
 }
 
@@ -77,7 +107,7 @@ decided(struct session *s, const struct policy_session *p)
 	char id[QID_TEXT], reply[REPLY_MAX];
 
 	apply_effects(s, v);
-	if (v->action == POLICY_OK || v->action == POLICY_DISCARD) {
+	if (v->action != POLICY_REFUSE) {
 		session_decided(s, NULL);
 		return;
 	}
@@ -86,8 +116,6 @@ decided(struct session *s, const struct policy_session *p)
 	log_info(session_program(s), "%s: %.*s", queue_id(s, id), SPAN_ARG(buf_view(text)));
 	snprintf(reply, sizeof reply, "%d %s %s", v->code, v->dsn, v->reply);
 	session_decided(s, reply);
-	if (v->action == POLICY_HANGUP)
-		smtp_server_bye(s->server, NULL);
 }
 
 /* -- facts -- */
