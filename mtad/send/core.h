@@ -18,7 +18,7 @@
 #include "mail/mime7.h"
 #include "mail/outcome.h"
 #include "mail/queue_id.h"
-#include "send/resolve.h"
+#include "net/resolve.h"
 #include "send/rewriting.h"
 #include "send/settings.h"
 #include "smtp/client.h"

@@ -320,7 +320,7 @@ next_destination(struct delivery *d)
 	d->targets = NULL;
 	d->target_count = d->target_at = 0;
 	while (take_destination(d, &word)) {
-		if (!nexthop_parse(word, d->settings, &n)) {
+		if (!nexthop_parse(word, &d->settings->resolve, &n)) {
 			char text[300];
 			(void)snprintf(text, sizeof text, "bad destination: \"%.*s\"",
 			    SPAN_ARG(span_head(word, 200)));
@@ -334,7 +334,7 @@ next_destination(struct delivery *d)
 			return;
 		}
 		delivery_stage(d, LEASE_DNS);
-		struct resolve *r = resolve_start(d->send->dns, d->settings, &n, on_targets, d);
+		struct resolve *r = resolve_start(d->send->dns, &d->settings->resolve, &n, on_targets, d);
 		if (r != NULL)
 			d->resolve = r;
 		return;

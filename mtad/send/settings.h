@@ -11,21 +11,10 @@
 #include "base/map.h"
 #include "conf/conf.h"
 #include "net/addr.h"
+#include "net/resolve.h"
 #include "send/rewriting.h"
 #include "smtp/client.h"
 #include "table/match_list.h"
-
-#define OWN_ADDRESSES	64	/* addresses of this machine that are compared with a mail exchanger's */
-
-#define LISTENERS	32
-
-/* Where mail comes in the way it came in first: sent there, it would come round for ever. */
-struct listener {
-	struct net_addr	 addr;		/* len 0: any of ours */
-	uint16_t	 port;
-};
-
-enum prefer { PREFER_ANY, PREFER_IPV4, PREFER_IPV6 };
 
 struct settings {
 	char		*transport;
@@ -37,20 +26,9 @@ struct settings {
 	int64_t		 stage_timeout[CLIENT_CLOSED + 1];
 	int64_t		 cache_time, reuse_time;
 	int64_t		 reuse_count;
-	size_t		 address_limit, session_limit;
-	uint16_t	 port;
+	struct resolve_settings resolve;
+	size_t		 session_limit;
 	struct net_addr	 bind4, bind6;
-	struct net_addr	 own[OWN_ADDRESSES];	/* a mail exchanger with one of them is this machine */
-	size_t		 own_count;
-	struct listener	 listeners[LISTENERS];
-	size_t		 listener_count;
-	bool		 ipv4, ipv6;
-	enum prefer	 prefer;
-	bool		 randomize, balance;
-	bool		 use_mx;		/* DNS lookups for mail exchangers */
-	bool		 use_hosts;		/* the hosts file before the DNS */
-	bool		 use_dns;
-	bool		 ignore_mx_error, defer_no_address;
 	bool		 skip_quit;		/* close right after QUIT */
 	bool		 name_original;	/* enable_original_recipient: in ORCPT */
 	bool		 convert;		/* 8-bit content for servers without 8BITMIME */

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#include "send/resolve.h"
+#include "net/resolve.h"
 
 static void
 forms(void **state)
@@ -27,7 +27,7 @@ forms(void **state)
 		{ "unix:", NULL }, { "", NULL }, { "[]", NULL }, { "[host", NULL }, { "[host]x", NULL }, { "host:", NULL },
 		{ "host:0", NULL }, { "host:none", NULL }, { "host:65536", NULL }, { ":25", NULL },
 	};
-	struct settings settings = { .port = 25, .use_mx = true };
+	struct resolve_settings settings = { .port = 25, .use_mx = true };
 	struct nexthop n;
 	char got[100];
 

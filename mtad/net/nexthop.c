@@ -1,9 +1,9 @@
-#include "send/resolve.h"
+#include "net/resolve.h"
 
 #include "base/num.h"
 
 bool
-nexthop_parse(struct span s, const struct settings *settings, struct nexthop *out)
+nexthop_parse(struct span s, const struct resolve_settings *settings, struct nexthop *out)
 {
 	struct nexthop n = { .port = settings->port, .mx = settings->use_mx };
 

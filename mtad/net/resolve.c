@@ -1,4 +1,4 @@
-#include "send/resolve.h"
+#include "net/resolve.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@ struct host {
 
 struct resolve {
 	struct dns	*dns;
-	struct settings	*settings;
+	const struct resolve_settings *settings;
 	resolve_fn	*fn;
 	void		*arg;
 	char		*name;
@@ -55,7 +55,6 @@ resolve_free(struct resolve *r)
 		free(r->hosts[i].final[1]);
 	}
 	free(r->mx_final);
-	settings_unref(r->settings);
 	free(r->name);
 	free(r);
 }
@@ -96,7 +95,7 @@ finish_trouble(struct resolve *r, const char *dsn, const char *text)
 /* -- order ------------------------------------------------------------------------------ */
 
 static int
-family_rank(const struct target *t, enum prefer prefer)
+family_rank(const struct target *t, enum resolve_prefer prefer)
 {
 	if (prefer == PREFER_ANY)
 		return 0;
@@ -105,7 +104,7 @@ family_rank(const struct target *t, enum prefer prefer)
 
 /* By preference, then by the family that is preferred; stable, so a shuffle before it stays within equals. */
 static void
-sort(struct target *list, size_t n, enum prefer prefer)
+sort(struct target *list, size_t n, enum resolve_prefer prefer)
 {
 	for (size_t i = 1; i < n; i++) {
 		struct target t = list[i];
@@ -155,7 +154,7 @@ cut_balanced(struct target *list, size_t n, size_t limit)
 }
 
 static bool
-is_own(const struct settings *s, const struct target *t)
+is_own(const struct resolve_settings *s, const struct target *t)
 {
 	uint16_t port = net_addr_port(&t->addr);
 	bool own = false;
@@ -165,7 +164,7 @@ is_own(const struct settings *s, const struct target *t)
 	if (own && port == LOOP_PORT)
 		return true;
 	for (size_t i = 0; i < s->listener_count; i++) {
-		const struct listener *l = &s->listeners[i];
+		const struct resolve_listener *l = &s->listeners[i];
 		if (l->port == port && (l->addr.len > 0 ? net_addr_same_host(&l->addr, &t->addr) : own))
 			return true;
 	}
@@ -207,7 +206,7 @@ no_address(struct resolve *r)
 static void
 all_answered(struct resolve *r)
 {
-	const struct settings *s = r->settings;
+	const struct resolve_settings *s = r->settings;
 	char text[400];
 
 	if (r->count == 0) {
@@ -287,7 +286,7 @@ on_aaaa(void *arg, const struct dns_answer *a)
 }
 
 static bool
-wanted(const struct settings *s, const struct net_addr *a)
+wanted(const struct resolve_settings *s, const struct net_addr *a)
 {
 	return a->sa.sa_family == AF_INET6 ? s->ipv6 : s->ipv4;
 }
@@ -381,14 +380,14 @@ on_mx(void *arg, const struct dns_answer *a)
 }
 
 struct resolve *
-resolve_start(struct dns *dns, struct settings *settings, const struct nexthop *n, resolve_fn *fn, void *arg)
+resolve_start(struct dns *dns, const struct resolve_settings *settings, const struct nexthop *n, resolve_fn *fn, void *arg)
 {
 	struct net_addr numeric;
 	struct resolve *r;
 
 	MEM_NEW(r);
 	r->dns = dns;
-	r->settings = settings_ref(settings);
+	r->settings = settings;
 	r->fn = fn;
 	r->arg = arg;
 	r->name = span_dup(n->host);
