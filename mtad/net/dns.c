@@ -169,6 +169,14 @@ dns_hosts(const struct dns *dns, const char *name, struct net_addr *out, size_t 
 	return n;
 }
 
+bool
+dns_hosts_name(const struct dns *dns, const struct net_addr *addr, char name[DNS_NAME])
+{
+	const char *found = hosts_name(dns->hosts, addr);
+
+	return found != NULL && snprintf(name, DNS_NAME, "%s", found) < DNS_NAME;
+}
+
 /* -- answers -------------------------------------------------------------------------- */
 
 static void

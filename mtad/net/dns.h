@@ -64,6 +64,8 @@ void	dns_cancel(struct dns_query *);
 
 /* The hosts file, and "localhost" in any case: addresses of the name, at most max. No DNS is asked. */
 size_t	dns_hosts(const struct dns *, const char *name, struct net_addr *, size_t max);
+/* The hosts file's first name of an address. */
+bool	dns_hosts_name(const struct dns *, const struct net_addr *, char name[DNS_NAME]);
 
 /* "A", "MX" ... */
 const char *dns_type_name(enum dns_type);

@@ -68,3 +68,15 @@ hosts_find(const struct hosts *h, struct span name, struct net_addr *out, size_t
 			out[n++] = h->names[i].addr;
 	return n;
 }
+
+const char *
+hosts_name(const struct hosts *h, const struct net_addr *addr)
+{
+	char want[NET_ADDR_TEXT], have[NET_ADDR_TEXT];
+
+	net_addr_text(addr, want);
+	for (size_t i = 0; i < h->count; i++)
+		if (h->names[i].addr.sa.sa_family == addr->sa.sa_family && strcmp(net_addr_text(&h->names[i].addr, have), want) == 0)
+			return h->names[i].name;
+	return NULL;
+}

@@ -13,5 +13,7 @@ struct hosts *hosts_new(struct span text);
 void	hosts_free(struct hosts *);
 /* Addresses of the name (case does not matter), in the file's order; how many, at most max. */
 size_t	hosts_find(const struct hosts *, struct span name, struct net_addr *, size_t max);
+/* The first name of the address, or NULL. */
+const char *hosts_name(const struct hosts *, const struct net_addr *);
 
 #endif

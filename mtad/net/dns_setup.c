@@ -143,6 +143,9 @@ dns_setup_config(const struct dns_config *config, int zone_fd, struct buf *out, 
 	    "\tinfra-keep-probing: yes\n"
 	    "\tuse-syslog: no\n"
 	    "\tchroot: \"\"\n");
+	/* Of loopback addresses libunbound knows the names itself; a site that says where to ask means all of it. */
+	if (zone_fd >= 0 || config->servers[0] != '\0')
+		buf_str(out, "\tlocal-zone: \"127.in-addr.arpa.\" nodefault\n\tlocal-zone: \"localhost.\" nodefault\n");
 	buf_printf(out, "\tmodule-config: \"%siterator\"\n", config->anchor >= 0 ? "validator " : "");
 	if (config->anchor >= 0)
 		buf_printf(out, "\ttrust-anchor-file: \"/proc/self/fd/%d\"\n", config->anchor);

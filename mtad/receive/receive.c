@@ -114,10 +114,14 @@ switch_generation(struct receive *rx)
 static bool
 on_prepare(void *state, struct err *err)
 {
-	(void)state;
-	(void)err;
+	struct receive *rx = state;
+	const struct view *v = conf_main(rx->next->conf);
+	struct dns_config config = { .servers = conf_str(v, P_mtad_dns_servers), .resolv_conf = role_fd("resolv-conf"),
+		.zone = role_fd("dns-zone"), .hosts = role_fd("hosts"), .anchor = -1, .timeout = conf_time(v, P_mtad_dns_timeout) };
+
 	date_init();
-	return true;
+	rx->dns = dns_new(&config, err);
+	return rx->dns != NULL;
 }
 
 static bool

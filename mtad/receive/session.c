@@ -16,7 +16,6 @@
 #define FLUSH_TIME	(30 * SECOND)	/* a client that does not read its last reply */
 #define IN_MAX		(256 * 1024)
 
-#define CLIENT_TEXT	(NET_ADDR_TEXT + 32)
 
 const char *
 session_client(const struct session *s, char out[CLIENT_TEXT])
@@ -83,6 +82,7 @@ free_dead(struct session *s)
 	smtp_server_free(s->server);
 	buf_clear(&s->in);
 	buf_clear(&s->out);
+	session_names_clear(s);
 	free(s->helo);
 	free(s->sender);
 	free(s->rcpt.address);
@@ -443,15 +443,7 @@ our_address(struct session *s)
 
 	if (getsockname(s->fd, (struct sockaddr *)&ss, &len) == 0 && net_addr_from((struct sockaddr *)&ss, &a))
 		net_addr_text(&a, s->server_addr);
-}
-
-/* No DNS is asked for names yet; this machine's own is known without. */
-static const char *
-client_name(const struct session *s)
-{
-	bool loopback = strcmp(s->addr, "127.0.0.1") == 0 || strcmp(s->addr, "::1") == 0;
-
-	return loopback && s->settings->name_lookup ? "localhost" : "unknown";
+	(void)snprintf(s->server_port, sizeof s->server_port, "%u", (unsigned)(s->server_addr[0] == '\0' ? 0 : net_addr_port(&a)));
 }
 
 void
@@ -459,8 +451,6 @@ session_accept(struct receive *rx, struct settings *settings, int fd, const stru
 {
 	struct session *s = begin(rx, settings, fd);
 	struct smtp_server_options options = { .discard = settings->discard, .bare_lf = settings->bare_lf };
-	struct policy_session who = { 0 };
-	char client[CLIENT_TEXT];
 	struct net_addr a;
 
 	if (!net_addr_from(from, &a)) {
@@ -470,14 +460,6 @@ session_accept(struct receive *rx, struct settings *settings, int fd, const stru
 		s->port = net_addr_port(&a);
 	}
 	our_address(s);
-	s->name = client_name(s);
-	who.client_name = span_str(s->name);
-	who.client_addr = span_str(s->addr);
-	who.server_addr = span_str(s->server_addr);
-	s->rewrite_local = policy_rewrite_local(settings->policy, &who);
-	if (options.bare_lf >= SMTP_BARE_LF_REJECT && policy_newline_exempt(settings->policy, &who))
-		options.bare_lf = SMTP_BARE_LF_NORMALIZE;
-	log_info(session_program(s), "connect from %s", session_client(s, client));
 	start(s, &options);
 }
 

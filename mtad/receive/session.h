@@ -13,12 +13,15 @@
 #include "base/ipc.h"
 #include "base/loop.h"
 #include "net/addr.h"
+#include "net/dns_fact.h"
 #include "policy/policy.h"
 #include "receive/generation.h"
 #include "receive/intake.h"
 #include "smtp/server.h"
 
 struct receive;
+
+#define CLIENT_TEXT	(NET_ADDR_TEXT + DNS_NAME + 32)	/* "name[addr]:port" */
 
 enum session_timer { TIMER_CLIENT, TIMER_DELAY, TIMER_FLUSH };
 enum session_decision { DECIDE_NOTHING, DECIDE_CONNECT, DECIDE_HELO, DECIDE_MAIL, DECIDE_RCPT, DECIDE_DATA, DECIDE_END,
@@ -52,7 +55,10 @@ struct session {
 	uint16_t	 port;
 	char		 addr[NET_ADDR_TEXT];
 	char		 server_addr[NET_ADDR_TEXT];
-	const char	*name;
+	const char	*name;		/* "unknown", or found_name */
+	char		*found_name, *reverse_name;	/* NULL: none */
+	enum policy_name_status name_status, reverse_status;
+	struct session_naming *naming;	/* while it is looked for */
 	char		*helo;
 	bool		 esmtp, utf8;
 	bool		 counted;	/* the state role counts it */
@@ -68,11 +74,16 @@ struct session {
 	/* The decision that waits for facts. */
 	enum session_decision decision;
 	struct facts	*facts;
+	struct dns_facts *dns;		/* what is asked of the DNS */
+	bool		 fetching;
 	struct loop_timer *sleep;	/* a restriction's */
 	uint64_t	 sleep_id;
 	struct session_rcpt rcpt;
 	char		*etrn;		/* ETRN's domain */
 	struct smtp_end	 end;
+	uint64_t	 size;		/* SIZE= of MAIL */
+	char		 instance[64];	/* for policy servers: of this transaction */
+	char		 qid_text[QID_TEXT], port_text[8], server_port[8];	/* what policy_session points at */
 };
 
 void	session_accept(struct receive *, struct settings *, int fd, const struct sockaddr *);
@@ -101,7 +112,10 @@ void	session_decide(struct session *, enum session_decision);
 void	session_decision_drop(struct session *);
 /* What was decided: acts on it and answers. reply NULL: good. */
 void	session_decided(struct session *, const char *reply);
-/* Counting of connections, then the banner. */
+/* session_name.c: `then` is called, later or within. */
+void	session_find_name(struct session *, void (*then)(struct session *));
+void	session_names_clear(struct session *);
+/* The name, counting of connections, then the banner. */
 void	session_connect(struct session *);
 /* session_watch.c: looks whether somebody wants to see it (again, where the lists changed). */
 void	session_look(struct session *);
@@ -110,7 +124,7 @@ void	session_note(struct session *, const char *text);
 /* `rows_ask`: the sessions, a slice. */
 void	sessions_rows(struct receive *, struct ipc *, const struct ipc_rows_ask *);
 /* "unknown[192.0.2.1]" */
-const char *session_client(const struct session *, char out[NET_ADDR_TEXT + 32]);
+const char *session_client(const struct session *, char out[CLIENT_TEXT]);
 const char *session_program(const struct session *);	/* for the log */
 
 #endif

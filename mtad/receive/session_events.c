@@ -10,7 +10,6 @@
 #include "receive/session.h"
 #include "receive/state.h"
 
-#define CLIENT_TEXT	(NET_ADDR_TEXT + 32)
 #define HELO_MAX	256
 
 static struct session *
@@ -103,6 +102,8 @@ on_mail(void *arg, const struct smtp_mail *m)
 		s->intake->envelope.envid = arena_span(&s->intake->arena, m->envid);
 	set(&s->sender, m->sender);
 	s->discard = false;
+	s->size = m->size;
+	s->instance[0] = '\0';
 	session_decide(s, DECIDE_MAIL);
 }
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -27,8 +28,36 @@ stage_of(enum session_decision d)
 	return stages[d];
 }
 
+/* Text that policy servers tell transactions by. */
+static struct span
+instance_of(struct session *s)
+{
+	static uint64_t count;
+
+	if (s->instance[0] == '\0')
+		(void)snprintf(s->instance, sizeof s->instance, "%x.%llx.%llx", (unsigned)getpid(), (unsigned long long)clock_wall(),
+		    (unsigned long long)++count);
+	return span_str(s->instance);
+}
+
 static void
-facts_of(const struct session *s, struct policy_session *p)
+client_of(struct session *s, struct policy_session *p, char port[8])
+{
+	(void)snprintf(port, 8, "%u", s->port);
+	p->client_port = span_str(port);
+	p->reverse_client_name = span_str(s->reverse_name == NULL ? "unknown" : s->reverse_name);
+	p->client_name_status = s->name_status;
+	p->reverse_client_name_status = s->reverse_status;
+	p->recipients = s->server == NULL ? 0 : smtp_server_recipients(s->server);
+	p->size = s->decision == DECIDE_END ? s->end.bytes : s->size;
+	p->instance = instance_of(s);
+	if (s->intake != NULL && s->intake->envelope.id.usec != 0)
+		p->queue_id = span_str(qid_text(s->intake->envelope.id, s->qid_text));
+	p->server_port = span_str(s->server_port);
+}
+
+static void
+facts_of(struct session *s, struct policy_session *p)
 {
 	bool rcpt = s->decision == DECIDE_RCPT || s->decision == DECIDE_VRFY;
 
@@ -38,6 +67,7 @@ facts_of(const struct session *s, struct policy_session *p)
 		.protocol = s->esmtp ? SPAN("ESMTP") : SPAN("SMTP"), .sender = span_str(s->sender),
 		.has_sender = s->sender != NULL, .has_recipient = rcpt, .pipelined = s->pipelined, .esmtp = s->esmtp,
 	};
+	client_of(s, p, s->port_text);
 	if (s->decision == DECIDE_ETRN)
 		p->etrn = span_str(s->etrn);
 	if (rcpt)
@@ -141,6 +171,15 @@ looked_up(void *arg, uint64_t id, const struct ask_answer *a)
 }
 
 static void
+dns_learnt(void *arg, uint64_t id, enum fact_state state, struct span value)
+{
+	struct session *s = arg;
+
+	if (s->facts != NULL && facts_answer(s->facts, id, state, value) && !s->fetching)
+		learnt(s);
+}
+
+static void
 slept(void *arg)
 {
 	struct session *s = arg;
@@ -170,14 +209,16 @@ static bool
 fetch(struct session *s)
 {
 	struct fact_want w;
-	bool later = false;
 
+	s->fetching = true;
 	while (facts_wanted(s->facts, &w)) {
-		if ((span_eqs(w.source, "sleep") && begin_sleep(s, &w)) ||
-		    asks_lookup(&s->rx->lookups, s->facts, &w, looked_up, s))
-			later = true;
+		if (span_eqs(w.source, "sleep") && begin_sleep(s, &w))
+			continue;
+		if (!dns_facts_fetch(s->rx->dns, &s->dns, &w, dns_learnt, s))
+			(void)asks_lookup(&s->rx->lookups, s->facts, &w, looked_up, s);
 	}
-	return later;
+	s->fetching = false;
+	return facts_open(s->facts) > 0;
 }
 
 static void
@@ -234,6 +275,7 @@ session_decision_drop(struct session *s)
 {
 	s->decision = DECIDE_NOTHING;
 	asks_drop(&s->rx->lookups, s);
+	dns_facts_drop(&s->dns);
 	if (s->sleep != NULL) {
 		loop_timer_stop(s->sleep);
 		free(s->sleep);
@@ -272,8 +314,8 @@ counted(void *arg, uint64_t id, const struct ask_answer *a)
 	session_continue(s);
 }
 
-void
-session_connect(struct session *s)
+static void
+connect_counted(struct session *s)
 {
 	const struct settings *set = s->settings;
 	struct policy_session p;
@@ -289,4 +331,29 @@ session_connect(struct session *s)
 	ipc_send_count_connect(s->rx->counters.ipc, &(struct ipc_count_connect){
 	    .request = asks_add(&s->rx->counters, counted, s, 0), .service = set->intake.service,
 	    .client = span_str(s->addr) }, -1);
+}
+
+/* What depends on who the client is. */
+static void
+named(struct session *s)
+{
+	struct policy_session p;
+	char client[CLIENT_TEXT];
+
+	facts_of(s, &p);
+	s->rewrite_local = policy_rewrite_local(s->settings->policy, &p);
+	if (s->settings->bare_lf >= SMTP_BARE_LF_REJECT && policy_newline_exempt(s->settings->policy, &p))
+		smtp_server_bare_lf(s->server, SMTP_BARE_LF_NORMALIZE);
+	log_info(session_program(s), "connect from %s", session_client(s, client));
+	connect_counted(s);
+}
+
+void
+session_connect(struct session *s)
+{
+	s->decision = DECIDE_CONNECT;
+	if (s->settings->policy == NULL)
+		connect_counted(s);
+	else
+		session_find_name(s, named);
 }

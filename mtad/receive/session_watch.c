@@ -7,7 +7,6 @@
 #include "receive/session.h"
 #include "receive/state.h"
 
-#define CLIENT_TEXT	(NET_ADDR_TEXT + 32)
 #define SLICE		100	/* rows a message; the next ones are asked for */
 
 static void

@@ -12,6 +12,7 @@
 #include "base/ipc.h"
 #include "base/loop.h"
 #include "mail/queue_id.h"
+#include "net/dns.h"
 #include "policy/policy.h"
 #include "base/ask.h"
 #include "receive/generation.h"
@@ -32,6 +33,7 @@ struct receive {
 	struct link	 link;		/* to the queue role */
 	struct asks	 lookups;	/* to the lookup role */
 	struct asks	 counters;	/* to the state role */
+	struct dns	*dns;
 	struct listeners listeners;
 	struct user_names users;	/* as they were at the start */
 	struct seats	*seats;		/* that all receive roles share */

@@ -37,6 +37,12 @@ smtp_server_free(struct smtp_server *s)
 }
 
 void
+smtp_server_bare_lf(struct smtp_server *s, enum smtp_bare_lf mode)
+{
+	s->options.bare_lf = mode;
+}
+
+void
 smtp_server_start(struct smtp_server *s)
 {
 	s->ask = ASK_CONNECT;

@@ -120,6 +120,8 @@ struct smtp_server;
 struct smtp_server *smtp_server_new(const struct smtp_server_config *, const struct smtp_server_options *,
     const struct smtp_server_ops *, void *arg, struct buf *out);
 void	smtp_server_free(struct smtp_server *);
+/* Before the banner: as the option. */
+void	smtp_server_bare_lf(struct smtp_server *, enum smtp_bare_lf);
 
 /* Asks for the banner. */
 void	smtp_server_start(struct smtp_server *);
