@@ -240,6 +240,7 @@ lease_stage(enum client_stage stage)
 	switch (stage) {
 	case CLIENT_GREETING:
 	case CLIENT_HELLO:
+	case CLIENT_AUTH:
 		return LEASE_GREETING;
 	case CLIENT_BODY:
 		return LEASE_DATA;

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "smtp/client_state.h"
+#include "smtp/sasl_client.h"
 
 #define OUT_MAX		((size_t)16 << 20)	/* commands of one transaction, and one chunk of content */
 #define OUT_KEEP	((size_t)32 << 10)	/* an idle session keeps no more memory than this */
@@ -34,6 +35,7 @@ smtp_client_free(struct smtp_client *c)
 	buf_clear(&c->reply.line);
 	buf_clear(&c->reply.text);
 	arena_clear(&c->texts);
+	sasl_client_free(c->sasl);
 	free(c->peer);
 	free(c);
 }
@@ -52,6 +54,8 @@ request_name(const struct smtp_client *c)
 		return "RCPT TO command";
 	case CLIENT_DATA:
 		return "DATA command";
+	case CLIENT_AUTH:
+		return "AUTH command";
 	case CLIENT_RSET:
 		return "RSET command";
 	default:
@@ -66,6 +70,7 @@ stage_text(const struct smtp_client *c)
 	case CLIENT_GREETING:
 		return "receiving the initial server greeting";
 	case CLIENT_HELLO:
+	case CLIENT_AUTH:
 		return c->options->lmtp ? "performing the LHLO handshake" :
 		    c->helo ? "performing the HELO handshake" : "performing the EHLO handshake";
 	case CLIENT_RSET:
@@ -120,16 +125,6 @@ reply_verdict(struct smtp_client *c, bool refused)
 	return v;
 }
 
-/* For every recipient that has no verdict yet. */
-static void
-judge_rest(struct smtp_client *c, struct client_verdict v)
-{
-	v.of_message = true;
-	for (size_t i = 0; c->mail != NULL && i < c->mail->rcpt_count; i++)
-		if (c->mail->rcpts[i].verdict.result == CLIENT_PENDING)
-			c->mail->rcpts[i].verdict = v;
-}
-
 static enum client_event
 fail(struct smtp_client *c, struct client_verdict v)
 {
@@ -139,13 +134,22 @@ fail(struct smtp_client *c, struct client_verdict v)
 	return CLIENT_FAILED;
 }
 
-static enum client_event
-done(struct smtp_client *c, bool dirty)
+enum client_event
+client_fail(struct smtp_client *c, struct client_verdict v)
 {
-	c->mail = NULL;
-	c->dirty = dirty;
-	c->stage = CLIENT_READY;
-	return CLIENT_DONE;
+	return fail(c, v);
+}
+
+struct client_verdict
+client_own_verdict(const char *dsn, char *text)
+{
+	return own_verdict(dsn, text);
+}
+
+struct client_verdict
+client_reply_verdict(struct smtp_client *c)
+{
+	return reply_verdict(c, false);
 }
 
 /* -- greeting and hello --------------------------------------------------------------- */
@@ -196,10 +200,30 @@ hello_line(struct smtp_client *c, struct span line)
 			c->caps |= CAP_MYSELF;
 		return;
 	}
+	if (span_casestarts(word, "AUTH=")) {	/* as before RFC 2554 */
+		rest = span_skip(line, (size_t)(word.ptr - line.ptr));
+		(void)span_word(&rest, "=", &word);
+	}
 	uint32_t cap = smtp_ehlo_keyword(word) & ~c->options->discard;
 	c->caps |= cap;
+	if (cap == EHLO_AUTH)
+		client_auth_offered(c, rest);
 	if (cap == EHLO_SIZE && span_word(&rest, " \t\r", &word))
 		num_u64(word, &c->size_limit);
+}
+
+/* Nothing of the session's beginning is left to do but to log in. */
+static enum client_event
+hello_done(struct smtp_client *c)
+{
+	return client_authenticate(c);
+}
+
+enum client_secure
+client_security(const struct smtp_client *c)
+{
+	(void)c;
+	return CLIENT_CLEAR;
 }
 
 static enum client_event
@@ -210,6 +234,7 @@ on_hello(struct smtp_client *c)
 			return fail(c, reply_verdict(c, true));
 		c->helo = true;
 		c->caps = 0;
+		c->mechanisms = 0;
 		client_send_hello(c);
 		return CLIENT_MORE;
 	}
@@ -223,216 +248,7 @@ on_hello(struct smtp_client *c)
 	/* RFC 6531 3.1: one implies the other. */
 	if (c->caps & EHLO_SMTPUTF8)
 		c->caps |= EHLO_8BITMIME;
-	c->stage = CLIENT_READY;
-	return CLIENT_GREETED;
-}
-
-/* -- a transaction --------------------------------------------------------------------- */
-
-static bool
-has_control(struct span s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if ((unsigned char)s.ptr[i] < ' ' || s.ptr[i] == 0x7f)
-			return true;
-	return false;
-}
-
-/* What can be said without asking the server. */
-static void
-judge_early(struct smtp_client *c, struct client_mail *m)
-{
-	if (m->utf8 && !(c->caps & EHLO_SMTPUTF8))
-		judge_rest(c, own_verdict("5.6.7", arena_printf(&c->texts,
-		    "SMTPUTF8 is required, but was not offered by host %s", c->peer)));
-	else if (c->size_limit > 0 && m->size > c->size_limit)
-		judge_rest(c, own_verdict("5.3.4", arena_printf(&c->texts,
-		    "message size %llu exceeds size limit %llu of server %s", (unsigned long long)m->size,
-		    (unsigned long long)c->size_limit, c->peer)));
-}
-
-/* From here to the reply to DATA, `at` is the recipient whose reply is awaited; those with a verdict already were never sent. */
-static void
-skip_judged(struct smtp_client *c)
-{
-	while (c->at < c->mail->rcpt_count &&
-	    c->mail->rcpts[c->at].verdict.result != CLIENT_PENDING)
-		c->at++;
-}
-
-static void
-send_envelope(struct smtp_client *c)
-{
-	struct client_mail *m = c->mail;
-
-	c->pipelined = (c->caps & EHLO_PIPELINING) != 0;
-	if (c->dirty) {
-		client_send_line(c, "RSET\r\n");
-		c->stage = CLIENT_RSET;
-	} else {
-		c->stage = CLIENT_MAIL;
-	}
-	if (c->dirty && !c->pipelined)
-		return;
-	client_send_mail(c);
-	if (!c->pipelined)
-		return;
-	for (size_t i = 0; i < m->rcpt_count; i++)
-		if (m->rcpts[i].verdict.result == CLIENT_PENDING)
-			client_send_rcpt(c, &m->rcpts[i]);
-	client_send_line(c, "DATA\r\n");
-}
-
-enum client_event
-smtp_client_deliver(struct smtp_client *c, struct client_mail *m)
-{
-	bool any = false;
-
-	arena_reset(&c->texts);
-	c->failure = (struct client_verdict){ .result = CLIENT_PENDING };
-	c->mail = m;
-	c->at = c->accepted = 0;
-	c->discard = c->answered = false;
-	c->part = 0;
-	c->part_at = c->column = 0;
-	c->content_bytes = 0;
-	c->line_start = true;
-	c->broken = false;
-	for (size_t i = 0; i < m->rcpt_count; i++) {
-		m->rcpts[i].verdict = (struct client_verdict){ .result = CLIENT_PENDING };
-		if (has_control(m->rcpts[i].address) || has_control(m->rcpts[i].wire))
-			m->rcpts[i].verdict = own_verdict("5.1.3",
-			    arena_str(&c->texts, SPAN("bad address syntax")));
-	}
-	judge_early(c, m);
-	for (size_t i = 0; i < m->rcpt_count; i++)
-		any = any || m->rcpts[i].verdict.result == CLIENT_PENDING;
-	if (!any)
-		return done(c, c->dirty);
-	send_envelope(c);
-	return CLIENT_MORE;
-}
-
-static enum client_event
-on_rset(struct smtp_client *c)
-{
-	if (c->reply.code / 100 != 2)
-		return fail(c, reply_verdict(c, false));
-	c->dirty = false;
-	c->stage = CLIENT_MAIL;
-	if (!c->pipelined)
-		client_send_mail(c);
-	return CLIENT_MORE;
-}
-
-/* After MAIL or a RCPT was answered: the next recipient, DATA, or the end. */
-static enum client_event
-next_rcpt(struct smtp_client *c, bool refused)
-{
-	if (!refused || c->pipelined) {
-		if (c->at < c->mail->rcpt_count) {
-			c->stage = CLIENT_RCPT;
-			if (!c->pipelined)
-				client_send_rcpt(c, &c->mail->rcpts[c->at]);
-			return CLIENT_MORE;
-		}
-		if (c->pipelined || c->accepted > 0) {
-			c->stage = CLIENT_DATA;
-			if (!c->pipelined)
-				client_send_line(c, "DATA\r\n");
-			return CLIENT_MORE;
-		}
-	}
-	return done(c, true);
-}
-
-/* Recipients refused with the sender still have replies to come where commands were pipelined: discard says so. */
-static enum client_event
-on_mail(struct smtp_client *c)
-{
-	skip_judged(c);
-	if (c->reply.code / 100 == 2)
-		return next_rcpt(c, false);
-	c->discard = true;
-	struct client_verdict v = reply_verdict(c, false);
-	v.of_message = true;
-	c->failure = v;
-	if (!c->pipelined)
-		judge_rest(c, v);
-	return next_rcpt(c, true);
-}
-
-static enum client_event
-on_rcpt(struct smtp_client *c)
-{
-	struct client_verdict *v = &c->mail->rcpts[c->at].verdict;
-
-	if (c->discard)
-		*v = c->failure;	/* what was said to MAIL; this reply is only an echo of it */
-	else if (c->reply.code / 100 == 2)
-		c->accepted++;
-	else
-		*v = reply_verdict(c, false);
-	c->at++;
-	skip_judged(c);
-	return next_rcpt(c, false);
-}
-
-static enum client_event
-on_data(struct smtp_client *c)
-{
-	if (c->reply.code / 100 != 3) {
-		judge_rest(c, reply_verdict(c, false));
-		return done(c, true);
-	}
-	if (c->accepted == 0) {
-		/* RFC 2920 3.1: nobody was accepted and yet DATA was; an empty message ends it. LMTP gives no reply to that. */
-		client_send_line(c, ".\r\n");
-		c->discard = true;
-		if (c->options->lmtp)
-			c->closing = true;
-		c->stage = CLIENT_DOT;
-		return c->options->lmtp ? done(c, true) : CLIENT_MORE;
-	}
-	c->at = 0;
-	c->stage = CLIENT_BODY;
-	return smtp_client_pump(c);
-}
-
-enum client_event
-smtp_client_pump(struct smtp_client *c)
-{
-	bool failed;
-
-	if (c->stage != CLIENT_BODY)
-		return CLIENT_MORE;
-	if (client_send_content(c, &failed)) {
-		c->stage = CLIENT_DOT;
-		skip_judged(c);
-		return CLIENT_MORE;
-	}
-	return failed ? smtp_client_lost(c, LOST_DATA) : CLIENT_MORE;
-}
-
-static enum client_event
-on_dot(struct smtp_client *c)
-{
-	if (c->discard)
-		return done(c, false);
-	if (c->options->lmtp && c->stage == CLIENT_DOT) {
-		c->mail->rcpts[c->at++].verdict = reply_verdict(c, false);
-		skip_judged(c);
-		return c->at < c->mail->rcpt_count ? CLIENT_MORE : done(c, false);
-	}
-	/* A reply before the end of the content: the server has given up, and is out of step with us. */
-	if (c->stage == CLIENT_BODY)
-		c->closing = true;
-	struct client_verdict v = reply_verdict(c, false);
-	if (c->stage == CLIENT_BODY && v.result == CLIENT_SENT)
-		v = own_verdict("4.5.0", arena_printf(&c->texts,
-		    "host %s answered before the end of the message: %.*s", c->peer, SPAN_ARG(v.reply)));
-	judge_rest(c, v);
-	return done(c, false);
+	return hello_done(c);
 }
 
 static enum client_event
@@ -446,17 +262,19 @@ on_reply(struct smtp_client *c)
 		return on_greeting(c);
 	case CLIENT_HELLO:
 		return on_hello(c);
+	case CLIENT_AUTH:
+		return client_on_auth(c);
 	case CLIENT_RSET:
-		return on_rset(c);
+		return client_on_rset(c);
 	case CLIENT_MAIL:
-		return on_mail(c);
+		return client_on_mail(c);
 	case CLIENT_RCPT:
-		return on_rcpt(c);
+		return client_on_rcpt(c);
 	case CLIENT_DATA:
-		return on_data(c);
+		return client_on_data(c);
 	case CLIENT_BODY:
 	case CLIENT_DOT:
-		return on_dot(c);
+		return client_on_dot(c);
 	case CLIENT_QUIT:
 		c->stage = CLIENT_CLOSED;
 		return CLIENT_ENDED;
@@ -518,9 +336,9 @@ smtp_client_lost(struct smtp_client *c, enum client_loss loss)
 	}
 	/* Refused already, and only the echoes are missing. */
 	if (c->mail != NULL && c->discard && c->failure.result != CLIENT_PENDING) {
-		judge_rest(c, c->failure);
+		client_judge_rest(c, c->failure);
 		c->closing = true;
-		return done(c, true);
+		return client_done(c, true);
 	}
 	if (loss == LOST_DATA)
 		text = arena_printf(&c->texts, "local data error while talking to %s", c->peer);
@@ -575,6 +393,12 @@ const struct client_verdict *
 smtp_client_failure(const struct smtp_client *c)
 {
 	return &c->failure;
+}
+
+bool
+smtp_client_login_refused(const struct smtp_client *c)
+{
+	return c->login_refused;
 }
 
 bool

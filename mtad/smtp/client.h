@@ -26,6 +26,7 @@
 enum client_stage {
 	CLIENT_GREETING,
 	CLIENT_HELLO,
+	CLIENT_AUTH,
 	CLIENT_READY,		/* nothing: a transaction may begin */
 	CLIENT_RSET,
 	CLIENT_MAIL,
@@ -37,6 +38,21 @@ enum client_stage {
 	CLIENT_CLOSED,		/* of no use any more */
 };
 
+/* How safe the connection is. */
+enum client_secure { CLIENT_CLEAR, CLIENT_ENCRYPTED, CLIENT_VERIFIED };
+
+/* A login that is meant for the server: used where it offers AUTH. */
+struct client_login {
+	struct span	 user, password;
+	struct span	 host;		/* the server's name, for OAUTHBEARER */
+	unsigned	 port;
+	unsigned	 mechanisms;	/* that may be used; smtp/sasl_client.h */
+	unsigned	 forbidden[CLIENT_VERIFIED + 1];	/* what a mechanism must not be like, by how safe the connection is */
+	bool		 soft;		/* a refusal is a temporary failure */
+	bool		 tell;		/* AUTH=<> with MAIL */
+	struct span	 refused, refused_dsn;	/* it was refused a while ago: not again; empty: it was not */
+};
+
 /* Borrowed by the client for its life. */
 struct client_options {
 	bool		 lmtp;
@@ -45,6 +61,7 @@ struct client_options {
 	bool		 skip_5xx_greeting;	/* a 5xx greeting is a temporary failure */
 	bool		 loop_check;	/* the peer answers with our own name: a loop */
 	bool		 best_mx;	/* and for good, as there is no better mail exchanger */
+	const struct client_login *login;	/* NULL: none */
 	bool		 quote;		/* quote local parts that need it */
 	uint32_t	 discard;	/* EHLO keywords to ignore */
 	uint32_t	 line_limit;	/* longer lines are broken; 0: no limit */
@@ -141,6 +158,8 @@ uint32_t smtp_client_caps(const struct smtp_client *);
 bool	smtp_client_usable(const struct smtp_client *);
 const struct client_verdict *smtp_client_failure(const struct smtp_client *);
 /* Whether the server has answered anything since the transaction began. */
+/* The session failed since the login was refused (535). */
+bool	smtp_client_login_refused(const struct smtp_client *);
 bool	smtp_client_answered(const struct smtp_client *);
 /* Whether lines of its content were too long, and were broken. */
 bool	smtp_client_broke_lines(const struct smtp_client *);

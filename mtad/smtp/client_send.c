@@ -75,6 +75,8 @@ client_send_mail(struct smtp_client *c)
 		buf_str(&c->out, " BODY=8BITMIME");
 	if (m->utf8)
 		buf_str(&c->out, " SMTPUTF8");
+	if ((c->caps & EHLO_AUTH) && c->options->login->tell)
+		buf_str(&c->out, " AUTH=<>");
 	if (c->caps & EHLO_DSN) {
 		if (m->envid.len > 0) {
 			buf_str(&c->out, " ENVID=");

@@ -26,6 +26,9 @@ struct smtp_client {
 	enum client_stage stage;
 	uint32_t	 caps;
 	uint64_t	 size_limit;	/* of the server; 0: it named none */
+	unsigned	 mechanisms;	/* of AUTH, that were offered and are known */
+	struct sasl_client *sasl;	/* AUTH goes on */
+	bool		 login_refused;	/* 535: the password is wrong */
 	bool		 helo;		/* fallen back to HELO */
 	bool		 dirty;		/* RSET before the next transaction */
 	bool		 closing;	/* the server is about to close, or is out of step */
@@ -66,5 +69,25 @@ void	client_send_mail(struct smtp_client *);
 void	client_send_rcpt(struct smtp_client *, const struct client_rcpt *);
 /* Adds content; true at its end (the dot is out), false with *failed where reading broke. */
 bool	client_send_content(struct smtp_client *, bool *failed);
+
+/* client.c */
+enum client_event client_fail(struct smtp_client *, struct client_verdict);
+struct client_verdict client_own_verdict(const char *dsn, char *text);
+struct client_verdict client_reply_verdict(struct smtp_client *);
+
+/* client_mail.c: replies of a transaction; a verdict for all that have none; the transaction's end. */
+enum client_event client_on_rset(struct smtp_client *);
+enum client_event client_on_mail(struct smtp_client *);
+enum client_event client_on_rcpt(struct smtp_client *);
+enum client_event client_on_data(struct smtp_client *);
+enum client_event client_on_dot(struct smtp_client *);
+void	client_judge_rest(struct smtp_client *, struct client_verdict);
+enum client_event client_done(struct smtp_client *, bool dirty);
+
+/* client_auth.c: what stands behind AUTH in the reply to EHLO; what follows hello; the reply to AUTH. */
+void	client_auth_offered(struct smtp_client *, struct span words);
+enum client_event client_authenticate(struct smtp_client *);
+enum client_event client_on_auth(struct smtp_client *);
+enum client_secure client_security(const struct smtp_client *);
 
 #endif
