@@ -20,6 +20,7 @@ struct expansion {
 	struct buf	*out;
 	struct err	*err;
 	unsigned	 steps;
+	bool		*undefined;	/* NULL: nobody asks */
 	/* Only walking over the names: nothing is looked up or put out. */
 	void		(*found)(void *arg, struct span name);
 };
@@ -104,6 +105,8 @@ expand_name(struct expansion *x, struct span name, const struct frame *up, unsig
 	if (++x->steps > STEPS_MAX)
 		return fail(x, "too many names", name);
 	const char *value = x->lookup(x->arg, name);
+	if (value == NULL && x->undefined != NULL)
+		*x->undefined = true;
 	if (value == NULL)
 		return true;
 	struct frame frame = { name, up };
@@ -369,6 +372,15 @@ bool
 expand_text(struct span text, expand_lookup *lookup, void *arg, struct buf *out, struct err *err)
 {
 	struct expansion x = { .lookup = lookup, .arg = arg, .out = out, .err = err };
+	return expand(&x, text, NULL, 0);
+}
+
+bool
+expand_defined(struct span text, expand_lookup *lookup, void *arg, struct buf *out, bool *undefined, struct err *err)
+{
+	struct expansion x = { .lookup = lookup, .arg = arg, .out = out, .err = err, .undefined = undefined };
+
+	*undefined = false;
 	return expand(&x, text, NULL, 0);
 }
 

@@ -18,6 +18,9 @@ typedef const char *expand_lookup(void *arg, struct span name);
 /* Appends to out. False with the err (a kind of ERR_SYS) where the text is wrong. */
 bool	expand_text(struct span text, expand_lookup *, void *arg, struct buf *out, struct err *);
 
+/* The same; *undefined is set where a name stands alone for which there is nothing. */
+bool	expand_defined(struct span text, expand_lookup *, void *arg, struct buf *out, bool *undefined, struct err *);
+
 /* Calls for each name that the text refers to, nested ones too, without looking any up. False where the text is wrong. */
 bool	expand_names(struct span text, void (*fn)(void *arg, struct span name), void *arg);
 

@@ -44,6 +44,22 @@ command_env(struct command *c, const char *name, struct span value)
 	buf_char(&c->env, '\0');
 }
 
+/* "NAME=value" of import_environment: what the daemons have, whatever they were started with. */
+static bool
+imported(const struct job *job, const char *name, char room[512])
+{
+	struct span list = span_str(conf_str(job->view, P_import_environment)), word;
+
+	while (span_word(&list, "\t\r\n ,{}", &word)) {
+		size_t eq = span_find(word, '=');
+		if (eq == word.len || !span_eqs(span_head(word, eq), name))
+			continue;
+		snprintf(room, 512, "%.*s", SPAN_ARG(span_skip(word, eq + 1)));
+		return true;
+	}
+	return false;
+}
+
 void
 command_env_base(struct command *c, const struct job *job)
 {
@@ -51,9 +67,9 @@ command_env_base(struct command *c, const struct job *job)
 
 	while (span_word(&list, "\t\r\n ,{}", &word)) {
 		size_t eq = span_find(word, '=');
-		char name[128];
+		char name[128], room[512];
 		snprintf(name, sizeof name, "%.*s", SPAN_ARG(span_head(word, eq)));
-		const char *value = eq < word.len ? NULL : strcmp(name, "MAIL_CONFIG") == 0 ? conf_dir(view_conf(job->view)) : getenv(name);
+		const char *value = eq < word.len ? NULL : imported(job, name, room) ? room : strcmp(name, "MAIL_CONFIG") == 0 ? conf_dir(view_conf(job->view)) : getenv(name);
 		if (eq < word.len)
 			command_env(c, name, span_skip(word, eq + 1));
 		else if (value != NULL)
@@ -328,7 +344,7 @@ run_command(void *arg, struct report *r)
 	}
 	if (!actor_become(e->actor, r))
 		return;
-	umask(022);
+	umask(077);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (job_read(e->job, &m, r)) {
 		close(e->job->segment_fd);	/* it holds the mail of others */

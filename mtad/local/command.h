@@ -28,8 +28,9 @@ struct command {
 	int64_t		 time_limit;	/* microseconds */
 	unsigned	 flags;
 	struct span	 eol;		/* of the message's lines */
+	bool		 quiet;		/* what it says is of no interest where it succeeds */
 	bool		 final;		/* delivered, where it succeeds; else relayed */
-	char		 done[200];	/* "delivered via x service" */
+	char		 done[500];	/* "delivered via x service" */
 	/* Called in the actor's process, where the message is known: fills in argv and env. False with the report set. May be NULL. */
 	bool		(*prepare)(void *arg, const struct job *, const struct message *, struct command *, struct report *);
 	void		*arg;

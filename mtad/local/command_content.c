@@ -101,10 +101,10 @@ put_top(struct content *c, const struct job *job)
 	}
 	if (flags & COMMAND_RETURN_PATH)
 		put_header(c, "Return-Path: ", job->sender, "<", ">");
-	if (flags & COMMAND_ORIGINAL_TO)
-		put_header(c, "X-Original-To: ", job->original.len > 0 ? job->original : job->recipient, "", "");
+	if ((flags & COMMAND_ORIGINAL_TO) && job->original.len > 0)
+		put_header(c, "X-Original-To: ", job->original, "", "");
 	if (flags & COMMAND_DELIVERED_TO)
-		put_header(c, "Delivered-To: ", job->recipient, "", "");
+		put_header(c, "Delivered-To: ", job->delivered, "", "");
 }
 
 static bool

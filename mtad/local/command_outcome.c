@@ -60,6 +60,8 @@ command_outcome(const struct command *c, int status, struct span output, struct 
 
 	output = span_trim(output);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+		if (c->quiet)
+			output = SPAN_NONE;
 		report_set(r, c->final ? OUTCOME_SENT : OUTCOME_RELAYED, SCOPE_RECIPIENT, "2.0.0", "%s%s%.*s%s", c->done,
 		    output.len > 0 ? " (" : "", SPAN_ARG(span_head(output, 250)), output.len > 0 ? ")" : "");
 		return;

@@ -18,8 +18,10 @@ void
 content_put(struct file_writer *w, const struct job *job, const struct message *m)
 {
 	put_address_header(w, "Return-Path: ", job->sender, "<", ">\n");
-	put_address_header(w, "X-Original-To: ", job->original.len > 0 ? job->original : job->recipient, "", "\n");
-	put_address_header(w, "Delivered-To: ", job->recipient, "", "\n");
+	if (job->original.len > 0)
+		put_address_header(w, "X-Original-To: ", job->original, "", "\n");
+	if (job->delivered.len > 0)
+		put_address_header(w, "Delivered-To: ", job->delivered, "", "\n");
 	file_writer_put(w, m->header);
 	file_writer_put(w, m->body);
 	if (m->spill_length > 0)

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -112,21 +113,25 @@ program_name(const struct delivery *d)
 	return names[d->program];
 }
 
-/* What the recipient was before aliases of the site, where that is known. */
+/* What the recipient was before aliases of the site; empty where that is not to be kept. */
 static struct span
-original_of(const struct recipient *r)
+original_of(const struct delivery *d)
 {
+	const struct recipient *r = &d->now;
+
 	if (r->original.len > 0)
 		return r->original;
-	return span_starts(r->orcpt, "rfc822;") ? span_skip(r->orcpt, 7) : SPAN_NONE;
+	if (!conf_bool(conf_main(d->conf), P_enable_original_recipient))
+		return SPAN_NONE;
+	return span_starts(r->orcpt, "rfc822;") ? span_skip(r->orcpt, 7) : r->address;
 }
 
 static void
-log_delivery(const struct delivery *d, const struct report *r)
+log_delivery(const struct delivery *d, struct span recipient, struct span original, const struct report *r)
 {
 	struct buf line = BUF_INIT(16384);
 	char id[QID_TEXT];
-	struct delivery_log l = { .recipient = d->now.address, .orig_to = d->now.original, .relay = span_str(d->transport), .arrival = d->arrival,
+	struct delivery_log l = { .recipient = recipient, .orig_to = original, .relay = span_str(d->transport), .arrival = d->arrival,
 		.active = d->active, .handoff = d->handoff, .done = clock_wall(), .dsn = span_str(r->dsn),
 		.status = r->status == OUTCOME_EXPANDED ? OUTCOME_SENT : r->status, .text = span_str(r->text) };
 	delivery_log_put(&line, &l);
@@ -135,46 +140,95 @@ log_delivery(const struct delivery *d, const struct report *r)
 }
 
 static void
-finish_recipient(struct delivery *d, struct report *r)
+soften(const struct delivery *d, struct report *r)
+{
+	char dsn[DSN_TEXT];
+
+	if (r->status != OUTCOME_BOUNCED || !conf_bool(d->view, P_soft_bounce))
+		return;
+	r->status = OUTCOME_DEFERRED;
+	memcpy(r->dsn, dsn_with_class(span_str(r->dsn), '4', dsn), sizeof r->dsn);
+}
+
+/* What became of each that the recipient was expanded to; false where a line of its own is to be logged. */
+static bool
+log_leaves(struct delivery *d, struct span leaves)
+{
+	struct unpack u = { .left = leaves };
+	struct span original = d->now.original.len > 0 ? d->now.original : d->now.address;
+
+	while (unpack_more(&u)) {
+		struct report r = { .status = OUTCOME_DEFERRED };
+		struct span to = unpack_span(&u);
+		bool listed = unpack_u8(&u) != 0;	/* whom it was written to is nobody's business */
+		r.status = unpack_u8(&u);
+		struct span dsn = unpack_span(&u), text = unpack_span(&u);
+		snprintf(r.dsn, sizeof r.dsn, "%.*s", SPAN_ARG(dsn));
+		snprintf(r.text, sizeof r.text, "%.*s", SPAN_ARG(text));
+		if (u.fault)
+			return false;
+		soften(d, &r);
+		log_delivery(d, to, listed || span_eq(to, original) ? SPAN_NONE : original, &r);
+	}
+	return true;
+}
+
+static void
+finish_recipient(struct delivery *d, struct report *r, bool quiet)
 {
 	struct local *l = d->local;
-	if (r->status == OUTCOME_BOUNCED && conf_bool(d->view, P_soft_bounce)) {
-		char dsn[DSN_TEXT];
-		r->status = OUTCOME_DEFERRED;
-		memcpy(r->dsn, dsn_with_class(span_str(r->dsn), '4', dsn), sizeof r->dsn);
-	}
+	soften(d, r);
 	struct outcome o = { .number = d->now.number, .status = r->status, .dsn = span_str(r->dsn),
 		.text = span_str(r->text), .relay = span_str(d->transport) };
 	outcome_pack(&d->outcomes, &o);
 	d->scope = r->scope;
-	log_delivery(d, r);
+	if (!quiet)
+		log_delivery(d, d->now.address, d->now.original, r);
 	*(r->status <= OUTCOME_EXPANDED ? &l->sent : r->status == OUTCOME_DEFERRED ? &l->deferred : &l->bounced) += 1;
 }
 
 /* The messages that the child wants made in this recipient's place. The bytes are root's own process's, and checked all the same. */
 static bool
-take_forwards(struct delivery *d)
+take_forwards(struct delivery *d, struct unpack *u)
 {
-	struct stat st;
+	struct unpack again = *u;
 	struct forward f;
 	bool ok = true;
 
-	if (d->forwards_fd < 0 || fstat(d->forwards_fd, &st) != 0 || st.st_size == 0)
-		return true;
-	struct buf all = BUF_INIT(FORWARD_BYTES_MAX);
-	char *room = (uint64_t)st.st_size <= FORWARD_BYTES_MAX ? buf_room(&all, (size_t)st.st_size) : NULL;
-	ssize_t n = room == NULL ? -1 : pread(d->forwards_fd, room, (size_t)st.st_size, 0);
-	struct unpack u = { .left = span_of(room, n < 0 ? 0 : (size_t)n) }, again = u;
-	while (unpack_more(&u))
-		ok = forward_unpack(unpack_span(&u), &f) && ok;
-	ok = ok && n == (ssize_t)st.st_size && !u.fault;
+	while (unpack_more(u))
+		ok = forward_unpack(unpack_span(u), &f) && ok;
+	ok = ok && !u->fault;
 	while (ok && unpack_more(&again)) {
 		pack_u32(&d->forwards, d->now.number);
 		pack_span(&d->forwards, unpack_span(&again));
 	}
+	return ok;
+}
+
+/* What the child left beside its report (expand.c). False where it cannot be read. */
+static bool
+take_notes(struct delivery *d, bool final, bool *quiet)
+{
+	struct stat st;
+
+	*quiet = false;
+	if (d->forwards_fd < 0 || fstat(d->forwards_fd, &st) != 0 || st.st_size == 0)
+		return true;
+	struct buf all = BUF_INIT(2 * FORWARD_BYTES_MAX);
+	char *room = (uint64_t)st.st_size <= all.max ? buf_room(&all, (size_t)st.st_size) : NULL;
+	ssize_t n = room == NULL ? -1 : pread(d->forwards_fd, room, (size_t)st.st_size, 0);
+	struct unpack u = { .left = span_of(room, n < 0 ? 0 : (size_t)n) };
+	uint8_t how = unpack_u8(&u);
+	struct span leaves = unpack_span(&u);
+	bool ok = n == (ssize_t)st.st_size && !u.fault && log_leaves(d, leaves);
+	ok = ok && (!final || take_forwards(d, &u));
+	*quiet = ok && (how & NOTES_SAY_ALL) != 0;
+	if (ok && (how & NOTES_FORWARDED) != 0) {
+		struct report r;
+		report_set(&r, OUTCOME_EXPANDED, SCOPE_RECIPIENT, "2.0.0", FORWARDED_TEXT);
+		log_delivery(d, d->now.address, d->now.original, &r);
+	}
 	buf_clear(&all);
-	close(d->forwards_fd);
-	d->forwards_fd = -1;
 	return ok;
 }
 
@@ -184,19 +238,20 @@ finish(struct delivery *d, struct report *r)
 {
 	if (r->warning[0] != '\0')
 		log_warning(program_name(d), "%s", r->warning);
-	if (r->status != OUTCOME_DEFERRED && !take_forwards(d))
+	bool quiet;
+	if (!take_notes(d, r->status != OUTCOME_DEFERRED, &quiet))
 		report_set(r, OUTCOME_DEFERRED, SCOPE_RECIPIENT, "4.3.0", "local resources: the list of new messages cannot be read");
 	if (d->forwards_fd >= 0)	/* of one recipient alone */
 		close(d->forwards_fd);
 	d->forwards_fd = -1;
 	if (!d->at_once) {
-		finish_recipient(d, r);
+		finish_recipient(d, r, quiet);
 		return;
 	}
 	struct unpack all = { .left = buf_view(&d->recipients) };
 	while (recipient_next(&all, &d->now)) {
 		struct report own = *r;
-		finish_recipient(d, &own);
+		finish_recipient(d, &own, false);
 	}
 	d->left = all;
 }
@@ -253,7 +308,8 @@ start_child(struct delivery *d, struct report *r)
 	}
 	struct job job = { .view = d->view, .program = d->program, .transport = d->transport, .nexthop = span_str(d->nexthop),
 		.id = d->id, .recipient = d->now.address, .recipients = buf_view(&d->recipients),
-		.original = original_of(&d->now), .sender = span_str(d->sender),
+		.original = original_of(d), .delivered = d->now.address, .orcpt = d->now.orcpt, .notify = d->now.notify,
+		.sender = span_str(d->sender),
 		.hostname = role_hostname(), .now = clock_wall(), .segment_fd = s->fd, .nonce = s->nonce, .loc = d->loc,
 		.spill_fd = d->spill_fd };
 	if (d->program == PROGRAM_LOCAL && d->forwards_fd < 0)

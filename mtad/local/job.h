@@ -24,7 +24,10 @@ struct job {
 	struct span	 nexthop;
 	struct qid	 id;
 	struct span	 recipient;	/* unquoted; of a pipe with several recipients, the first one */
-	struct span	 original;	/* as it was given, unquoted; empty: the same */
+	struct span	 original;	/* as it was given, unquoted, for X-Original-To:; empty: not known */
+	struct span	 delivered;	/* for Delivered-To:; empty: none */
+	struct span	 orcpt;
+	uint8_t		 notify;
 	struct span	 recipients;	/* packed: all that a pipe delivers to at once */
 	struct span	 sender;	/* unquoted */
 	const char	*hostname;
@@ -44,6 +47,10 @@ struct job {
 #define REPORT_MAX	2048
 #define REPORT_TEXT	500
 
+
+/* What a child leaves beside its report: one byte of these, the outcomes of what its recipient was expanded to, new messages. */
+enum { NOTES_SAY_ALL = 1, NOTES_FORWARDED = 2 };
+#define FORWARDED_TEXT	"forwarded as a new message"
 
 struct report {
 	uint8_t		 status;	/* enum outcome_status */

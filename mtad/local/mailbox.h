@@ -15,7 +15,8 @@ bool	maildir_deliver(const struct job *, const struct message *, const char *dir
 
 /* An mbox file, open and locked. */
 struct mbox {
-	const char	*path, *user;
+	const char	*path, *user;	/* user NULL: a file of an alias */
+	bool		 special;	/* no regular file: not locked, not synced */
 	int		 fd;
 	bool		 dotlock;	/* path.lock is ours */
 	char		 lock[1100];
@@ -26,6 +27,8 @@ struct mbox {
  */
 bool	mbox_open(struct mbox *, const struct job *, const char *path, const char *user, uid_t owner, gid_t group,
 	    bool check, struct report *);
+/* A file that an alias names, with the rights of this process. A lock that cannot be made is done without. */
+bool	mbox_open_file(struct mbox *, const struct job *, const char *path, struct report *);
 bool	mbox_append(struct mbox *, const struct job *, const struct message *, struct report *);
 void	mbox_close(struct mbox *);
 

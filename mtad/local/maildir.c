@@ -84,7 +84,7 @@ move_to_new(int fd, const struct job *job, const char *dir, const char *host, co
 	    (uintmax_t)st.st_ino, job->now % SECOND, host);
 	if (rename(from, to) == 0 && sync_dir(parent))
 		return true;
-	report_errno(r, errno, CONTEXT ": create %s", to);
+	report_errno(r, errno, CONTEXT ": create maildir file %s", to);
 	return false;
 }
 
@@ -107,7 +107,7 @@ maildir_deliver(const struct job *job, const struct message *m, const char *dir,
 		fd = open(path, flags, 0600);
 	}
 	if (fd < 0) {
-		report_errno(r, errno, CONTEXT ": create %s", path);
+		report_errno(r, errno, CONTEXT ": create maildir file %s", path);
 		return false;
 	}
 	bool ok = write_file(fd, job, m, r) && move_to_new(fd, job, dir, host, path, r);

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,10 +13,26 @@
 
 #define CONTEXT	"cannot update mailbox %.150s for user %.60s. "
 
+#define FILE_CONTEXT	"cannot append message to file %.250s: "
+
+static void
+tell(const struct mbox *b, struct report *r, int error, const char *what)
+{
+	if (b->user != NULL) {
+		report_errno(r, error, CONTEXT "%s", b->path, b->user, what);
+		return;
+	}
+	report_errno(r, error, FILE_CONTEXT "%s", b->path, what);
+	if (strcmp(r->dsn, "4.2.0") == 0 && error != EAGAIN) {	/* waiting would not mend what an alias says */
+		r->status = OUTCOME_BOUNCED;
+		r->dsn[0] = '5';
+	}
+}
+
 static bool
 fail(struct mbox *b, struct report *r, int error, const char *what)
 {
-	report_errno(r, error, CONTEXT "%s", b->path, b->user, what);
+	tell(b, r, error, what);
 	mbox_close(b);
 	return false;
 }
@@ -23,9 +40,36 @@ fail(struct mbox *b, struct report *r, int error, const char *what)
 static bool
 refuse(struct mbox *b, struct report *r, const char *why)
 {
-	report_set(r, OUTCOME_DEFERRED, SCOPE_RECIPIENT, "4.2.0", CONTEXT "destination %s", b->path, b->user, why);
+	report_set(r, OUTCOME_DEFERRED, SCOPE_RECIPIENT, "4.2.0", CONTEXT "destination %.150s %s", b->path, b->user, b->path, why);
 	mbox_close(b);
 	return false;
+}
+
+static bool
+begin(struct mbox *b, const char *path, const char *user, struct report *r)
+{
+	*b = (struct mbox){ .path = path, .user = user, .fd = -1 };
+	int n = snprintf(b->lock, sizeof b->lock, "%s.lock", path);
+	return (n >= 0 && (size_t)n < sizeof b->lock) || fail(b, r, ENAMETOOLONG, "cannot open file");
+}
+
+/* Made with O_EXCL, so that only a file that is ours to give gets a new owner. */
+static bool
+open_or_make(struct mbox *b, uid_t owner, gid_t group, struct report *r)
+{
+	int flags = O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+
+	b->fd = open(b->path, flags | O_CREAT | O_EXCL, 0600);
+	if (b->fd >= 0 && geteuid() == 0 && fchown(b->fd, owner, group) != 0)
+		return fail(b, r, errno, "cannot change the owner");
+	if (b->fd >= 0)
+		return true;
+	if (errno != EEXIST)
+		return fail(b, r, errno, "cannot create file exclusively");
+	b->fd = open(b->path, flags);
+	if (b->fd < 0 && errno == EACCES)	/* it may be one to write to only */
+		b->fd = open(b->path, (flags & ~O_RDWR) | O_WRONLY);
+	return b->fd >= 0 || fail(b, r, errno, "cannot open file");
 }
 
 bool
@@ -33,27 +77,17 @@ mbox_open(struct mbox *b, const struct job *job, const char *path, const char *u
     bool check, struct report *r)
 {
 	struct stat st;
-	*b = (struct mbox){ .path = path, .user = user, .fd = -1 };
-	int n = snprintf(b->lock, sizeof b->lock, "%s.lock", path);
-	if (n < 0 || (size_t)n >= sizeof b->lock)
-		return fail(b, r, ENAMETOOLONG, "cannot open file");
+
+	if (!begin(b, path, user, r))
+		return false;
 	if (lock_wanted(job->locks, "dotlock")) {
 		if (!lock_dot(job->view, b->lock))
 			return fail(b, r, errno, errno == EAGAIN ? "unable to lock for exclusive access" :
 			    "unable to create lock file");
 		b->dotlock = true;
 	}
-	/* Made with O_EXCL, so that only a file that is ours to give gets a new owner. */
-	int flags = O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-	b->fd = open(path, flags | O_CREAT | O_EXCL, 0600);
-	if (b->fd >= 0) {
-		if (geteuid() == 0 && fchown(b->fd, owner, group) != 0)
-			return fail(b, r, errno, "cannot change the owner");
-	} else if (errno == EEXIST) {
-		b->fd = open(path, flags);
-	}
-	if (b->fd < 0)
-		return fail(b, r, errno, "cannot open file");
+	if (!open_or_make(b, owner, group, r))
+		return false;
 	if (fstat(b->fd, &st) != 0)
 		return fail(b, r, errno, "cannot stat file");
 	if (!S_ISREG(st.st_mode))
@@ -63,6 +97,39 @@ mbox_open(struct mbox *b, const struct job *job, const char *path, const char *u
 	if (check && st.st_uid != owner)
 		return refuse(b, r, "is not owned by recipient");
 	if (!lock_file(job->view, job->locks, b->fd))
+		return fail(b, r, errno, "unable to lock for exclusive access");
+	return true;
+}
+
+bool
+mbox_open_file(struct mbox *b, const struct job *job, const char *path, struct report *r)
+{
+	struct stat st;
+
+	if (!begin(b, path, NULL, r))
+		return false;
+	b->special = stat(path, &st) == 0 && !S_ISREG(st.st_mode);
+	if (!b->special && lock_wanted(job->locks, "dotlock")) {
+		b->dotlock = lock_dot(job->view, b->lock);
+		if (!b->dotlock && errno == EAGAIN)
+			return fail(b, r, errno, "unable to lock for exclusive access");
+	}
+	if (!open_or_make(b, geteuid(), getegid(), r))
+		return false;
+	if (fstat(b->fd, &st) != 0)
+		return fail(b, r, errno, "cannot stat file");
+	b->special = !S_ISREG(st.st_mode);
+	if (!b->special && (st.st_mode & 0111) != 0) {
+		report_set(r, OUTCOME_BOUNCED, SCOPE_RECIPIENT, "5.7.1", FILE_CONTEXT "file is executable", path);
+		mbox_close(b);
+		return false;
+	}
+	if (!b->special && st.st_nlink != 1) {
+		report_set(r, OUTCOME_BOUNCED, SCOPE_RECIPIENT, "5.2.0", FILE_CONTEXT "file has %u hard links", path, (unsigned)st.st_nlink);
+		mbox_close(b);
+		return false;
+	}
+	if (!b->special && !lock_file(job->view, job->locks, b->fd))
 		return fail(b, r, errno, "unable to lock for exclusive access");
 	return true;
 }
@@ -87,9 +154,9 @@ bool
 mbox_append(struct mbox *b, const struct job *job, const struct message *m, struct report *r)
 {
 	struct file_writer w;
-	off_t start = lseek(b->fd, 0, SEEK_END);
+	off_t start = b->special ? 0 : lseek(b->fd, 0, SEEK_END);
 	if (start < 0) {
-		report_errno(r, errno, CONTEXT "seek", b->path, b->user);
+		tell(b, r, errno, "seek");
 		return false;
 	}
 	file_writer_init(&w, b->fd, (uint64_t)start, job->size_limit);
@@ -99,15 +166,15 @@ mbox_append(struct mbox *b, const struct job *job, const struct message *m, stru
 	file_writer_end(&w);
 	file_writer_raw(&w, SPAN("\n"));	/* the empty line between messages */
 	bool ok = file_writer_end(&w);
-	if (ok && fsync(b->fd) != 0) {
+	if (ok && !b->special && fsync(b->fd) != 0) {
 		ok = false;
 		w.error = errno;
 	}
 	if (!ok) {
 		/* Half a message would run into the next one. */
-		if (ftruncate(b->fd, start) == 0)
+		if (!b->special && ftruncate(b->fd, start) == 0)
 			(void)!fsync(b->fd);
-		report_errno(r, w.error, CONTEXT "error writing message", b->path, b->user);
+		tell(b, r, w.error, "error writing message");
 	} else {
 		report_set(r, OUTCOME_SENT, SCOPE_RECIPIENT, "2.0.0", "delivered to mailbox");
 	}

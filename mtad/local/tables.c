@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "table/build.h"
@@ -59,6 +61,79 @@ restore(bool lowered)
 {
 	if (lowered && (seteuid(0) != 0 || setegid(0) != 0))
 		_exit(1);	/* the parent reports a process that gave no report */
+}
+
+/* The files that a table's word names; the first one that is nobody's own decides. */
+static void
+find_owner(struct span spec, struct alias_owner *o, int depth)
+{
+	static const char *const own[] = { "inline", "static", "environ", "unix", "fail" }, *const others[] = { "tcp", "socketmap" };
+	struct stat st;
+	char path[1200];
+
+	snprintf(o->table, sizeof o->table, "%.*s", SPAN_ARG(spec));
+	while (span_starts(spec, "proxy:"))
+		spec = span_skip(spec, 6);
+	size_t colon = span_find(spec, ':');
+	struct span type = span_head(spec, colon), name = span_skip(spec, colon + 1);
+	*o = (struct alias_owner){ .known = true };
+	snprintf(o->table, sizeof o->table, "%.*s", SPAN_ARG(spec));
+	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+		if (span_eqs(type, own[i]))
+			return;
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		o->known = o->known && !span_eqs(type, others[i]);
+	if (colon == spec.len)
+		name = spec;
+	if (depth == 0 && span_starts(name, "{")) {	/* unionmap:{...}: whoever of them is not root */
+		struct span list = span_head(span_skip(name, 1), name.len - 2), word;
+		struct alias_owner all = *o;
+		while (table_word(&list, &word)) {
+			find_owner(word, o, depth + 1);
+			all.uid = o->uid != 0 ? o->uid : all.uid;
+			all.known = all.known && o->known;
+		}
+		*o = all;
+		return;
+	}
+	snprintf(path, sizeof path, "%.*s%s", SPAN_ARG(name), table_type_compiled(type) || colon == spec.len ? COMPILED_SUFFIX : "");
+	bool there = stat(path, &st) == 0;
+	if (!there) {
+		snprintf(path, sizeof path, "%.*s", SPAN_ARG(name));
+		there = stat(path, &st) == 0;
+	}
+	o->known = o->known && there;
+	o->uid = there ? st.st_uid : 0;
+}
+
+enum table_result
+local_ask_aliases(const struct job *job, struct span name, struct buf *value, struct alias_owner *owner, const char *failure,
+    struct report *r)
+{
+	struct tables t;
+	struct err err = { ERR_NONE, "" };
+	enum table_result got = TABLE_ABSENT;
+
+	if (conf_str(job->view, P_alias_maps)[0] == '\0')
+		return TABLE_ABSENT;
+	if (!tables_open(&t, view_conf(job->view), conf_str(job->view, P_alias_maps), &err))
+		got = TABLE_FAILED;
+	for (size_t i = 0; got == TABLE_ABSENT && i < t.count; i++) {
+		bool lowered = lower(job);
+		got = table_get(t.list[i], NULL, name, value, &err);
+		restore(lowered);
+		if (got == TABLE_FOUND)
+			find_owner(span_str(table_name(t.list[i])), owner, 0);
+	}
+	if (got == TABLE_FOUND && geteuid() != 0)
+		*owner = (struct alias_owner){ .known = true };
+	if (got == TABLE_FOUND || got == TABLE_ABSENT) {
+		tables_clear(&t);
+		return got;
+	}
+	report_warn(r, "alias_maps: %s", err.text);
+	report_set(r, OUTCOME_DEFERRED, SCOPE_RECIPIENT, "4.3.0", "%s", failure);
+	return TABLE_FAILED;
 }
 
 static enum table_result

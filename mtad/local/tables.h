@@ -8,6 +8,13 @@
 #include "local/job.h"
 #include "table/table.h"
 
+/* Whose database an alias was found in: commands and files are used with his rights. */
+struct alias_owner {
+	bool		 known;
+	uid_t		 uid;		/* 0: the site's own */
+	char		 table[200];
+};
+
 /* For the process. */
 void	local_tables_use(void);
 
@@ -16,6 +23,10 @@ void	local_tables_use(void);
  */
 enum table_result local_ask(const struct job *, enum param, struct span key, struct buf *value, const char *failure, struct report *);
 enum table_result local_ask_address(const struct job *, enum param, struct span address, struct buf *value, const char *failure,
+    struct report *);
+
+/* alias_maps, and whose table it was. Where this process is not root all tables are the site's. */
+enum table_result local_ask_aliases(const struct job *, struct span name, struct buf *value, struct alias_owner *, const char *failure,
     struct report *);
 
 #endif

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "local/actor.h"
 #include "local/mailbox.h"
 
@@ -41,20 +42,34 @@ user_find(struct span local, struct passwd *pw, char *room, size_t size, struct 
 	return USER_FAILED;
 }
 
+struct passwd *
+user_keep(const struct passwd *pw)
+{
+	struct passwd *own;
+
+	MEM_NEW(own);
+	*own = (struct passwd){ .pw_uid = pw->pw_uid, .pw_gid = pw->pw_gid, .pw_name = mem_str(pw->pw_name),
+		.pw_dir = mem_str(pw->pw_dir), .pw_shell = mem_str(pw->pw_shell) };
+	return own;
+}
+
 static bool
 find_target(const struct job *job, const struct passwd *pw, struct target *t, struct report *r)
 {
 	struct stat st;
 	const char *home_mailbox = conf_str(job->view, P_home_mailbox);
 	const char *spool = conf_str(job->view, P_mail_spool_directory);
-	*t = (struct target){ .in_spool = *home_mailbox == '\0' };
+	/* Maildirs go before mbox files. */
+	bool home_maildir = *home_mailbox != '\0' && home_mailbox[strlen(home_mailbox) - 1] == '/';
+	bool spool_maildir = *spool != '\0' && spool[strlen(spool) - 1] == '/';
+	*t = (struct target){ .in_spool = !home_maildir && (*home_mailbox == '\0' || spool_maildir) };
 	if (conf_bool(job->view, P_require_home_directory) && stat(pw->pw_dir, &st) != 0) {
 		report_errno(r, errno, "cannot access home directory %s", pw->pw_dir);
 		return false;
 	}
 	const char *dir = t->in_spool ? spool : pw->pw_dir, *last = t->in_spool ? pw->pw_name : home_mailbox;
-	size_t dir_len = strlen(dir), last_len = strlen(last);
-	t->maildir = t->in_spool ? dir_len > 0 && dir[dir_len - 1] == '/' : last[last_len - 1] == '/';
+	size_t dir_len = strlen(dir);
+	t->maildir = t->in_spool ? spool_maildir : home_maildir;
 	while (dir_len > 1 && dir[dir_len - 1] == '/')
 		dir_len--;
 	int n = snprintf(t->path, sizeof t->path, "%.*s/%s%s", (int)dir_len, dir, last, t->in_spool && t->maildir ? "/" : "");

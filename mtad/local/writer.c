@@ -56,15 +56,10 @@ file_writer_raw(struct file_writer *w, struct span s)
 static void
 release_start(struct file_writer *w, bool quoted)
 {
-	size_t angles = w->angles + quoted;
-	while (angles > 0) {
-		static const char many[] = ">>>>>>>>>>>>>>>>";
-		size_t n = angles < sizeof many - 1 ? angles : sizeof many - 1;
-		file_writer_raw(w, span_of(many, n));
-		angles -= n;
-	}
+	if (quoted)
+		file_writer_raw(w, SPAN(">"));
 	file_writer_raw(w, span_of(from_line, w->matched));
-	w->angles = w->matched = 0;
+	w->matched = 0;
 	w->mid_line = true;
 }
 
@@ -78,9 +73,6 @@ put_quoted(struct file_writer *w, struct span s)
 			file_writer_raw(w, span_head(s, n));
 			w->mid_line = end == s.len;
 			s = span_skip(s, n);
-		} else if (s.ptr[0] == '>' && w->matched == 0) {
-			w->angles++;
-			s = span_skip(s, 1);
 		} else if (s.ptr[0] == from_line[w->matched]) {
 			s = span_skip(s, 1);
 			if (++w->matched == sizeof from_line - 1)
@@ -128,7 +120,7 @@ file_writer_copy(struct file_writer *w, int fd, uint64_t length)
 bool
 file_writer_end(struct file_writer *w)
 {
-	if (w->angles > 0 || w->matched > 0)
+	if (w->matched > 0)
 		release_start(w, false);
 	if (w->mid_line)
 		file_writer_raw(w, SPAN("\n"));

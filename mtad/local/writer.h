@@ -14,13 +14,13 @@
 
 struct file_writer {
 	int		 fd;
-	bool		 quote;		/* ">" before lines that begin with ">*From " */
+	bool		 quote;		/* ">" before lines that begin with "From " */
 	uint64_t	 limit;		/* file size; 0: none */
 	uint64_t	 size;		/* of the file with what was put */
 	int		 error;		/* errno of the first failure; EFBIG past the limit */
 	struct buf	 out;
 	bool		 mid_line;
-	size_t		 angles, matched;	/* of ">*From " at the start of this line */
+	size_t		 matched;	/* of "From " at the start of this line */
 };
 
 void	file_writer_init(struct file_writer *, int fd, uint64_t size_now, uint64_t limit);

@@ -10,6 +10,9 @@ forward_pack(struct buf *b, const struct forward *f)
 	pack_span(b, f->delivered);
 	pack_u32(b, f->count);
 	pack_span(b, f->addresses);
+	pack_span(b, f->original);
+	pack_span(b, f->orcpt);
+	pack_u8(b, f->notify);
 }
 
 bool
@@ -22,8 +25,13 @@ forward_unpack(struct span bytes, struct forward *f)
 	f->delivered = unpack_span(&u);
 	f->count = unpack_u32(&u);
 	f->addresses = unpack_span(&u);
+	bool more = unpack_more(&u);	/* journals of older versions have no more */
+	f->original = more ? unpack_span(&u) : SPAN_NONE;
+	f->orcpt = more ? unpack_span(&u) : SPAN_NONE;
+	f->notify = more ? unpack_u8(&u) : 0;
 	if (!unpack_end(&u) || bytes.len > FORWARD_BYTES_MAX || f->count == 0 || f->count > FORWARD_ADDRESSES_MAX ||
-	    f->sender.len > ADDRESS_MAX || f->delivered.len > ADDRESS_MAX || f->filter.len > ADDRESS_MAX)
+	    f->sender.len > ADDRESS_MAX || f->delivered.len > ADDRESS_MAX || f->filter.len > ADDRESS_MAX ||
+	    f->original.len > ADDRESS_MAX || f->orcpt.len > 2 * ADDRESS_MAX)
 		return false;
 	struct unpack all = { .left = f->addresses };
 	uint32_t n = 0;

@@ -21,6 +21,9 @@ struct forward {
 	struct span	 delivered;	/* for Delivered-To:; empty: none */
 	uint32_t	 count;
 	struct span	 addresses;	/* packed spans */
+	struct span	 original;	/* the recipient as it was first given; empty: it is nobody's business */
+	struct span	 orcpt;		/* "rfc822;addr"; empty: none */
+	uint8_t		 notify;
 };
 
 void	forward_pack(struct buf *, const struct forward *);

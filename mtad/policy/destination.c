@@ -1,5 +1,6 @@
 /* Relaying, and whether an address is listed: restrictions that need its route. */
 #include "policy/private.h"
+#include "table/files.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -96,7 +97,7 @@ check_defer_unauth_destination(struct check *c, struct span arg)
 	return unauth_destination(c, (int)(code >= 500 ? code - 100 : code));
 }
 
-/* local_recipient_maps names alias_maps by default. Where the site does not set that, the system's file need not be there: it is left out. */
+/* local_recipient_maps names alias_maps by default. Where the site does not set that, the system's file need not be there: then it is left out. */
 static bool
 open_local(struct policy *p, struct tables *t, struct err *err)
 {
@@ -107,7 +108,7 @@ open_local(struct policy *p, struct tables *t, struct err *err)
 	struct buf usable = BUF_INIT(65536);
 
 	while (table_word(&rest, &word)) {
-		if (!aliases_set && span_eqs(word, aliases))
+		if (!aliases_set && span_eqs(word, aliases) && !table_there(word))
 			continue;
 		buf_span(&usable, word);
 		buf_char(&usable, ' ');

@@ -181,16 +181,22 @@ intake_sender(struct intake *in, struct span address)
 void
 intake_recipient(struct intake *in, struct span address, uint8_t notify, struct span orcpt)
 {
+	intake_recipient_given(in, address, address, notify, orcpt);
+}
+
+void
+intake_recipient_given(struct intake *in, struct span address, struct span given, uint8_t notify, struct span orcpt)
+{
 	struct recipient r = { .number = in->envelope.recipient_count, .notify = notify, .orcpt = orcpt };
 
 	intake_id(in);
 	r.address = standard(in, address);
-	if (in->settings->keep_original && !span_eq(address, r.address))
-		r.original = address;
+	if (in->settings->keep_original && !span_eq(given, r.address))
+		r.original = given;
 	if (r.number == 0)
 		in->first_recipient = r.address;
 	recipient_pack(&in->recipients, &r);
-	buf_span(&in->given, address);
+	buf_span(&in->given, given);
 	buf_char(&in->given, '\0');
 	in->envelope.recipient_count++;
 	if (r.address.ptr == NULL || in->recipients.over)

@@ -108,6 +108,8 @@ void	intake_orphan(struct intake *);
 void	intake_sender(struct intake *, struct span address);
 /* The queue ID is made with the first one. */
 void	intake_recipient(struct intake *, struct span address, uint8_t notify, struct span orcpt);
+/* The same, of one that was another before it came to this message. */
+void	intake_recipient_given(struct intake *, struct span address, struct span given, uint8_t notify, struct span orcpt);
 void	intake_id(struct intake *);		/* makes it sooner */
 void	intake_hold(struct intake *, struct span reason);
 /* What tables have done to it, other than to hold it. */

@@ -233,8 +233,10 @@ make_forward(struct receive *rx, const struct ipc_notice_make *m, int fd, struct
 	struct intake *in = intake_new(rx, &rx->now->bounce, &src);
 	struct unpack all = { .left = f.addresses };
 	intake_sender(in, f.sender);
-	while (unpack_more(&all))
-		intake_recipient(in, unpack_span(&all), NOTIFY_DEFAULT, SPAN_NONE);
+	while (unpack_more(&all)) {
+		struct span to = unpack_span(&all);
+		intake_recipient_given(in, to, f.original.len > 0 ? f.original : to, f.notify, f.orcpt);
+	}
 	in->envelope.filter = f.filter.len > 0 ? arena_span(&in->arena, f.filter) : SPAN_NONE;
 	if (f.delivered.len > 0)
 		put_delivered_to(in, f.delivered);

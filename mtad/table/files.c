@@ -1,7 +1,9 @@
 #include "table/files.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "table/compiled.h"
@@ -86,6 +88,26 @@ table_files(const struct conf *conf, struct table_file **files)
 		g.items[i].by_default = !set && strcmp(g.items[i].spec, param_row(P_alias_maps)->def) == 0;
 	*files = g.items;
 	return g.count;
+}
+
+bool
+table_there(struct span spec)
+{
+	struct buf path = BUF_INIT(8192);
+	const struct table_env *env = table_env();
+
+	while (span_starts(spec, "proxy:"))
+		spec = span_skip(spec, 6);
+	size_t colon = span_find(spec, ':');
+	if (!table_type_compiled(span_head(spec, colon)) || !compiled_path(span_skip(spec, colon + 1), &path)) {
+		buf_clear(&path);
+		return false;
+	}
+	int fd = env->open != NULL ? env->open(path.ptr) : open(path.ptr, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd >= 0)
+		close(fd);
+	buf_clear(&path);
+	return fd >= 0;
 }
 
 void

@@ -26,6 +26,9 @@ struct span table_text_path(struct span spec);	/* "/etc/mtad/clients" */
 /* The tables that only the lookup role asks ("mysql:/path", "tcp:host:port"), each once; the caller's, strings too. */
 size_t	table_remotes(const struct conf *, char ***specs);
 
+/* Whether a compiled table can be opened now, by this process's means. */
+bool	table_there(struct span spec);
+
 /* In a role: files of tables are the descriptors that the master gave it, by the key "table:PATH"; see table_use. */
 void	table_use_descriptors(bool blocks);
 

@@ -59,13 +59,13 @@ test_rights(void **state)
 		assert_int_equal(fchown(fd, 0, other), 0);
 		assert_int_equal(fchmod(fd, 0640), 0);
 		assert_int_equal(setgroups(1, &other), 0);
-		assert_false(expand_slurp(&nobody, path, false, &out));
+		assert_false(expand_slurp(&nobody, path, &out));
 		assert_int_equal(errno, EACCES);
 		assert_int_equal(geteuid(), 0);
 		assert_int_equal(getegid(), 0);
 		nobody.gid = other;
 	}
-	assert_true(expand_slurp(&nobody, path, false, &out));
+	assert_true(expand_slurp(&nobody, path, &out));
 	assert_int_equal(out.len, 4);
 	close(fd);
 	unlink(path);

@@ -74,7 +74,8 @@ deliver_to(const char *who, const char *header, struct span body, bool spill, co
 	char recipient[300];
 	struct conf *conf = sample_conf(settings);
 	snprintf(recipient, sizeof recipient, "%s@example.org", who != NULL ? who : sample_user());
-	struct job job = { .view = conf_main(conf), .recipient = span_str(recipient), .sender = SPAN("a b@example.net"),
+	struct job job = { .view = conf_main(conf), .recipient = span_str(recipient), .original = span_str(recipient), .delivered = span_str(recipient),
+		.sender = SPAN("a b@example.net"),
 		.hostname = "mx/example", .now = NOW, .segment_fd = segment, .nonce = SAMPLE_NONCE };
 	job.loc = sample_message(segment, header, body, spill, &job.spill_fd);
 	run(&job, r);
@@ -128,7 +129,7 @@ to_mbox(void **state)
 	}
 	char *text = mailbox();
 	int n = snprintf(expect, sizeof expect, "From \"a b\"@example.net  Sat Nov 21 23:43:00 2026\n" TOP HEADER
-	    "hi\n>From me\n>>>From you\nFro\n>Fromm\n>\n\n", user, user);
+	    "hi\n>From me\n>>From you\nFro\n>Fromm\n>\n\n", user, user);
 	assert_memory_equal(text, expect, (size_t)n);
 	assert_string_equal(text + n, expect);		/* spilled: the same */
 	free(text);
