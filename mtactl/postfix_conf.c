@@ -372,8 +372,10 @@ show_built_in(const struct postconf *c, int mode)
 		put(&c->postfix->session.display, "fcntl\ndotlock\n");
 		return 0;
 	case 'a':
+		put(&c->postfix->session.display, "dovecot\ngsasl\n");
+		return 0;
 	case 'A':
-		postfix_warn(c->postfix->name, "there is no SASL plug-in in this version of mtad");
+		postfix_warn(c->postfix->name, "there is no SASL plug-in for clients in this version of mtad");
 		return 0;
 	case 'T':
 		return postfix_fatal(c->postfix->name, "-T: there is no TLS in this version of mtad");

@@ -18,6 +18,19 @@ put_neutral(struct buf *b, struct span s)
 	buf_added(b, s.len);
 }
 
+/* In a comment. */
+static void
+put_sasl_user(struct buf *b, struct span user)
+{
+	buf_span(b, SPAN("\n\t(Authenticated sender: "));
+	for (size_t i = 0; i < user.len; i++) {
+		char c = user.ptr[i];
+		bool bad = (unsigned char)c < ' ' || c == 0x7f || c == '(' || c == ')' || c == '\\';
+		buf_char(b, bad ? '?' : c);
+	}
+	buf_char(b, ')');
+}
+
 static void
 put_client(struct buf *b, const struct received *r)
 {
@@ -29,7 +42,10 @@ put_client(struct buf *b, const struct received *r)
 	if (span_has(r->client_addr, ':') && !span_casestarts(r->client_addr, "IPv6:"))
 		buf_span(b, SPAN("IPv6:"));
 	put_neutral(b, r->client_addr);
-	buf_span(b, SPAN("])\n\tby "));
+	buf_span(b, SPAN("])"));
+	if (r->sasl_user.len > 0)
+		put_sasl_user(b, r->sasl_user);
+	buf_span(b, SPAN("\n\tby "));
 	buf_span(b, r->hostname);
 	buf_span(b, SPAN(" ("));
 	buf_span(b, r->mail_name);

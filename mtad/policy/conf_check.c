@@ -4,6 +4,7 @@
 
 #include "policy/content_check.h"
 #include "policy/policy.h"
+#include "policy/sasl.h"
 #include "route/generic.h"
 
 /* The err's text begins with the parameter's name. */
@@ -96,6 +97,10 @@ policy_check_conf(struct conf *conf, struct conf_problems *problems)
 		if (p == NULL)
 			report(conf, conf_view(conf, s), &err, problems);
 		policy_free(p);
+		struct sasl *sasl;
+		if (!sasl_new(conf_view(conf, s), &sasl, &err))
+			report(conf, conf_view(conf, s), &err, problems);
+		sasl_free(sasl);
 	}
 	router_free(router);
 }

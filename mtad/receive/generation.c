@@ -56,6 +56,8 @@ smtp_settings(struct settings *s, struct buf *scratch)
 		.soft_error_limit = small(v, P_smtpd_soft_error_limit),
 		.hard_error_limit = small(v, P_smtpd_hard_error_limit),
 		.junk_limit = small(v, P_smtpd_junk_command_limit),
+		.broken_auth_clients = conf_bool(v, P_broken_sasl_auth_clients),
+		.auth_response_limit = small(v, P_smtpd_sasl_response_limit),
 		.bare_lf_code = small(v, P_smtpd_forbid_bare_newline_reject_code),
 		.scratch = scratch,
 	};
@@ -148,6 +150,7 @@ intake_settings(struct settings *s, const char *service, struct err *err)
 		.keep_original = conf_bool(cleanup, P_enable_original_recipient),
 		.rewrite_remote = *conf_str(cleanup, P_remote_header_rewrite_domain) != '\0',
 		.router = s->generation->router,
+		.sasl_header = conf_bool(v, P_smtpd_sasl_authenticated_header),
 		.content_filter = span_trim(str(v, P_content_filter)),
 	};
 	struct span off = str(v, P_receive_override_options);
@@ -196,7 +199,7 @@ service_settings(struct generation *g, struct settings *s, const struct service 
 	if (!intake_settings(s, service->name, err))
 		return false;
 	s->policy = policy_new(s->view, g->router, err);
-	if (s->policy == NULL)
+	if (s->policy == NULL || !sasl_new(s->view, &s->sasl, err))
 		return false;
 	s->debug_level = (int)small(s->view, P_debug_peer_level);
 	s->debug_peers = match_list_new(g->conf, "debug_peer_list", conf_str(s->view, P_debug_peer_list),
@@ -293,6 +296,7 @@ generation_unref(struct generation *g)
 		return;
 	for (size_t i = 0; i < g->service_count; i++) {
 		policy_free(g->services[i].policy);
+		sasl_free(g->services[i].sasl);
 		match_list_free(g->services[i].debug_peers);
 		free(g->services[i].program);
 		intake_clear(&g->services[i].intake);

@@ -14,6 +14,7 @@
 #include "mail/mime_walk.h"
 #include "policy/content_check.h"
 #include "policy/policy.h"
+#include "policy/sasl.h"
 #include "route/mapping.h"
 #include "route/route.h"
 #include "smtp/server.h"
@@ -34,6 +35,7 @@ struct intake_settings {
 	int64_t		 in_flow_delay;
 	size_t		 duplicate_limit;	/* duplicate_filter_limit */
 	bool		 keep_original;		/* enable_original_recipient */
+	bool		 sasl_header;		/* smtpd_sasl_authenticated_header */
 	bool		 rewrite_remote;	/* remote_header_rewrite_domain */
 	const struct router *router;
 	struct span	 content_filter;	/* of the service; empty: none */
@@ -47,6 +49,7 @@ struct settings {
 	struct generation *generation;
 	const struct view *view;
 	struct policy	*policy;		/* NULL: local submission, nothing is asked */
+	struct sasl	*sasl;			/* NULL: smtpd_sasl_auth_enable is off */
 	struct smtp_server_config smtp;
 	struct intake_settings intake;
 	enum smtp_bare_lf bare_lf;

@@ -120,6 +120,8 @@ intake_new(struct receive *rx, const struct settings *settings, const struct int
 	e->client_addr = arena_span(&in->arena, s->client_addr);
 	e->helo = arena_span(&in->arena, s->helo);
 	e->protocol = arena_span(&in->arena, s->protocol);
+	if (s->sasl_user.len > 0)
+		e->sasl_user = arena_span(&in->arena, s->sasl_user);
 	if (!(s->flags & ENVELOPE_INTERNAL))
 		e->filter = in->settings->content_filter;
 	if (!s->unchecked)

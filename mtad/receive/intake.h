@@ -23,6 +23,7 @@ struct receive;
 /* Where a message comes from. Spans are copied. */
 struct intake_source {
 	struct span	 client_name, client_addr, helo, protocol;	/* empty: not from the network */
+	struct span	 sasl_user;	/* empty: not authenticated */
 	int64_t		 uid;		/* of a local user; -1: none, or mtad itself */
 	bool		 rewrite_local;	/* missing From:, Date:, Message-ID: are added */
 	uint32_t	 flags;		/* enum envelope_flag: LOCAL, INTERNAL ... */

@@ -63,6 +63,7 @@ put_received(struct intake *in)
 		.client_name = e->client_name,
 		.client_addr = e->client_addr,
 		.protocol = e->protocol,
+		.sasl_user = in->settings->sasl_header ? e->sasl_user : SPAN_NONE,
 		.recipient = e->recipient_count == 1 ? in->first_recipient : SPAN_NONE,
 		.uid = in->uid,
 	};

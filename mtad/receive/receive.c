@@ -10,6 +10,7 @@
 #include "receive/dial.h"
 #include "receive/pickup.h"
 #include "receive/session.h"
+#include "receive/session_auth.h"
 #include "receive/state.h"
 #include "table/files.h"
 
@@ -141,6 +142,7 @@ on_start(void *state, struct err *err)
 	asks_init(&rx->counters, COUNT_TIME);
 	notices_init(&rx->notices);
 	intake_pool_init(&rx->pool);
+	sessions_auth_prepare(rx);
 	listeners_open(rx);
 	return true;
 }
@@ -152,6 +154,7 @@ on_switched(void *state)
 
 	listeners_drain(rx);
 	switch_generation(rx);
+	sessions_auth_prepare(rx);
 	if (!rx->stopping)
 		listeners_open(rx);
 }

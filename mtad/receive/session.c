@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "receive/session_auth.h"
 #include "receive/state.h"
 
 #define OUT_KEEP	512		/* an idle session's reply buffer is no larger */
@@ -84,6 +85,9 @@ free_dead(struct session *s)
 	buf_clear(&s->out);
 	session_names_clear(s);
 	free(s->helo);
+	free(s->sasl_method);
+	free(s->sasl_user);
+	free(s->sasl_sender);
 	free(s->sender);
 	free(s->rcpt.address);
 	free(s->rcpt.orcpt);
@@ -105,6 +109,7 @@ session_end(struct session *s)
 	uncount(s);
 	asks_drop(&rx->counters, s);
 	session_decision_drop(s);
+	session_auth_drop(s);
 	if (s->intake != NULL)
 		intake_orphan(s->intake);
 	unlink_session(s);
@@ -426,6 +431,7 @@ start(struct session *s, const struct smtp_server_options *options)
 {
 	s->server = smtp_server_new(&s->settings->smtp, options, &session_ops, s, &s->out);
 	s->busy = true;
+	session_auth_begin(s);
 	session_look(s);
 	smtp_server_start(s->server);
 	go_on(s);

@@ -20,6 +20,7 @@
 #include "smtp/server.h"
 
 struct receive;
+struct session_auth;
 
 #define CLIENT_TEXT	(NET_ADDR_TEXT + DNS_NAME + 32)	/* "name[addr]:port" */
 
@@ -61,6 +62,11 @@ struct session {
 	struct session_naming *naming;	/* while it is looked for */
 	char		*helo;
 	bool		 esmtp, utf8;
+	/* AUTH (session_auth.h). */
+	struct session_auth *auth;	/* an exchange under way */
+	char		*sasl_method, *sasl_user;	/* NULL: not authenticated */
+	char		*sasl_sender;	/* MAIL's AUTH= */
+	bool		 auth_waits;	/* EHLO's reply waits for the list of mechanisms */
 	bool		 counted;	/* the state role counts it */
 	bool		 rewrite_local;
 	bool		 paused;

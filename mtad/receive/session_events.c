@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "receive/session.h"
+#include "receive/session_auth.h"
 #include "receive/state.h"
 
 #define HELO_MAX	256
@@ -43,6 +44,15 @@ on_helo(void *arg, enum smtp_verb verb, struct span name)
 	session_decide(s, DECIDE_HELO);
 }
 
+/* RFC 3848, RFC 6531: "ESMTPA", "UTF8SMTPA". */
+static struct span
+protocol(const struct session *s)
+{
+	static const char *const names[2][2] = { { "ESMTP", "ESMTPA" }, { "UTF8SMTP", "UTF8SMTPA" } };
+
+	return s->esmtp || s->utf8 ? span_str(names[s->utf8][s->sasl_user != NULL]) : SPAN("SMTP");
+}
+
 void
 session_source(const struct session *s, struct intake_source *src)
 {
@@ -54,7 +64,8 @@ session_source(const struct session *s, struct intake_source *src)
 	src->client_name = span_str(s->name);
 	src->client_addr = span_str(s->addr);
 	src->helo = span_str(s->helo);
-	src->protocol = s->utf8 ? SPAN("UTF8SMTP") : s->esmtp ? SPAN("ESMTP") : SPAN("SMTP");
+	src->protocol = protocol(s);
+	src->sasl_user = span_str(s->sasl_user);
 }
 
 static uint32_t
@@ -93,6 +104,7 @@ on_mail(void *arg, const struct smtp_mail *m)
 		smtp_server_answer(s->server, "452 4.3.1 Insufficient system storage");
 		return;
 	}
+	session_auth_sender(s, m->auth);
 	s->utf8 = m->smtputf8;
 	session_source(s, &src);
 	src.flags |= mail_flags(m);
@@ -177,6 +189,7 @@ on_reset(void *arg)
 	session_decision_drop(s);
 	free(s->sender);
 	s->sender = NULL;
+	session_auth_sender(s, SPAN_NONE);
 	s->utf8 = false;
 }
 
@@ -215,7 +228,7 @@ on_note(void *arg, enum smtp_note note, enum smtp_verb verb, struct span text)
 		    smtp_verb_name(verb), WORDS(text));
 		break;
 	case SMTP_NOTE_LONG_LINE:
-		escape(span_head(text, 30), early, sizeof early);
+		escape(span_head(transcript_public(text), 30), early, sizeof early);
 		log_warning(program, "%s: request longer than %u: %s...", client, s->settings->smtp.line_length_limit, early);
 		break;
 	case SMTP_NOTE_BAD_BDAT:
@@ -236,6 +249,13 @@ on_note(void *arg, enum smtp_note note, enum smtp_verb verb, struct span text)
 		log_warning(program, "%s: queue file size limit exceeded", s->intake != NULL ?
 		    qid_text(s->intake->envelope.id, id) : "NOQUEUE");
 		break;
+	case SMTP_NOTE_AUTH_ABORTED:
+		session_auth_aborted(s);
+		break;
+	case SMTP_NOTE_AUTH_LONG:
+		log_warning(program, "%s: request longer than %u: [hidden]...", client, s->settings->smtp.auth_response_limit);
+		session_auth_drop(s);
+		break;
 	case SMTP_NOTE_REJECT:
 		log_info(program, "NOQUEUE: reject: %s from %s: %.*s proto=%s helo=<%s>", smtp_verb_name(verb), client,
 		    SPAN_ARG(text), s->esmtp ? "ESMTP" : "SMTP", s->helo == NULL ? "" : s->helo);
@@ -246,7 +266,7 @@ on_note(void *arg, enum smtp_note note, enum smtp_verb verb, struct span text)
 const struct smtp_server_ops session_ops = {
 	.connect = on_connect, .helo = on_helo, .mail = on_mail, .rcpt = on_rcpt, .data = on_data, .room = on_room,
 	.added = on_added, .end = on_end, .vrfy = on_vrfy, .etrn = on_etrn, .reset = on_reset, .note = on_note,
-	.said = session_said,
+	.said = session_said, .auth = session_auth_first, .auth_more = session_auth_more,
 };
 
 /* -- what is done once it is decided -- */
@@ -259,8 +279,13 @@ log_client(struct session *s)
 	qid_text(s->intake->envelope.id, id);
 	if (s->uid >= 0)
 		log_info(session_program(s), "%s: uid=%lld from=<%s>", id, (long long)s->uid, s->sender);
+	else if (s->sasl_user == NULL)
+		log_info(session_program(s), "%s: client=%s%s%s", id, session_client(s, client),
+		    s->sasl_sender == NULL ? "" : ", sasl_sender=", s->sasl_sender == NULL ? "" : s->sasl_sender);
 	else
-		log_info(session_program(s), "%s: client=%s", id, session_client(s, client));
+		log_info(session_program(s), "%s: client=%s, sasl_method=%s, sasl_username=%s%s%s", id, session_client(s, client),
+		    s->sasl_method, s->sasl_user, s->sasl_sender == NULL ? "" : ", sasl_sender=",
+		    s->sasl_sender == NULL ? "" : s->sasl_sender);
 }
 
 static void
@@ -325,6 +350,9 @@ session_decided(struct session *s, const char *reply)
 		refuse(s, what, reply);
 		return;
 	}
+	/* Answered when it is known what may be offered. */
+	if (what == DECIDE_HELO && !session_auth_offer(s))
+		return;
 	if (what == DECIDE_RCPT)
 		accept_recipient(s);
 	if (what != DECIDE_END)

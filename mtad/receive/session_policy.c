@@ -66,6 +66,8 @@ facts_of(struct session *s, struct policy_session *p)
 		.server_addr = span_str(s->server_addr), .helo = span_str(s->helo),
 		.protocol = s->esmtp ? SPAN("ESMTP") : SPAN("SMTP"), .sender = span_str(s->sender),
 		.has_sender = s->sender != NULL, .has_recipient = rcpt, .pipelined = s->pipelined, .esmtp = s->esmtp,
+		.sasl_method = span_str(s->sasl_method), .sasl_user = span_str(s->sasl_user),
+		.sasl_sender = span_str(s->sasl_sender),
 	};
 	client_of(s, p, s->port_text);
 	if (s->decision == DECIDE_ETRN)

@@ -32,6 +32,7 @@ smtp_server_free(struct smtp_server *s)
 		return;
 	free(s->denied);
 	free(s->asked);
+	free(s->mechanisms);
 	free(s->chunk_reply);
 	free(s);
 }
@@ -158,9 +159,6 @@ refused_extension(struct smtp_server *s, const struct smtp_command *c)
 		if (server_no_args(s, c))
 			server_error(s, "502 5.5.1 Error: command not implemented");
 		break;
-	case SMTP_AUTH:
-		server_error(s, "503 5.5.1 Error: authentication not enabled");
-		break;
 	case SMTP_XCLIENT:
 	case SMTP_XFORWARD:
 		if (c->args.len == 0)
@@ -227,6 +225,9 @@ dispatch(struct smtp_server *s, const struct smtp_command *c, struct span line)
 		break;
 	case SMTP_VRFY:
 		server_vrfy(s, c);
+		break;
+	case SMTP_AUTH:
+		server_auth(s, c);
 		break;
 	case SMTP_QUIT:
 		quit(s);
@@ -318,6 +319,10 @@ too_many_errors(struct smtp_server *s)
 static void
 long_line(struct smtp_server *s, struct span in)
 {
+	if (s->phase == PHASE_AUTH) {
+		server_auth_stop(s, "500 5.5.6 SASL response limit exceeded", SMTP_NOTE_AUTH_LONG);
+		return;
+	}
 	s->verb = SMTP_UNKNOWN;
 	s->counts[SMTP_UNKNOWN].all++;
 	server_note(s, SMTP_NOTE_LONG_LINE, span_head(in, 100));
@@ -337,6 +342,10 @@ line_end_ok(struct smtp_server *s, struct span line)
 	if (s->options.bare_lf != SMTP_BARE_LF_REJECT)
 		return true;
 	server_note(s, SMTP_NOTE_BARE_LF, SPAN_NONE);
+	if (s->phase == PHASE_AUTH) {
+		s->phase = PHASE_COMMAND;
+		server_note(s, SMTP_NOTE_AUTH_ABORTED, SPAN_NONE);
+	}
 	s->verb = SMTP_UNKNOWN;
 	s->counts[SMTP_UNKNOWN].all++;
 	server_errorf(s, "%u 5.5.2 %s Error: bare <LF> received", s->config->bare_lf_code, s->config->hostname);
@@ -348,7 +357,8 @@ line_end_ok(struct smtp_server *s, struct span line)
 static size_t
 command_input(struct smtp_server *s, struct span in)
 {
-	size_t len = span_find(in, '\n'), limit = s->config->line_length_limit;
+	size_t len = span_find(in, '\n');
+	size_t limit = s->phase == PHASE_AUTH ? s->config->auth_response_limit : s->config->line_length_limit;
 	bool whole = len < in.len;
 
 	if (s->skip_line) {
@@ -369,7 +379,10 @@ command_input(struct smtp_server *s, struct span in)
 		line.len--;
 	if (s->shown)
 		s->ops->said(s->arg, SAID_BY_PEER, line);
-	command_line(s, line, span_skip(in, len + 1));
+	if (s->phase == PHASE_AUTH)
+		server_auth_line(s, line);
+	else
+		command_line(s, line, span_skip(in, len + 1));
 	return len + 1;
 }
 

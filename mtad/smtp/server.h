@@ -1,9 +1,9 @@
 /*
  * The server's side of an SMTP, ESMTP or LMTP session, free of sockets: bytes go in with smtp_server_run, replies are put into
- * a buffer, and the owner hears of what the client wants through smtp_server_ops. RFC 5321, 1870, 2034, 2920, 3030, 3461, 6152, 6531, 2033;
+ * a buffer, and the owner hears of what the client wants through smtp_server_ops. RFC 5321, 1870, 2034, 2920, 3030, 3461, 4954, 6152, 6531, 2033;
  * replies as Postfix words them.
  *
- * What needs a decision (connect, helo, mail, rcpt, data, end, vrfy) is answered with smtp_server_answer, within the callback or
+ * What needs a decision (connect, helo, mail, rcpt, data, end, vrfy, auth) is answered with smtp_server_answer, within the callback or
  * later; until then nothing more is read, so pipelined commands wait in the owner's buffer.
  */
 #ifndef SMTP_SERVER_H
@@ -42,6 +42,8 @@ struct smtp_server_config {
 	uint32_t	 soft_error_limit;
 	uint32_t	 hard_error_limit;
 	uint32_t	 junk_limit;
+	bool		 broken_auth_clients;	/* broken_sasl_auth_clients: "AUTH=" beside "AUTH " */
+	uint32_t	 auth_response_limit;	/* smtpd_sasl_response_limit */
 	unsigned	 bare_lf_code;		/* smtpd_forbid_bare_newline_reject_code */
 	struct buf	*scratch;		/* any sessions of one thread share it */
 };
@@ -63,6 +65,7 @@ struct smtp_mail {
 	bool		 smtputf8;
 	enum dsn_ret	 ret;
 	struct span	 envid;			/* decoded */
+	struct span	 auth;			/* AUTH=, as given; empty: none, or "<>" */
 };
 struct smtp_rcpt {
 	struct span	 address;		/* unquoted */
@@ -86,6 +89,8 @@ enum smtp_note {
 	SMTP_NOTE_TOO_MANY_ERRORS,
 	SMTP_NOTE_TOO_BIG,		/* the message passed message_size_limit */
 	SMTP_NOTE_REJECT,		/* text: "REPLY; from=<SENDER>", by which the server itself refused a MAIL (size) */
+	SMTP_NOTE_AUTH_ABORTED,		/* the client gave up: the exchange is over */
+	SMTP_NOTE_AUTH_LONG,		/* its answer to a challenge is too long: the exchange is over */
 };
 
 struct smtp_server_ops {
@@ -100,6 +105,12 @@ struct smtp_server_ops {
 	void	(*end)(void *arg, const struct smtp_end *);
 	void	(*vrfy)(void *arg, struct span address);
 	void	(*etrn)(void *arg, struct span domain);	/* NULL as answer: nobody's mail waits here for that */
+	/*
+	 * AUTH: the mechanism as written, the initial response (ptr NULL: none; "=" is an empty one); then what answers each challenge, all in base64, unchecked.
+	 * Answered with smtp_server_challenge or smtp_server_answer (NULL: authenticated).
+	 */
+	void	(*auth)(void *arg, struct span mechanism, struct span response);
+	void	(*auth_more)(void *arg, struct span response);
 	/* The transaction is over without `end` (RSET, HELO, QUIT, an error): forget it. Also after an end that the server refused. */
 	void	(*reset)(void *arg);
 	void	(*note)(void *arg, enum smtp_note, enum smtp_verb, struct span text);
@@ -135,6 +146,12 @@ void	smtp_server_resume(struct smtp_server *);
  * refuses; 421 and 521 end the session. `end` needs a text. LMTP: `end` is answered once for each accepted recipient. Then run again.
  */
 void	smtp_server_answer(struct smtp_server *, const char *reply);
+
+/* Base64, or nothing. */
+void	smtp_server_challenge(struct smtp_server *, struct span text);
+/* Whether AUTH is taken, and which mechanisms EHLO tells (none: not told, taken all the same). Copied. */
+void	smtp_server_offer_auth(struct smtp_server *, bool enabled, struct span mechanisms);
+bool	smtp_server_authenticated(const struct smtp_server *);
 
 /* The owner ends it: puts the reply ("421 ..."), then waits for close. */
 void	smtp_server_bye(struct smtp_server *, const char *reply);

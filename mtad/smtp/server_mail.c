@@ -81,8 +81,13 @@ param(struct smtp_server *s, struct mail_args *a, const struct smtp_param *p)
 	}
 	if (span_caseeqs(p->name, "ENVID") && !(off & EHLO_DSN))
 		return envid_param(s, a, p->value);
-	/* AUTH=<> and the like say nothing where nobody is authenticated. */
-	return span_caseeqs(p->name, "AUTH") && p->value.ptr != NULL;
+	if (!span_caseeqs(p->name, "AUTH") || p->value.ptr == NULL)
+		return false;
+	if (a->mail.auth.ptr != NULL)
+		a->fault = "503 5.5.4 Error: multiple AUTH= options";
+	else if (!span_eqs(p->value, "<>"))
+		a->mail.auth = p->value;
+	return true;
 }
 
 static void

@@ -138,6 +138,26 @@ server_reset(struct smtp_server *s)
 		s->ops->reset(s->arg);
 }
 
+/* Where its last line begins. */
+static size_t
+put_keyword(struct smtp_server *s, unsigned bit, const char *text)
+{
+	size_t at = s->out->len;
+
+	if (bit == EHLO_SIZE && s->config->message_size_limit > 0) {
+		buf_printf(s->out, "250-SIZE %llu\r\n", (unsigned long long)s->config->message_size_limit);
+	} else if (bit == EHLO_AUTH) {
+		buf_printf(s->out, "250-AUTH %s\r\n", s->mechanisms);
+		if (s->config->broken_auth_clients) {
+			at = s->out->len;
+			buf_printf(s->out, "250-AUTH=%s\r\n", s->mechanisms);
+		}
+	} else {
+		buf_printf(s->out, "250-%s\r\n", text);
+	}
+	return at;
+}
+
 void
 server_offer(struct smtp_server *s)
 {
@@ -148,6 +168,7 @@ server_offer(struct smtp_server *s)
 		{ EHLO_PIPELINING, "PIPELINING" },
 		{ EHLO_SIZE, "SIZE" },
 		{ EHLO_VRFY, "VRFY" },
+		{ EHLO_AUTH, "AUTH" },
 		{ EHLO_ENHANCEDSTATUSCODES, "ENHANCEDSTATUSCODES" },
 		{ EHLO_8BITMIME, "8BITMIME" },
 		{ EHLO_DSN, "DSN" },
@@ -161,16 +182,14 @@ server_offer(struct smtp_server *s)
 		discard |= EHLO_VRFY;
 	if (!s->config->smtputf8)
 		discard |= EHLO_SMTPUTF8;
+	if (s->mechanisms == NULL)
+		discard |= EHLO_AUTH;
 	slow_down(s);
 	buf_printf(s->out, "250-%s\r\n", s->config->hostname);
 	for (size_t i = 0; i < sizeof keywords / sizeof keywords[0]; i++) {
 		if (discard & keywords[i].bit)
 			continue;
-		last = s->out->len;
-		if (keywords[i].bit == EHLO_SIZE && s->config->message_size_limit > 0)
-			buf_printf(s->out, "250-SIZE %llu\r\n", (unsigned long long)s->config->message_size_limit);
-		else
-			buf_printf(s->out, "250-%s\r\n", keywords[i].text);
+		last = put_keyword(s, keywords[i].bit, keywords[i].text);
 	}
 	if (!s->out->over)
 		s->out->ptr[last + 3] = ' ';
@@ -320,6 +339,7 @@ smtp_server_answer(struct smtp_server *s, const char *reply)
 		[ASK_CONNECT] = answer_connect, [ASK_HELO] = answer_helo, [ASK_MAIL] = answer_mail,
 		[ASK_RCPT] = answer_rcpt, [ASK_DATA] = answer_data, [ASK_BDAT] = answer_bdat,
 		[ASK_END] = answer_end, [ASK_VRFY] = answer_vrfy, [ASK_ETRN] = answer_etrn,
+		[ASK_AUTH] = server_auth_answer,
 	};
 	enum server_ask ask = s->ask;
 

@@ -7,9 +7,9 @@
 #include "smtp/content.h"
 #include "smtp/server.h"
 
-enum server_phase { PHASE_COMMAND, PHASE_DATA, PHASE_BDAT, PHASE_CLOSED };
+enum server_phase { PHASE_COMMAND, PHASE_AUTH, PHASE_DATA, PHASE_BDAT, PHASE_CLOSED };
 /* What an answer is for. */
-enum server_ask { ASK_NOTHING, ASK_CONNECT, ASK_HELO, ASK_MAIL, ASK_RCPT, ASK_DATA, ASK_BDAT, ASK_END, ASK_VRFY, ASK_ETRN };
+enum server_ask { ASK_NOTHING, ASK_CONNECT, ASK_HELO, ASK_MAIL, ASK_RCPT, ASK_DATA, ASK_BDAT, ASK_END, ASK_VRFY, ASK_ETRN, ASK_AUTH };
 /* RFC 3030: chunks of a message have begun, or what is left of it is thrown away. */
 enum server_bdat { BDAT_NONE, BDAT_GOOD, BDAT_FAILED };
 
@@ -26,6 +26,8 @@ struct smtp_server {
 	const char	*where;		/* the same, for the log */
 	char		*denied;	/* connect was refused with this */
 	char		*asked;		/* VRFY's address or ETRN's domain, while it waits */
+	char		*mechanisms;	/* that EHLO tells; NULL: none */
+	bool		 auth_enabled, authenticated;
 	bool		 helo, esmtp;
 	bool		 in_mail, smtputf8;
 	bool		 last_chunk;
@@ -65,6 +67,10 @@ void	server_rcpt(struct smtp_server *, const struct smtp_command *);
 void	server_data(struct smtp_server *, const struct smtp_command *);
 void	server_bdat(struct smtp_server *, const struct smtp_command *, struct span line);
 void	server_vrfy(struct smtp_server *, const struct smtp_command *);
+void	server_auth(struct smtp_server *, const struct smtp_command *);
+void	server_auth_line(struct smtp_server *, struct span line);
+void	server_auth_answer(struct smtp_server *, const char *reply);
+void	server_auth_stop(struct smtp_server *, const char *reply, enum smtp_note why);
 void	server_offer(struct smtp_server *);		/* the reply to EHLO */
 
 /* Content. Each returns how much of the input it used. */
