@@ -12,7 +12,6 @@
 #include "receive/auth_link.h"
 #include "receive/state.h"
 
-#define CLIENT_TEXT	(NET_ADDR_TEXT + 32)
 #define REPLY_MAX	512
 #define NAME_MAX	100		/* of what a client says, in a line of the log */
 #define USER_MAX	512
