@@ -22,6 +22,21 @@ names_path(const char *value, struct span path)
 	return false;
 }
 
+/* Restriction lists that the site named itself. */
+static bool
+in_classes(const struct view *view, struct span path)
+{
+	struct span rest = span_str(conf_str(view, P_smtpd_restriction_classes)), word;
+	bool found = false;
+
+	while (!found && span_word(&rest, "\t\r\n ,", &word)) {
+		struct buf value = BUF_INIT(1 << 20);
+		found = conf_raw(view, word) != NULL && conf_expanded(view, word, &value, NULL) && value.len > 0 && names_path(value.ptr, path);
+		buf_clear(&value);
+	}
+	return found;
+}
+
 static bool
 configured(const struct conf *conf, struct span path)
 {
@@ -35,6 +50,8 @@ configured(const struct conf *conf, struct span path)
 			if (param_row((enum param)p)->type == PARAM_STR &&
 			    names_path(conf_str(view, (enum param)p), path))
 				return true;
+		if (in_classes(view, path))
+			return true;
 	}
 	return false;
 }

@@ -69,6 +69,7 @@ smtp_settings(struct settings *s, struct buf *scratch)
 	s->connection_rate_limit = small(v, P_smtpd_client_connection_rate_limit);
 	s->port_logging = conf_bool(v, P_smtpd_client_port_logging);
 	s->name_lookup = conf_bool(v, P_smtpd_peername_lookup);
+	s->has_footer = *conf_str(v, P_smtpd_reject_footer) != '\0' || *conf_str(v, P_smtpd_reject_footer_maps) != '\0';
 }
 
 /* The cleanup service that this one names (cleanup_service_name): its view has the header parameters. */

@@ -60,6 +60,7 @@ struct settings {
 	uint32_t	 connection_rate_limit;
 	bool		 port_logging;
 	bool		 name_lookup;		/* smtpd_peername_lookup */
+	bool		 has_footer;		/* smtpd_reject_footer, or its maps */
 	const char	*name;			/* of the service, for the log */
 	char		*program;		/* in log lines: "smtpd", or "NAME/smtpd" with a syslog_name of its own */
 	struct seats_row *seats;		/* NULL: nobody counts */

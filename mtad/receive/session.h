@@ -81,6 +81,7 @@ struct session {
 	enum session_decision decision;
 	struct facts	*facts;
 	struct dns_facts *dns;		/* what is asked of the DNS */
+	struct policy_ask *policy;	/* what is asked of a policy server */
 	bool		 fetching;
 	struct loop_timer *sleep;	/* a restriction's */
 	uint64_t	 sleep_id;
@@ -116,6 +117,8 @@ void	session_source(const struct session *, struct intake_source *);
 /* Begins or goes on with the policy's decision for what the server asked. */
 void	session_decide(struct session *, enum session_decision);
 void	session_decision_drop(struct session *);
+/* A refusal with what smtpd_reject_footer adds; NULL: nothing. */
+const char *session_footer(struct session *, const char *reply);
 /* What was decided: acts on it and answers. reply NULL: good. */
 void	session_decided(struct session *, const char *reply);
 /* session_name.c: `then` is called, later or within. */

@@ -263,10 +263,16 @@ on_note(void *arg, enum smtp_note note, enum smtp_verb verb, struct span text)
 	}
 }
 
+static const char *
+on_footer(void *arg, const char *reply)
+{
+	return session_footer(arg, reply);
+}
+
 const struct smtp_server_ops session_ops = {
 	.connect = on_connect, .helo = on_helo, .mail = on_mail, .rcpt = on_rcpt, .data = on_data, .room = on_room,
 	.added = on_added, .end = on_end, .vrfy = on_vrfy, .etrn = on_etrn, .reset = on_reset, .note = on_note,
-	.said = session_said, .auth = session_auth_first, .auth_more = session_auth_more,
+	.footer = on_footer, .said = session_said, .auth = session_auth_first, .auth_more = session_auth_more,
 };
 
 /* -- what is done once it is decided -- */

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/num.h"
+#include "receive/policy_client.h"
 #include "receive/session.h"
 #include "receive/state.h"
 
@@ -182,6 +183,28 @@ dns_learnt(void *arg, uint64_t id, enum fact_state state, struct span value)
 }
 
 static void
+policy_learnt(void *arg, uint64_t id, enum fact_state state, struct span value)
+{
+	struct session *s = arg;
+
+	s->policy = NULL;
+	if (s->facts != NULL && facts_answer(s->facts, id, state, value))
+		learnt(s);
+}
+
+/* Restrictions are asked one after the other, so there is one question at a time. */
+static bool
+begin_policy(struct session *s, const struct fact_want *w)
+{
+	const struct policy_server *server = policy_server(s->settings->policy, w->source);
+
+	if (server == NULL || s->policy != NULL)
+		return false;
+	s->policy = policy_ask(server, w->key, policy_learnt, s, w->id);
+	return true;
+}
+
+static void
 slept(void *arg)
 {
 	struct session *s = arg;
@@ -214,7 +237,7 @@ fetch(struct session *s)
 
 	s->fetching = true;
 	while (facts_wanted(s->facts, &w)) {
-		if (span_eqs(w.source, "sleep") && begin_sleep(s, &w))
+		if ((span_eqs(w.source, "sleep") && begin_sleep(s, &w)) || begin_policy(s, &w))
 			continue;
 		if (!dns_facts_fetch(s->rx->dns, &s->dns, &w, dns_learnt, s))
 			(void)asks_lookup(&s->rx->lookups, s->facts, &w, looked_up, s);
@@ -278,12 +301,26 @@ session_decision_drop(struct session *s)
 	s->decision = DECIDE_NOTHING;
 	asks_drop(&s->rx->lookups, s);
 	dns_facts_drop(&s->dns);
+	policy_ask_drop(s->policy);
+	s->policy = NULL;
 	if (s->sleep != NULL) {
 		loop_timer_stop(s->sleep);
 		free(s->sleep);
 		s->sleep = NULL;
 	}
 	give_facts_back(s);
+}
+
+const char *
+session_footer(struct session *s, const char *reply)
+{
+	struct policy_session p;
+
+	if (!s->settings->has_footer || s->settings->policy == NULL)
+		return NULL;
+	facts_of(s, &p);
+	buf_reset(&s->rx->text);
+	return policy_footer(s->settings->policy, &p, reply, &s->rx->text) ? s->rx->text.ptr : NULL;
 }
 
 /* -- connections -- */

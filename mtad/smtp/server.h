@@ -114,6 +114,8 @@ struct smtp_server_ops {
 	/* The transaction is over without `end` (RSET, HELO, QUIT, an error): forget it. Also after an end that the server refused. */
 	void	(*reset)(void *arg);
 	void	(*note)(void *arg, enum smtp_note, enum smtp_verb, struct span text);
+	/* A refusal as it is sent, with more lines behind it, of which each ends in CRLF but the last; NULL: as it is. NULL op: always so. */
+	const char *(*footer)(void *arg, const char *reply);
 	/* While smtp_server_show is on: lines without their ends, credentials and all; of content its size. NULL: never. */
 	void	(*said)(void *arg, enum transcript_from, struct span line);
 };

@@ -40,9 +40,23 @@ soften(struct smtp_server *s, size_t from)
 		s->out->ptr[from + 4] = '4';
 }
 
+/* smtpd_reject_footer */
+static void
+add_footer(struct smtp_server *s, size_t from)
+{
+	if (s->ops->footer == NULL || s->out->over || s->out->len <= from || (s->out->ptr[from] != '4' && s->out->ptr[from] != '5'))
+		return;
+	const char *reply = s->ops->footer(s->arg, s->out->ptr + from);
+	if (reply == NULL)
+		return;
+	buf_cut(s->out, from);
+	buf_str(s->out, reply);
+}
+
 static void
 reply_end(struct smtp_server *s, size_t from)
 {
+	add_footer(s, from);
 	if (s->config->soft_bounce)
 		soften(s, from);
 	buf_put(s->out, "\r\n", 2);
