@@ -38,8 +38,8 @@ postmap_build(struct postmap *m, const char *spec)
 	return postfix_fatal(m->postfix->name, "%s", err.text);
 }
 
-static void
-read_input(struct buf *out)
+void
+postmap_read_stdin(struct buf *out)
 {
 	char chunk[65536];
 	size_t n;
@@ -58,11 +58,11 @@ postmap_change(struct postmap *m, const char *spec)
 
 	if (path == NULL)
 		return POSTFIX_FATAL;
-	read_input(&input);
+	postmap_read_stdin(&input);
 	struct table_change *c = table_change_begin(path, &m->build, &err);
 	bool ok = c != NULL;
 	if (ok) {
-		table_change_text(c, path, buf_view(&input));
+		table_change_text(c, "stdin", buf_view(&input));
 		ok = table_change_end(c, true, &err);
 	}
 	buf_clear(&input);
@@ -110,7 +110,7 @@ postmap_delete(struct postmap *m, char *const *words, size_t n)
 	int status = 1;
 
 	if (strcmp(m->delete_, "-") == 0)
-		read_input(&keys);
+		postmap_read_stdin(&keys);
 	for (size_t i = 0; status < 2 && i < n; i++) {
 		buf_reset(&spec);
 		postmap_spec(m, words[i], &spec);

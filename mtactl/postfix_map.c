@@ -8,7 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/base64.h"
 #include "base/mem.h"
+#include "table/build_files.h"
+#include "table/compiled.h"
 #include "table/named.h"
 #include "table/table.h"
 
@@ -30,7 +33,9 @@ write_text(struct span text)
 static int
 usage(const struct postfix *p)
 {
-	return postfix_fatal(p->name, "usage: %s [-bfFhimnNoprsuUvw] [-c config_dir] [-d key] [-q key] [map_type:]file...", p->name);
+	return postfix_fatal(p->name, strcmp(p->name, "postalias") == 0 ?
+	    "usage: %s [-Nfinoprsuvw] [-c config_dir] [-d key] [-q key] [map_type:]file..." :
+	    "usage: %s [-bfFhimnNoprsuUvw] [-c config_dir] [-d key] [-q key] [map_type:]file...", p->name);
 }
 
 /* -- what is asked with ------------------------------------------------------------------------------ */
@@ -82,9 +87,33 @@ open_table(const struct postmap *m, const char *word)
 	return t;
 }
 
+/* -- values that are files (-F) -------------------------------------------------------------------------- */
+
+/* Of a table that is built, they are in it; another's text names them. False, and said, where the value is bad. */
+static bool
+value_of_files(const struct postmap *m, const struct table *t, struct span key, struct buf *value)
+{
+	struct span type = span_head(span_str(table_name(t)), span_find(span_str(table_name(t)), ':'));
+	struct buf content = BUF_INIT(0);
+	struct err err = { .kind = ERR_NONE };
+	bool ok;
+
+	if (table_type_compiled(type)) {
+		if (!(ok = base64_decode(&content, buf_view(value))))
+			postfix_warn(m->postfix->name, "table %s" COMPILED_SUFFIX ": key %.*s: malformed BASE64 value: %.*s", table_name(t), SPAN_ARG(key),
+			    SPAN_ARG(span_head(buf_view(value), 100)));
+	} else if (!(ok = build_files_read(buf_view(value), &content, &err))) {
+		postfix_warn(m->postfix->name, "table %s: key %.*s: %s", table_name(t), SPAN_ARG(key), err.text);
+	}
+	buf_clear(value);
+	*value = content;
+	return ok;
+}
+
 /* -- asking -------------------------------------------------------------------------------------------- */
 
 struct tables_asked {
+	const struct postmap *map;
 	const struct postfix *postfix;
 	struct table	**tables;
 	size_t		 count;
@@ -100,7 +129,9 @@ look_up(const struct tables_asked *a, struct span key, bool with_key)
 
 	for (size_t i = 0; status == 1 && i < a->count; i++) {
 		enum table_result r = table_get(a->tables[i], NULL, key, &value, &err);
-		if (r == TABLE_FOUND)
+		if (r == TABLE_FOUND && a->map->files && !value_of_files(a->map, a->tables[i], key, &value))
+			status = postfix_fatal(a->postfix->name, "table %s: query error", table_name(a->tables[i])) + 1;
+		else if (r == TABLE_FOUND)
 			status = 0;
 		else if (r == TABLE_PENDING)
 			status = postfix_not_yet(a->postfix->name, "a table that only the daemon can ask");
@@ -109,7 +140,7 @@ look_up(const struct tables_asked *a, struct span key, bool with_key)
 	}
 	if (status == 0 && with_key) {
 		write_text(key);
-		putchar('\t');
+		fputs(a->map->aliases ? ":\t" : "\t", stdout);
 	}
 	if (status == 0) {
 		write_text(buf_view(&value));
@@ -139,31 +170,75 @@ look_up_stdin(const struct tables_asked *a)
 	return status;
 }
 
+struct message_asked {
+	const struct tables_asked *tables;
+	int		 status;
+};
+
+static bool
+look_up_key(void *arg, struct span key)
+{
+	struct message_asked *a = arg;
+	int one = look_up(a->tables, key, true);
+
+	if (one != 1)
+		a->status = one;
+	return a->status <= 1;
+}
+
+static int
+look_up_message(const struct tables_asked *a)
+{
+	struct message_asked asked = { a, 1 };
+	struct buf message;
+
+	postmap_read_stdin(&message);
+	postmap_message(a->map, buf_view(&message), look_up_key, &asked);
+	buf_clear(&message);
+	return asked.status;
+}
+
 static int
 query(const struct postmap *m, char *const *words, size_t n)
 {
-	struct tables_asked a = { .postfix = m->postfix, .tables = mem_array(n, sizeof(struct table *)) };
+	struct tables_asked a = { .map = m, .postfix = m->postfix, .tables = mem_array(n, sizeof(struct table *)) };
 	int status = 0;
 
 	for (; status == 0 && a.count < n; a.count++)
 		if ((a.tables[a.count] = open_table(m, words[a.count])) == NULL)
 			status = POSTFIX_FATAL;
 	if (status == 0)
-		status = strcmp(m->query, "-") == 0 ? look_up_stdin(&a) : look_up(&a, span_str(m->query), false);
+		status = m->headers || m->body ? look_up_message(&a) : strcmp(m->query, "-") == 0 ? look_up_stdin(&a) : look_up(&a, span_str(m->query), false);
 	for (size_t i = 0; i < a.count; i++)
 		table_free(a.tables[i]);
 	free(a.tables);
 	return status > 1 && status < 64 ? POSTFIX_FATAL : status;
 }
 
+struct listing {
+	const struct postmap *map;
+	const struct table *table;
+};
+
 static bool
 print_entry(void *arg, struct span key, struct span value)
 {
-	const struct postmap *m = arg;
+	const struct listing *l = arg;
+	const struct postmap *m = l->map;
+	struct buf content = BUF_INIT(0);
 
+	if (m->files) {
+		buf_span(&content, value);
+		if (!value_of_files(m, l->table, key, &content)) {
+			buf_clear(&content);
+			return true;
+		}
+		value = buf_view(&content);
+	}
 	write_text(key);
 	fputs(m->aliases ? ":\t" : "\t", stdout);
 	write_text(value);
+	buf_clear(&content);
 	return putchar('\n') != EOF;
 }
 
@@ -174,7 +249,7 @@ list(struct postmap *m, char *const *words, size_t n)
 
 	for (size_t i = 0; i < n; i++) {
 		struct table *t = open_table(m, words[i]);
-		bool ok = t != NULL && table_each(t, print_entry, m, &err);
+		bool ok = t != NULL && table_each(t, print_entry, &(struct listing){ m, t }, &err);
 		if (t != NULL && !ok)
 			postfix_fatal(m->postfix->name, "%s: %s", table_name(t), err.text);
 		table_free(t);
@@ -191,6 +266,10 @@ static bool
 take_option(struct postmap *m, int option)
 {
 	switch (option) {
+	case 'b': m->body = true; return true;
+	case 'F': m->files = m->build.files = true; return true;
+	case 'h': m->headers = true; return true;
+	case 'm': m->mime = true; return true;
 	case 'c': m->postfix->session.conf_dir = optarg; return true;
 	case 'd': m->delete_ = optarg; return true;
 	case 'f': m->build.keep_case = true; return true;
@@ -206,6 +285,19 @@ take_option(struct postmap *m, int option)
 	case 'v': return true;
 	default: return false;
 	}
+}
+
+/* Whether the options go together; said where not. */
+static bool
+options_fit(struct postmap *m)
+{
+	if ((m->query != NULL) + (m->delete_ != NULL) + m->list > 1)
+		postfix_fatal(m->postfix->name, "specify only one of -s -q or -d");
+	else if ((m->headers || m->body) && (m->query == NULL || strcmp(m->query, "-") != 0))
+		postfix_fatal(m->postfix->name, "specify -b -h or -m only with \"-q -\"");
+	else
+		return true;
+	return false;
 }
 
 static int
@@ -241,22 +333,16 @@ int
 postmap_main(struct postfix *p, int argc, char **argv)
 {
 	struct postmap m = { .postfix = p, .aliases = strcmp(p->name, "postalias") == 0 };
-	int option, not_yet = 0;
+	int option;
 
 	m.build.aliases = m.aliases;
-	while ((option = getopt(argc, argv, "bc:d:fFhimnNopq:rsuUvw")) != -1) {
-		if (option == '?')
-			return usage(p);
+	while ((option = getopt(argc, argv, m.aliases ? "c:d:finNopq:rsuvw" : "bc:d:fFhimnNopq:rsuUvw")) != -1)
 		if (!take_option(&m, option))
-			not_yet = option;
-	}
-	if (not_yet != 0) {
-		char what[] = "option -x";
-		what[8] = (char)not_yet;
-		return postfix_not_yet(p->name, what);
-	}
-	if ((m.query != NULL) + (m.delete_ != NULL) + m.list + m.insert > 1)
-		return postfix_fatal(p->name, "specify only one of -s -i -q or -d");
+			return usage(p);
+	if (!options_fit(&m))
+		return POSTFIX_FATAL;
+	if (m.mime && !m.headers && !m.body)
+		postfix_warn(p->name, "ignoring -m option without -b or -h");
 	if (optind == argc)
 		return usage(p);
 	return run(&m, argv + optind, (size_t)(argc - optind));

@@ -9,8 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/base64.h"
 #include "base/mem.h"
 #include "conf/lines.h"
+#include "table/build_files.h"
 #include "table/build_text.h"
 #include "table/compiled.h"
 #include "table/type.h"
@@ -168,7 +170,7 @@ change_new(const char *path, const struct build_options *o)
 static mode_t
 mode_for(const struct build_options *o, const struct stat *text)
 {
-	return o->plain_mode ? 0600 : 0600 | (text->st_mode & 066);
+	return o->plain_mode ? 0644 : 0600 | (text->st_mode & 044);
 }
 
 static bool
@@ -327,6 +329,22 @@ add_alias(struct table_change *c, struct span name, unsigned number, struct span
 }
 
 static void
+put_files(struct table_change *c, struct span name, unsigned number, struct span key, struct span names)
+{
+	struct buf content = BUF_INIT(0), value = BUF_INIT(0);
+	struct err err;
+
+	if (build_files_read(names, &content, &err)) {
+		base64_encode(&value, buf_view(&content));
+		put_line(c, name, number, key, buf_view(&value));
+	} else {
+		table_warn(name, number, "%s: skipping this entry", err.text);
+	}
+	buf_clear(&content);
+	buf_clear(&value);
+}
+
+static void
 add_pair(struct table_change *c, struct span name, unsigned number, struct span line)
 {
 	struct span key, value;
@@ -338,7 +356,10 @@ add_pair(struct table_change *c, struct span name, unsigned number, struct span 
 	}
 	if (span_ends(key, ":"))
 		table_note(name, number, "record is in \"key: value\" format; is this an alias file?");
-	put_line(c, name, number, key, value);
+	if (c->options.files)
+		put_files(c, name, number, key, value);
+	else
+		put_line(c, name, number, key, value);
 }
 
 void

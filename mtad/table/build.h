@@ -12,7 +12,8 @@ enum build_duplicates { BUILD_DUP_WARN, BUILD_DUP_IGNORE, BUILD_DUP_REPLACE };
 struct build_options {
 	bool	 aliases;	/* the text is of aliases(5): "key: value, ..." */
 	bool	 keep_case;	/* of keys (postmap -f) */
-	bool	 plain_mode;	/* 0600-like: the file gets no rights from the text's (postmap -p) */
+	bool	 files;		/* values are names of files, whose content is stored, in base64 (postmap -F) */
+	bool	 plain_mode;	/* 0644: the file does not get its rights from the text (postmap -p) */
 	bool	 stay_root;	/* else root becomes the owner of the text meanwhile (postmap -o) */
 	enum build_duplicates duplicates;
 };

@@ -248,7 +248,7 @@ def test_postmap(tmp_path):
     assert postmap("-q", "zz", f"texthash:{table}", "inline:{zz=1}") == (0, "1\n", "")
     assert postmap("-q", "x", "static:$y") == (0, "$y\n", "")
     for args, status in ((["-q", "a", "nosuch:x"], 1), (["-q", "a", "texthash:/nosuch"], 1), (["-q", "a"], 1), ([], 1),
-                         (["-bq", "-", f"texthash:{table}"], 69), (["-s", "static:x"], 1), ([f"texthash:{table}"], 1), (["-s", "-q", "a", f"texthash:{table}"], 1),
+                         (["-bq", "x", f"texthash:{table}"], 1), (["-s", "static:x"], 1), ([f"texthash:{table}"], 1), (["-s", "-q", "a", f"texthash:{table}"], 1),
                          (["-q", "a", f"hash:{table}"], 1), (["-d", "a", f"hash:{table}"], 1), ([f"hash:{table}x"], 1)):
         got = postmap(*args)
         assert got[0] == status and got[2].startswith("postmap: "), (args, got)
