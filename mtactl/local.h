@@ -10,6 +10,7 @@
 
 int	map_run(struct session *, const struct request *);
 int	map_change_run(struct session *, const struct request *);	/* put del edit diff undo */
+int	map_check_run(struct session *, const struct request *);
 int	map_build_run(struct session *, const struct request *);	/* types build */
 int	config_get_run(struct session *, const struct request *);	/* get explain */
 int	config_change_run(struct session *, const struct request *);	/* set unset comment undo */

@@ -1,5 +1,5 @@
 /*
- * map ls, query, get: tables looked at, as they are on disk.
+ * map ls, query, get, dump: tables looked at, as they are on disk.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -204,11 +204,11 @@ ls(struct session *s)
 
 /* Into a pipe byte for byte, which JSON and a terminal are not. */
 static void
-put_entry(struct session *s, const char *spec, struct span key, struct span value, unsigned line)
+put_pair(struct session *s, const char *spec, struct span key, struct span value, bool with_key, unsigned line)
 {
 	if (!s->display.json && !s->display.tty) {
 		struct buf *out = &s->display.out;
-		if (line > 0) {
+		if (with_key) {
 			buf_span(out, key);
 			buf_char(out, '\t');
 		}
@@ -228,6 +228,12 @@ put_entry(struct session *s, const char *spec, struct span key, struct span valu
 	jsonl_end_object(&j);
 	session_row(s, buf_view(&row));
 	buf_clear(&row);
+}
+
+static void
+put_entry(struct session *s, const char *spec, struct span key, struct span value, unsigned line)
+{
+	put_pair(s, spec, key, value, line > 0, line);
 }
 
 static void
@@ -296,6 +302,68 @@ get(struct session *s, const struct map_table *t, const struct request *req)
 	return status;
 }
 
+/* -- dump -------------------------------------------------------------------------------------------- */
+
+struct dumping {
+	struct session	*session;
+	const char	*spec;
+};
+
+static bool
+dump_entry(void *arg, struct span key, struct span value)
+{
+	struct dumping *d = arg;
+
+	put_pair(d->session, d->spec, key, value, true, 0);
+	return true;
+}
+
+/* Rules of patterns, which no lookup lists. */
+static int
+dump_text(struct session *s, const struct map_table *t)
+{
+	static const char *const words[] = { [SOURCE_PAIR] = "", [SOURCE_IF] = "if ", [SOURCE_ENDIF] = "endif" };
+	struct err err = { .kind = ERR_NONE };
+	struct buf key = BUF_INIT(0);
+	struct source_entry e;
+	struct source *source = source_open(span_str(t->grammar), t->name, &err);
+
+	if (source == NULL)
+		return local_fail(s, &err);
+	for (size_t i = 0; i < source_count(source); i++) {
+		if (!source_entry(source, i, &e) || e.kind == SOURCE_BAD)
+			continue;
+		buf_reset(&key);
+		buf_str(&key, words[e.kind]);
+		buf_span(&key, e.kind == SOURCE_ENDIF ? SPAN_NONE : e.key);
+		put_pair(s, t->spec, buf_view(&key), e.kind == SOURCE_PAIR ? e.value : SPAN_NONE, true, e.line);
+	}
+	if (!source_check(source, &err))
+		session_say(s, "warning: %s", err.text);
+	buf_clear(&key);
+	source_free(source);
+	return 0;
+}
+
+static int
+dump(struct session *s, const struct map_table *t)
+{
+	const struct table_env env = { .warn = warn, .arg = s, .blocks = true };
+	struct span type = span_head(span_str(t->spec), span_find(span_str(t->spec), ':'));
+	struct dumping d = { s, t->spec };
+	struct err err = { .kind = ERR_NONE };
+
+	table_use(&env);
+	if (t->grammar != NULL && !table_type_lists(type))
+		return dump_text(s, t);
+	struct conf *fresh = table_conf(local_conf(s));
+	struct table *table = table_open(fresh, span_str(t->spec), &err);
+	int status = table != NULL && table_each(table, dump_entry, &d, &err) ? 0 : local_fail(s, &err);
+	table_free(table);
+	conf_unref(fresh);
+	return status;
+}
+
 int
 map_run(struct session *s, const struct request *req)
 {
@@ -307,6 +375,8 @@ map_run(struct session *s, const struct request *req)
 	int status = map_resolve(s, req, &t);
 	if (status == 0 && req->command == CMD_map_query)
 		status = request_get(req, "key", &key) ? query(s, &t, key) : 64;
+	else if (status == 0 && req->command == CMD_map_dump)
+		status = dump(s, &t);
 	else if (status == 0)
 		status = get(s, &t, req);
 	map_table_clear(&t);

@@ -8,12 +8,14 @@
 
 #include "base/clock.h"
 #include "base/facts.h"
+#include "base/mem.h"
 #include "mtactl/local.h"
+#include "mtactl/route_check.h"
 #include "policy/policy.h"
 #include "route/route.h"
 #include "table/table.h"
 
-struct asked {
+struct route_check {
 	struct session	*session;
 	struct router	*router;
 	struct policy	*policy;
@@ -26,7 +28,7 @@ struct asked {
 
 /* Users and groups are answered here; whatever goes over the network is not asked. */
 static void
-answer(struct asked *a, const struct fact_want *w)
+answer(struct route_check *a, const struct fact_want *w)
 {
 	struct buf value = BUF_INIT(4096);
 	char *key = span_dup(w->key);
@@ -52,7 +54,7 @@ answer(struct asked *a, const struct fact_want *w)
 }
 
 static void
-answer_all(struct asked *a)
+answer_all(struct route_check *a)
 {
 	struct fact_want w;
 
@@ -62,7 +64,7 @@ answer_all(struct asked *a)
 
 /* Every round answers at least one question more; facts are bounded. */
 static void
-resolve(struct asked *a)
+resolve(struct route_check *a)
 {
 	facts_reset(a->facts, clock_wall());
 	buf_reset(&a->trace);
@@ -74,7 +76,7 @@ resolve(struct asked *a)
 
 /* As if it came from this machine: relaying is allowed, unknown recipients are not. */
 static void
-check(struct asked *a)
+check(struct route_check *a)
 {
 	struct policy_session session = {
 		.client_name = SPAN("localhost"), .client_addr = SPAN("127.0.0.1"), .server_addr = SPAN("127.0.0.1"),
@@ -102,13 +104,13 @@ put_steps(struct jsonl *j, struct span trace)
 }
 
 static bool
-is_refused(const struct asked *a)
+is_refused(const struct route_check *a)
 {
 	return a->route.failed || a->verdict.action != POLICY_OK || span_eqs(a->route.transport, "error");
 }
 
 static void
-put_verdict(struct jsonl *j, const struct asked *a)
+put_verdict(struct jsonl *j, const struct route_check *a)
 {
 	const struct policy_verdict *v = &a->verdict;
 
@@ -122,7 +124,7 @@ put_verdict(struct jsonl *j, const struct asked *a)
 }
 
 static void
-put_row(struct asked *a, struct span given)
+put_row(struct route_check *a, struct span given)
 {
 	struct buf row = BUF_INIT(0);
 	struct jsonl j = { .out = &row };
@@ -148,7 +150,7 @@ put_row(struct asked *a, struct span given)
 }
 
 static bool
-open_all(struct asked *a)
+open_all(struct route_check *a)
 {
 	struct conf *c = a->session->conf;
 	struct err err = { .kind = ERR_NONE };
@@ -163,6 +165,20 @@ open_all(struct asked *a)
 }
 
 static void
+clear(struct route_check *a)
+{
+	policy_verdict_clear(&a->verdict);
+	route_clear(&a->route);
+	policy_free(a->policy);
+	router_free(a->router);
+	facts_free(a->facts);
+	buf_clear(&a->address);
+	buf_clear(&a->sender);
+	buf_clear(&a->trace);
+	buf_clear(&a->policy_trace);
+}
+
+static void
 warn(void *arg, const char *path, unsigned line, const char *text)
 {
 	session_say(arg, "warning: %s, line %u: %s", path, line, text);
@@ -172,7 +188,7 @@ int
 route_run(struct session *s, const struct request *req)
 {
 	const struct table_env env = { .warn = warn, .arg = s, .blocks = true };
-	struct asked a = { .session = s, .facts = facts_new() };
+	struct route_check a = { .session = s, .facts = facts_new() };
 	struct span address, sender = SPAN_NONE;
 	int status = 78;
 
@@ -189,14 +205,44 @@ route_run(struct session *s, const struct request *req)
 			session_say(s, "some of it depends on what only the daemon asks, over the network");
 		status = is_refused(&a) ? 1 : 0;
 	}
-	policy_verdict_clear(&a.verdict);
-	route_clear(&a.route);
-	policy_free(a.policy);
-	router_free(a.router);
-	facts_free(a.facts);
-	buf_clear(&a.address);
-	buf_clear(&a.sender);
-	buf_clear(&a.trace);
-	buf_clear(&a.policy_trace);
+	clear(&a);
 	return status;
+}
+
+/* -- for others ------------------------------------------------------------------------------------- */
+
+struct route_check *
+route_check_new(struct session *s)
+{
+	struct route_check *a;
+
+	MEM_NEW(a);
+	*a = (struct route_check){ .session = s, .facts = facts_new() };
+	a->route.text = a->verdict.text = a->verdict.log = BUF_INIT(0);
+	if (session_configure(s) && open_all(a))
+		return a;
+	route_check_free(a);
+	return NULL;
+}
+
+void
+route_check_free(struct route_check *a)
+{
+	if (a == NULL)
+		return;
+	clear(a);
+	free(a);
+}
+
+bool
+route_check_refused(struct route_check *a, struct span address, struct buf *why)
+{
+	buf_reset(&a->address);
+	a->unanswered = false;
+	route_rewrite(a->router, address, true, &a->address);
+	check(a);
+	if (a->verdict.action == POLICY_OK || a->unanswered || a->verdict.code < 500)
+		return false;
+	buf_printf(why, "%d %s %s", a->verdict.code, a->verdict.dsn, a->verdict.reply);
+	return true;
 }

@@ -303,7 +303,7 @@ run_export(struct session *s, const struct request *req)
 typedef int local_fn(struct session *, const struct request *);
 
 static local_fn *const locals[COMMAND_COUNT] = {
-	[CMD_map_ls] = map_run, [CMD_map_query] = map_run, [CMD_map_get] = map_run,
+	[CMD_map_ls] = map_run, [CMD_map_query] = map_run, [CMD_map_get] = map_run, [CMD_map_dump] = map_run, [CMD_map_check] = map_check_run,
 	[CMD_map_put] = map_change_run, [CMD_map_del] = map_change_run, [CMD_map_edit] = map_change_run,
 	[CMD_map_types] = map_build_run, [CMD_map_build] = map_build_run,
 	[CMD_map_diff] = map_change_run, [CMD_map_undo] = map_change_run,

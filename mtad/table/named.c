@@ -188,9 +188,8 @@ tables_named_free(struct named_table *t, size_t count)
 
 /* -- one question ------------------------------------------------------------------------------- */
 
-/* A configuration that carries no text, so that the file itself is read, as it is now. */
-static struct conf *
-conf_without_texts(const struct conf *conf)
+struct conf *
+table_conf(const struct conf *conf)
 {
 	struct conf_problems problems = { .count = 0 };
 	struct buf main_cf = BUF_INIT(65536);
@@ -206,7 +205,7 @@ enum table_result
 table_ask(const struct conf *conf, struct span spec, struct span key, struct buf *value, struct err *err)
 {
 	enum table_result result = TABLE_FAILED;
-	struct conf *own = conf_without_texts(conf);
+	struct conf *own = table_conf(conf);
 	struct table *t = NULL;
 
 	if (own == NULL)

@@ -28,4 +28,7 @@ void	tables_named_free(struct named_table *, size_t count);
  */
 enum table_result table_ask(const struct conf *, struct span spec, struct span key, struct buf *value, struct err *);
 
+/* For tables to be opened with: one that carries no text, so that files are read as they are now; a reference. */
+struct conf *table_conf(const struct conf *);
+
 #endif

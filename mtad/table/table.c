@@ -188,6 +188,14 @@ table_get_part(const struct table *t, struct facts *facts, struct span key, stru
 }
 
 bool
+table_type_lists(struct span type)
+{
+	const struct table_type *t = find_type(type);
+
+	return t != NULL && t->each != NULL;
+}
+
+bool
 table_each(const struct table *t, table_each_fn *fn, void *arg, struct err *err)
 {
 	if (t->type->each != NULL)

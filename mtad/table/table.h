@@ -55,6 +55,7 @@ enum table_result table_get_part(const struct table *, struct facts *, struct sp
 
 /* Each entry in no order; false ends it. False with the err where the type cannot list, or fails. */
 typedef bool	table_each_fn(void *arg, struct span key, struct span value);
+bool	table_type_lists(struct span type);	/* table_each works */
 bool	table_each(const struct table *, table_each_fn *, void *arg, struct err *);
 
 /* A parameter's list of tables, asked in turn. */

@@ -158,7 +158,7 @@ COMMANDS = {
     "doctor": [[]], "dest ls": [[]], "dest suspend": [["two.test", "--reason", EVIL]], "dest resume": [["two.test", "--reason", EVIL]],
     "session ls": [[]], "trace": [["--count", "1"]], "log": [[], ["text ~ owned"]],
     "debug peer add": [[EVIL], ["127.0.0.9"]], "debug peer ls": [[]], "debug peer del": [["127.0.0.9"], [EVIL]],
-    "map ls": [[]], "map types": [[]], "map look": [[]], "map build": [[], ["EVIL"]], "map query": [["TABLE", "no.test"], ["TABLE", EVIL], [EVIL, "x"], ["NETS", "10.1.1.1"], ["EVIL", "a@site.test"]], "map get": [["TABLE"], ["NETS"], ["EVIL"]],
+    "map ls": [[]], "map types": [[]], "map look": [[]], "map dump": [["TABLE"], ["EVIL"], ["NETS"]], "map check": [[], ["EVIL"], ["TABLE"], [EVIL]], "map build": [[], ["EVIL"]], "map query": [["TABLE", "no.test"], ["TABLE", EVIL], [EVIL, "x"], ["NETS", "10.1.1.1"], ["EVIL", "a@site.test"]], "map get": [["TABLE"], ["NETS"], ["EVIL"]],
     "map put": [["TABLE", "x.test", EVIL, "--plan"], ["TABLE", "x.test", "smtp:" + EVIL], ["NETS", EVIL, "OK"], ["EVIL", "b@site.test", "c@d.test"]],
     "map del": [["TABLE", "no.test"], ["EVIL", "b@site.test"]], "map edit": [["TABLE", "--plan"]], "map diff": [["TABLE"], ["EVIL"]], "map undo": [["TABLE"], ["EVIL"]],
     "config get": [["mysitemacro"], ["-n"], ["-x", "mysitemacro"], ["virtual_alias_maps"]], "config set": [["mysitemacro", "x" + EVIL, "--plan"], ["mysitemacro", "x"], [EVIL, "y"]],
