@@ -126,7 +126,11 @@ passed(struct recipient_of *to, enum param maps, enum param single)
 		buf_str(&where, conf_str(x->job->view, single));
 	if (got == TABLE_FAILED)
 		expand_result(x, to->it, &r);
-	else if (where.len > 0)
+	else if (where.len > 0 && !span_has(buf_view(&where), ':')) {
+		buf_char(&where, ':');
+		buf_span(&where, x->job->nexthop);
+	}
+	if (got != TABLE_FAILED && where.len > 0)
 		expand_forward(x, to->it, span_str(to->it->rcpt), buf_view(&where));
 	bool done = got == TABLE_FAILED || where.len > 0;
 	buf_clear(&where);

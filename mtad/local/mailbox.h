@@ -15,7 +15,8 @@ bool	maildir_deliver(const struct job *, const struct message *, const char *dir
 
 /* An mbox file, open and locked. */
 struct mbox {
-	const char	*path, *user;	/* user NULL: a file of an alias */
+	const char	*path, *user;	/* user NULL: no account's */
+	bool		 aliased;	/* a file of an alias */
 	bool		 special;	/* no regular file: not locked, not synced */
 	int		 fd;
 	bool		 dotlock;	/* path.lock is ours */

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,21 +23,33 @@ host_part(const char *hostname, char out[128])
 	out[i] = '\0';
 }
 
+/* With those above it; errno where it cannot be. */
 static bool
-make_dir(const char *dir, const char *sub, struct report *r)
+make_dir(const char *dir, const char *sub)
 {
 	char path[PATH_ROOM];
+	size_t n = strlen(dir);
+
 	snprintf(path, sizeof path, "%s%s", dir, sub);
 	if (mkdir(path, 0700) == 0 || errno == EEXIST)
 		return true;
-	report_errno(r, errno, CONTEXT ": create maildir %s", path);
-	return false;
+	for (size_t at = 1; errno == ENOENT && at < n; at++) {
+		if (path[at] != '/')
+			continue;
+		path[at] = '\0';
+		bool made = mkdir(path, 0700) == 0 || errno == EEXIST;
+		path[at] = '/';
+		if (!made)
+			return false;
+		errno = ENOENT;
+	}
+	return mkdir(path, 0700) == 0 || errno == EEXIST;
 }
 
 static bool
-make_dirs(const char *dir, struct report *r)
+make_dirs(const char *dir)
 {
-	return make_dir(dir, "", r) && make_dir(dir, "tmp", r) && make_dir(dir, "new", r) && make_dir(dir, "cur", r);
+	return make_dir(dir, "") && make_dir(dir, "tmp") && make_dir(dir, "new") && make_dir(dir, "cur");
 }
 
 /* The new name of a file must be on the disk before the message is said to be delivered. */
@@ -101,11 +114,8 @@ maildir_deliver(const struct job *job, const struct message *m, const char *dir,
 	}
 	int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
 	int fd = open(path, flags, 0600);
-	if (fd < 0 && errno == ENOENT) {
-		if (!make_dirs(dir, r))
-			return false;
+	if (fd < 0 && errno == ENOENT && make_dirs(dir))
 		fd = open(path, flags, 0600);
-	}
 	if (fd < 0) {
 		report_errno(r, errno, CONTEXT ": create maildir file %s", path);
 		return false;

@@ -11,19 +11,26 @@
 #include "mail/address.h"
 #include "mail/date.h"
 
-#define CONTEXT	"cannot update mailbox %.150s for user %.60s. "
-
-#define FILE_CONTEXT	"cannot append message to file %.250s: "
+/* What failed, and at what: as local(8) and virtual(8) begin such texts. */
+static void
+context(const struct mbox *b, char *out, size_t size)
+{
+	if (b->user != NULL)
+		snprintf(out, size, "cannot update mailbox %.150s for user %.60s. ", b->path, b->user);
+	else if (b->aliased)
+		snprintf(out, size, "cannot append message to file %.250s: ", b->path);
+	else
+		snprintf(out, size, "delivery failed to mailbox %.250s: ", b->path);
+}
 
 static void
 tell(const struct mbox *b, struct report *r, int error, const char *what)
 {
-	if (b->user != NULL) {
-		report_errno(r, error, CONTEXT "%s", b->path, b->user, what);
-		return;
-	}
-	report_errno(r, error, FILE_CONTEXT "%s", b->path, what);
-	if (strcmp(r->dsn, "4.2.0") == 0 && error != EAGAIN) {	/* waiting would not mend what an alias says */
+	char where[300];
+
+	context(b, where, sizeof where);
+	report_errno(r, error, "%s%s", where, what);
+	if (b->aliased && strcmp(r->dsn, "4.2.0") == 0 && error != EAGAIN) {	/* waiting would not mend what an alias says */
 		r->status = OUTCOME_BOUNCED;
 		r->dsn[0] = '5';
 	}
@@ -40,7 +47,23 @@ fail(struct mbox *b, struct report *r, int error, const char *what)
 static bool
 refuse(struct mbox *b, struct report *r, const char *why)
 {
-	report_set(r, OUTCOME_DEFERRED, SCOPE_RECIPIENT, "4.2.0", CONTEXT "destination %.150s %s", b->path, b->user, b->path, why);
+	char where[300];
+
+	context(b, where, sizeof where);
+	report_set(r, OUTCOME_DEFERRED, SCOPE_RECIPIENT, "4.2.0", "%s%s%.150s %s", where, b->user != NULL ? "destination " : "",
+	    b->user != NULL ? b->path : "file", why);
+	mbox_close(b);
+	return false;
+}
+
+/* As an alias's file that will never do. */
+static bool
+refuse_file(struct mbox *b, struct report *r, const char *dsn, const char *why)
+{
+	char where[300];
+
+	context(b, where, sizeof where);
+	report_set(r, OUTCOME_BOUNCED, SCOPE_RECIPIENT, dsn, "%s%s", where, why);
 	mbox_close(b);
 	return false;
 }
@@ -69,6 +92,8 @@ open_or_make(struct mbox *b, uid_t owner, gid_t group, struct report *r)
 	b->fd = open(b->path, flags);
 	if (b->fd < 0 && errno == EACCES)	/* it may be one to write to only */
 		b->fd = open(b->path, (flags & ~O_RDWR) | O_WRONLY);
+	if (b->fd < 0 && errno == ELOOP)
+		return refuse(b, r, "is a symbolic link");
 	return b->fd >= 0 || fail(b, r, errno, "cannot open file");
 }
 
@@ -81,9 +106,10 @@ mbox_open(struct mbox *b, const struct job *job, const char *path, const char *u
 	if (!begin(b, path, user, r))
 		return false;
 	if (lock_wanted(job->locks, "dotlock")) {
+		char what[300];
+		snprintf(what, sizeof what, "unable to create lock file %.250s", b->lock);
 		if (!lock_dot(job->view, b->lock))
-			return fail(b, r, errno, errno == EAGAIN ? "unable to lock for exclusive access" :
-			    "unable to create lock file");
+			return fail(b, r, errno, errno == EAGAIN ? "unable to lock for exclusive access" : what);
 		b->dotlock = true;
 	}
 	if (!open_or_make(b, owner, group, r))
@@ -108,6 +134,7 @@ mbox_open_file(struct mbox *b, const struct job *job, const char *path, struct r
 
 	if (!begin(b, path, NULL, r))
 		return false;
+	b->aliased = true;
 	b->special = stat(path, &st) == 0 && !S_ISREG(st.st_mode);
 	if (!b->special && lock_wanted(job->locks, "dotlock")) {
 		b->dotlock = lock_dot(job->view, b->lock);
@@ -119,16 +146,10 @@ mbox_open_file(struct mbox *b, const struct job *job, const char *path, struct r
 	if (fstat(b->fd, &st) != 0)
 		return fail(b, r, errno, "cannot stat file");
 	b->special = !S_ISREG(st.st_mode);
-	if (!b->special && (st.st_mode & 0111) != 0) {
-		report_set(r, OUTCOME_BOUNCED, SCOPE_RECIPIENT, "5.7.1", FILE_CONTEXT "file is executable", path);
-		mbox_close(b);
-		return false;
-	}
-	if (!b->special && st.st_nlink != 1) {
-		report_set(r, OUTCOME_BOUNCED, SCOPE_RECIPIENT, "5.2.0", FILE_CONTEXT "file has %u hard links", path, (unsigned)st.st_nlink);
-		mbox_close(b);
-		return false;
-	}
+	if (!b->special && (st.st_mode & 0111) != 0)
+		return refuse_file(b, r, "5.7.1", "file is executable");
+	if (!b->special && st.st_nlink != 1)
+		return refuse_file(b, r, "5.2.0", "file has more than one hard link");
 	if (!b->special && !lock_file(job->view, job->locks, b->fd))
 		return fail(b, r, errno, "unable to lock for exclusive access");
 	return true;

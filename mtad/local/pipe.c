@@ -214,7 +214,8 @@ pipe_deliver(struct job *job, struct report *r)
 	if (job->sender.len == 0)
 		job->sender = span_str(p.spec.null_sender);
 	job->loops = !(p.spec.flags & COMMAND_DELIVERED_TO);
-	struct command c = { .text = p.spec.argv[0] + 5, .directory = p.spec.directory, .chroot = p.spec.chroot,
+	struct command c = { .text = p.spec.argv[0] + 5, .directory = p.spec.directory != NULL || p.spec.chroot != NULL ? p.spec.directory :
+		conf_str(job->view, P_queue_directory), .chroot = p.spec.chroot,
 		.time_limit = conf_time(job->view, P_command_time_limit), .flags = p.spec.flags,
 		.eol = span_of(p.spec.eol, p.spec.eol_len), .final = p.spec.final, .prepare = prepare, .arg = &p };
 	(void)conf_transport_time(view_conf(job->view), job->transport, "_time_limit", &c.time_limit);

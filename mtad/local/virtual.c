@@ -57,13 +57,11 @@ deliver(const struct job *job, const char *path, struct report *r)
 {
 	struct message m = { 0 };
 	struct mbox box = { .fd = -1 };
-	char user[96];
 
-	snprintf(user, sizeof user, "%.*s", (int)(job->recipient.len < 60 ? job->recipient.len : 60), job->recipient.ptr);
 	if (job_read(job, &m, r)) {
 		if (path[strlen(path) - 1] == '/') {
 			maildir_deliver(job, &m, path, r);
-		} else if (mbox_open(&box, job, path, user, geteuid(), getegid(), conf_bool(job->view, P_strict_mailbox_ownership), r)) {
+		} else if (mbox_open(&box, job, path, NULL, geteuid(), getegid(), conf_bool(job->view, P_strict_mailbox_ownership), r)) {
 			mbox_append(&box, job, &m, r);
 			mbox_close(&box);
 		}
@@ -77,6 +75,7 @@ virtual_deliver(struct job *job, struct report *r)
 	char path[PATH_ROOM];
 	uint32_t uid, gid;
 
+	job->loops = true;	/* nothing goes on from here */
 	if (!find_path(job, path, r) || !number(job, P_virtual_uid_maps, conf_int(job->view, P_virtual_minimum_uid), &uid, r) ||
 	    !number(job, P_virtual_gid_maps, 1, &gid, r))
 		return;

@@ -66,7 +66,7 @@ class Pair:
                 prepare(d)
         common = {"recipient_delimiter": "+", "relayhost": "[127.0.0.9]:9", "local_recipient_maps": "", "command_time_limit": "20s", **main}
         self.mtad = Instance(self.dirs[0], main={k: fill(v, self.dirs[0]) for k, v in common.items()}, root=True)
-        self.mtad.master += fill(master, self.dirs[0])
+        self.mtad.master += "virtual unix - n n - - virtual\n" + fill(master, self.dirs[0])
         self.mtad.write()
         self.postfix = Postfix(self.dirs[1], main={k: fill(v, self.dirs[1]) for k, v in common.items()})
         with open(f"{self.dirs[1]}/config/master.cf", "a") as f:
@@ -128,7 +128,7 @@ class Pair:
         for m in re.finditer(r"to=<([^>]*)>, (?:orig_to=<([^>]*)>, )?relay=(\S+), .*dsn=(\S+), status=(.*)", log):
             if m[3] in ("none",) or re.match(r"\S+\[", m[3]):
                 continue
-            found.add((m[1].lower(), (m[2] or "").lower(), m[3], m[4], re.sub(r"forwarded as \w+.*", "forwarded", self.plain(m[5], which)).replace(" )", ")").replace("SOFTBOUNCE", "deferred")))
+            found.add((m[1].lower(), (m[2] or "").lower(), m[3], m[4], re.sub(r"forwarded as \w+.*|(?<=/tmp/)\d+\.[MP][^:]*", "forwarded", self.plain(m[5], which)).replace(" )", ")").replace("SOFTBOUNCE", "deferred")))
         return found
 
     def forwarded(self, which):
@@ -366,4 +366,88 @@ def test_forward(name):
             p.send("s@src.test", f"{n}@site.test")
         p.send("s@src.test", "root@site.test")
         p.settle([r"to=<root@site.test>"])
+        compare(p, KNOWN)
+
+
+TRANSPORTS = """deliver unix - n n - - pipe flags=DORF user=irc argv=@D@/show @D@/out/deliver-$recipient $sender $recipient $nexthop $original_recipient $user $extension
+fallback unix - n n - - pipe flags=R user=irc argv=@D@/show @D@/out/fallback-$recipient $sender $recipient $nexthop
+"""
+TRANSPORT_VARIANTS = {
+    "mailbox": {"mailbox_transport": "deliver:some.hop", "alias_maps": "hash:@D@/aliases"},
+    "maps": {"mailbox_transport_maps": "inline:{games=deliver:by.map, nobody-here=deliver}", "fallback_transport_maps": "inline:{no=fallback:mapped}",
+             "fallback_transport": "fallback:all.others", "alias_maps": "hash:@D@/aliases"},
+}
+
+
+@pytest.mark.parametrize("name", TRANSPORT_VARIANTS)
+def test_transports(name):
+    """Handed to another transport: mtad makes a message of it, Postfix hands it over; what arrives is the same."""
+    with pair(TRANSPORT_VARIANTS[name], {"aliases": "owned: irc, news\nowner-owned: uucp\nteam: lp, nobody-here\n"}, master=TRANSPORTS) as p:
+        for n in ("games+x", "no+ext", "owned", "team", "\\games"):
+            p.send("s@src.test", f"{n}@site.test")
+        p.settle([r"to=<no\+ext@site.test>, relay=(?!local)"])
+        bad = differences(p.files(0), p.files(1))
+        assert not bad, bad
+        far = lambda which: {o for o in p.outcomes(which) if o[2] != "local"}
+        assert {(to, relay, dsn, text) for to, _, relay, dsn, text in far(0)} == {(to, relay, dsn, text) for to, _, relay, dsn, text in far(1)}
+
+
+EXITS = [64, 65, 66, 67, 68, 69, 70, 71, 72, 73, 74, 75, 76, 77, 78, 1, 99]
+PIPES = {
+    "say": ("", "@D@/agent say"), "late": ("", "@D@/agent late"), "kill": ("", "@D@/agent kill"), "five": ("flags=X", "@D@/agent five"),
+    "four": ("", "@D@/agent four"), "two": ("", "@D@/agent two"),
+    "all": ("flags=DFROhuXq. directory=/tmp", "@D@/show @D@/out/all $sender $recipient ${user} ${domain} $extension ${mailbox} x${nexthop}y "
+            "$original_recipient $$ $client_hostname"),
+    "many": ("flags=BRh> eol=\\r\\n", "@D@/show @D@/out/many $sender $recipient $client_address $client_protocol $client_helo x$(user)y"),
+    "quote": ("flags=q", "@D@/show @D@/out/quote $sender $recipient ${user} $mailbox"),
+    "plainq": ("", "@D@/show @D@/out/plainq $sender $recipient ${user} $mailbox"),
+    "null": ("flags=F null_sender=", "@D@/show @D@/out/null <$sender>"), "nullname": ("flags=FR null_sender=nobody@x.test", "@D@/show @D@/out/nullname <$sender>"),
+    "large": ("size=100", "@D@/agent 0"), "group": ("user=nobody:games", "@D@/show @D@/out/group"), "blank": ("flags=Bu", "@D@/show @D@/out/blank $recipient"),
+    **{f"s{n}": ("", f"@D@/agent {n}") for n in EXITS},
+}
+
+
+def test_pipe():
+    lines = "".join(f"{n} unix - n n - - pipe {flags} {'' if 'user=' in flags else 'user=nobody'} argv={words}\n" for n, (flags, words) in PIPES.items())
+    main = {"transport_maps": "inline:{" + " ".join(f"{{{n}.test={n}:hop.{n}}}" for n in PIPES) + "}", "relay_domains": " ".join(f"{n}.test" for n in PIPES),
+            "late_time_limit": "1s", "command_time_limit": "10s", "all_destination_recipient_limit": "1"}
+    with pair(main, master=lines) as p:
+        for n in PIPES:
+            if n not in ("many", "null", "nullname", "quote", "plainq"):
+                p.send("S.s@Src.test", f"User+Ext@{n.upper()}.test")
+        p.send("s@src.test", ["D@Many.test", "a+x@many.test", '"b c"@many.test'])
+        p.send('"s t"@src.test', '"b c+E"@quote.test')
+        p.send('"s t"@src.test', '"b c+E"@plainq.test')
+        p.send("", "u@null.test")
+        p.send("", "u@nullname.test")
+        p.settle([r"to=<u@nullname.test>", r"status=.*time limit"])
+        compare(p, KNOWN)
+
+
+VIRTUAL = {"virtual_mailbox_domains": "v.test, w.test", "virtual_mailbox_base": "@D@/h", "virtual_uid_maps": "inline:{low@v.test=5, bad@v.test=x, @v.test=2001, no@w.test=3000}",
+           "virtual_gid_maps": "static:2002", "virtual_mailbox_limit": "3000", "mailbox_size_limit": "3000", "message_size_limit": "2900", "local_recipient_maps": "",
+           "virtual_mailbox_maps": "inline:{ann@v.test=v/ann/, bob@v.test=v/bob, low@v.test=v/low, bad@v.test=v/bad, @w.test=w/all/, none@v.test=none/x, "
+                                   "big@v.test=v/big, other@v.test=v/other, deep@v.test=v/deep/er/, abs@v.test=/v/abs, link@v.test=v/link}"}
+
+
+def virtual_boxes(d):
+    os.makedirs(f"{d}/h/v")
+    os.chown(f"{d}/h/v", 2001, 2002)
+    for name, uid, text in (("big", 2001, "x\n" * 1400), ("other", 5, "")):
+        with open(f"{d}/h/v/{name}", "w") as f:
+            f.write(text)
+        os.chown(f"{d}/h/v/{name}", uid, 2002)
+    os.symlink(f"{d}/h/v/bob", f"{d}/h/v/link")
+
+
+@pytest.mark.parametrize("more", [{}, {"strict_mailbox_ownership": "no", "virtual_minimum_uid": "1", "virtual_mailbox_base": "@D@/h/"}], ids=["usual", "lenient"])
+def test_virtual(more):
+    with pair({**VIRTUAL, **more}, prepare=virtual_boxes) as p:
+        for to in ("Ann@v.test", "ann+x@v.test", "bob@v.test", "low@v.test", "bad@v.test", "any@w.test", "no@w.test", "none@v.test", "big@v.test", "other@v.test",
+                   "deep@v.test", "abs@v.test", "link@v.test"):
+            p.send("s@src.test", to)
+        p.send("", "bob@v.test")
+        p.send("s@src.test", "bob@v.test", BODY.replace("end", "Delivered-To: bob@v.test"))
+        p.send("s@src.test", "bob@v.test", "Delivered-To: bob@v.test\r\n" + BODY)
+        p.settle([r"to=<link@v.test>", "(?s)(to=<bob@v.test>.*){3}"])
         compare(p, KNOWN)
