@@ -6,6 +6,8 @@
 #include "policy/policy.h"
 #include "policy/sasl.h"
 #include "route/generic.h"
+#include "smtp/sasl_client.h"
+#include "table/table.h"
 
 /* The err's text begins with the parameter's name. */
 static void
@@ -54,6 +56,35 @@ check_transport(const struct conf *conf, enum param p, struct conf_problems *pro
 	buf_clear(&file);
 }
 
+/* Logins that a client has for servers. */
+static void
+check_login(struct conf *conf, const struct view *v, bool lmtp, struct conf_problems *problems)
+{
+	const enum param options[] = { lmtp ? P_lmtp_sasl_security_options : P_smtp_sasl_security_options,
+	    lmtp ? P_lmtp_sasl_tls_security_options : P_smtp_sasl_tls_security_options,
+	    lmtp ? P_lmtp_sasl_tls_verified_security_options : P_smtp_sasl_tls_verified_security_options };
+	enum param maps = lmtp ? P_lmtp_sasl_password_maps : P_smtp_sasl_password_maps;
+	struct err err = { ERR_NONE, "" };
+	struct tables tables;
+	struct span bad;
+	unsigned bits;
+
+	if (!conf_bool(v, lmtp ? P_lmtp_sasl_auth_enable : P_smtp_sasl_auth_enable))
+		return;
+	if (tables_open(&tables, conf, conf_str(v, maps), &err)) {
+		tables_clear(&tables);
+	} else {
+		err_prefix(&err, "%s", param_row(maps)->name);
+		report(conf, v, &err, problems);
+	}
+	for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+		if (sasl_client_forbids(span_str(conf_str(v, options[i])), &bits, &bad))
+			continue;
+		err_set(&err, ERR_PERM, "%s: \"%.*s\" is no security option", param_row(options[i])->name, SPAN_ARG(span_head(bad, 60)));
+		report(conf, v, &err, problems);
+	}
+}
+
 /* What a client does to mail on its way out. */
 static void
 check_client(struct conf *conf, const struct view *v, bool lmtp, struct conf_problems *problems)
@@ -68,6 +99,7 @@ check_client(struct conf *conf, const struct view *v, bool lmtp, struct conf_pro
 	if (!content_checks_new(conf, v, lmtp ? CHECK_LMTP : CHECK_SMTP, &checks, &err))
 		report(conf, v, &err, problems);
 	content_checks_free(checks);
+	check_login(conf, v, lmtp, problems);
 }
 
 void

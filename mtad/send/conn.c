@@ -68,20 +68,29 @@ pool_take(struct conn *c)
 	c->idle_next = NULL;
 }
 
+/* One that is logged in as somebody by the sender is that sender's. */
+static struct conn *
+find_idle(const struct delivery *d)
+{
+	const struct pool *p = map_get(&d->send->pools, key_of(d));
+	struct conn *c = p == NULL ? NULL : p->idle;
+
+	while (c != NULL && c->login_sender != NULL && !span_eqs(d->sender, c->login_sender))
+		c = c->idle_next;
+	return c;
+}
+
 bool
 conn_idle_for(const struct delivery *d)
 {
-	const struct pool *p = map_get(&d->send->pools, key_of(d));
-
-	return p != NULL && p->idle != NULL;
+	return find_idle(d) != NULL;
 }
 
 /* The one that was used last: the others may run out. */
 struct conn *
 conn_take_idle(struct delivery *d)
 {
-	struct pool *p = map_get(&d->send->pools, key_of(d));
-	struct conn *c = p == NULL ? NULL : p->idle;
+	struct conn *c = find_idle(d);
 
 	if (c == NULL)
 		return NULL;
@@ -179,6 +188,8 @@ conn_close(struct conn *c)
 	free(c->peer);
 	free(c->relay);
 	free(c->nexthop);
+	login_free(c->login);
+	free(c->login_sender);
 	free(c);
 }
 
@@ -251,6 +262,18 @@ lease_stage(enum client_stage stage)
 	}
 }
 
+static void
+note_refusal(const struct conn *c)
+{
+	const struct client_verdict *v = smtp_client_failure(c->client);
+	char dsn[20];
+
+	if (!smtp_client_login_refused(c->client))
+		return;
+	(void)snprintf(dsn, sizeof dsn, "5%.*s", SPAN_ARG(span_skip(v->dsn, 1)));
+	login_refused(c->login, &c->send->refusals, span_str(dsn), v->reply);
+}
+
 /* After each step of the dialogue; nothing of the connection may be touched after it, it may be gone. */
 static void
 handle(struct conn *c, enum client_event event)
@@ -278,6 +301,7 @@ handle(struct conn *c, enum client_event event)
 		break;
 	case CLIENT_FAILED:
 		c->delivery = NULL;
+		note_refusal(c);
 		if (d != NULL)
 			delivery_session_failed(d, c, smtp_client_failure(c->client));
 		conn_close(c);
@@ -379,6 +403,21 @@ start_connect(struct conn *c)
 	return true;
 }
 
+/* Once host and address are known. */
+static void
+take_login(struct conn *c)
+{
+	struct delivery *d = c->delivery;
+
+	if (c->settings->login != NULL && c->settings->login->by_sender)
+		c->login_sender = span_dup(d->sender);
+	if (!d->has_login)
+		return;
+	c->login = login_new(c->settings->login, &c->send->refusals, buf_view(&d->login), c->host,
+	    c->addr.len > 0 ? net_addr_port(&c->addr) : 0);
+	c->options.login = &c->login->client;
+}
+
 struct conn *
 conn_open(struct delivery *d, const struct target *t)
 {
@@ -392,6 +431,7 @@ conn_open(struct delivery *d, const struct target *t)
 	c->relay = join("%s[%s]:%u", t->host, text, net_addr_port(&t->addr));
 	c->options.loop_check = net_addr_port(&t->addr) == LOOP_PORT;
 	c->options.best_mx = t->best_mx;
+	take_login(c);
 	c->state = CONN_CONNECTING;
 	if (!start_connect(c)) {
 		connect_failed(c, strerror(errno));
@@ -412,6 +452,7 @@ conn_open_unix(struct delivery *d, struct span path)
 	c->peer = join("%s[%.*s]", c->host, SPAN_ARG(path));
 	c->relay = mem_str(c->peer);
 	c->alone = true;
+	take_login(c);
 	c->request = m.request;
 	c->state = CONN_ASKED;
 	set_deadline(c, c->settings->connect_timeout);

@@ -33,6 +33,7 @@ struct send {
 	struct ipc	*queue;
 	struct asks	 lookups;	/* tables that block */
 	struct map	 settings, pools, segments, deliveries;
+	struct map	 refusals;	/* of logins */
 	struct conn	*conns;		/* the newest first */
 	size_t		 conn_count, conn_max;
 	struct delivery	*backlog, *backlog_last;	/* waiting for conn_count to fall */
@@ -100,6 +101,9 @@ struct delivery {
 	void		(*again)(struct delivery *);	/* waits for them */
 	struct buf	 onward;	/* envelope addresses as they go out, where others */
 	bool		 onward_known;
+	struct span	 destination;	/* the part of the next hop that is tried now */
+	struct buf	 login;		/* for the server that is tried now, as the table has it */
+	bool		 has_login;
 	struct content	 content;
 
 	struct span	 rest;		/* destinations not tried */
@@ -145,6 +149,10 @@ bool	delivery_ask(struct delivery *, void (*again)(struct delivery *));
 void	delivery_forget_facts(struct delivery *);
 /* onward.c: true where the addresses are as they go out (smtp_generic_maps). False: it waits, and delivery_begin is called again, or it failed. */
 bool	delivery_map_addresses(struct delivery *);
+/*
+ * onward.c: true where d->login is what the table says for this host. False: it waits, and again is called, or the delivery has failed.
+ */
+bool	delivery_find_login(struct delivery *, const char *host, void (*again)(struct delivery *));
 /* Reads the record; false: it failed, and the delivery has ended. */
 bool	delivery_read_message(struct delivery *);
 
@@ -186,6 +194,8 @@ struct conn {
 	char		*peer;		/* "host[addr]" */
 	char		*relay;		/* "host[addr]:port" */
 	char		*nexthop;
+	struct login	*login;		/* NULL: none */
+	char		*login_sender;	/* whose login it may be; NULL: anybody's */
 	struct conn	*prev, *next;
 	struct conn	*idle_next;
 };

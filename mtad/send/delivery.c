@@ -108,6 +108,7 @@ let_go(struct delivery *d)
 	content_end(&d->content);
 	delivery_forget_facts(d);
 	buf_clear(&d->onward);
+	buf_clear(&d->login);
 	if (d->message.record.cap > KEEP_RECORD)
 		message_clear(&d->message);
 	else
@@ -311,6 +312,17 @@ take_destination(struct delivery *d, struct span *word)
 }
 
 static void
+open_unix(struct delivery *d)
+{
+	struct nexthop n;
+
+	delivery_stage(d, LEASE_CONNECT);
+	if (delivery_find_login(d, d->settings->client.myhostname, open_unix) &&
+	    nexthop_parse(d->destination, &d->settings->resolve, &n))
+		d->conn = conn_open_unix(d, n.host);
+}
+
+static void
 next_destination(struct delivery *d)
 {
 	struct span word;
@@ -328,9 +340,9 @@ next_destination(struct delivery *d)
 			set_own_trouble(d, "4.3.5", text);
 			continue;
 		}
+		d->destination = word;
 		if (n.is_unix) {
-			delivery_stage(d, LEASE_CONNECT);
-			d->conn = conn_open_unix(d, n.host);
+			open_unix(d);
 			return;
 		}
 		delivery_stage(d, LEASE_DNS);
@@ -377,7 +389,10 @@ next_target(struct delivery *d)
 		next_destination(d);
 		return;
 	}
-	const struct target *t = &d->targets[d->target_at++];
+	const struct target *t = &d->targets[d->target_at];
+	if (!delivery_find_login(d, t->host, next_target))
+		return;
+	d->target_at++;
 	bool alone = d->target_count == 1 && !more_destinations(d);
 	/* It tells of a failure within the call too, and that comes back here: as often as there are targets. */
 	struct conn *conn = conn_open(d, t);

@@ -1,5 +1,5 @@
 /*
- * Addresses as they go out (smtp_generic_maps): those of the envelope are made before a server is looked for. Those in headers are made with the
+ * What is looked up for a delivery before its connection. Addresses as they go out (smtp_generic_maps): those of the envelope are made before a server is looked for. Those in headers are made with the
  * content, later; they are gone through here too, so that what tables that block say of them is known by then.
  */
 #include <string.h>
@@ -77,5 +77,31 @@ delivery_map_addresses(struct delivery *d)
 		return false;
 	log_warning(d->settings->program, "%s: %s", d->id_text, err.text);
 	delivery_fail(d, SCOPE_MESSAGE, "4.3.0", "address lookup failed");
+	return false;
+}
+
+/* -- who mtad is to the server ------------------------------------------------------------------ */
+
+bool
+delivery_find_login(struct delivery *d, const char *host, void (*again)(struct delivery *))
+{
+	const struct login_rules *rules = d->settings->login;
+	struct err err = { ERR_NONE, "" };
+	enum table_result got;
+
+	d->has_login = false;
+	if (rules == NULL)
+		return true;
+	(void)delivery_facts(d);
+	do
+		got = login_find(rules, d->facts, d->sender, span_str(host), d->destination, &d->login, &err);
+	while (got == TABLE_PENDING && !facts_over(d->facts) && !delivery_ask(d, again));
+	d->has_login = got == TABLE_FOUND;
+	if (got == TABLE_FOUND || got == TABLE_ABSENT)
+		return true;
+	if (d->again != NULL)
+		return false;
+	log_warning(d->settings->program, "%s: %s", d->id_text, err.text);
+	delivery_fail(d, SCOPE_DESTINATION, "4.3.0", "the login for the server cannot be looked up");
 	return false;
 }

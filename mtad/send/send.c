@@ -11,6 +11,7 @@
 #include "base/num.h"
 #include "mail/delivery_log.h"
 #include "send/core.h"
+#include "smtp/sasl_client.h"
 #include "table/files.h"
 
 #define SWEEP		(SECOND / 2)
@@ -268,6 +269,7 @@ prepare(void *state, struct err *err)
 	s->conn_max = s->conn_max > 2 * FILES_ELSE ? s->conn_max - FILES_ELSE : FILES_ELSE;
 	loop_timer_init(&s->sweep, on_sweep, s);
 	asks_init(&s->lookups, LOOKUP_TIME);
+	(void)sasl_client_setup();
 	s->unblock = (struct loop_task){ .fn = on_unblock, .arg = s };
 	s->dns = dns_new(&config, err);
 	return s->dns != NULL;
@@ -409,6 +411,7 @@ send_role(void)
 	};
 
 	the_send.settings = MAP_INIT(settings_key);
+	the_send.refusals = MAP_INIT(refusal_key);
 	the_send.pools = MAP_INIT(pool_key);
 	the_send.segments = MAP_INIT(segment_key);
 	the_send.deliveries = MAP_INIT(delivery_key);

@@ -82,11 +82,11 @@ take_debug(struct settings *s, const struct view *v)
 }
 
 static void
-take_rewriting(struct settings *s, const struct view *v, bool lmtp)
+take_tables(struct settings *s, const struct view *v, bool lmtp)
 {
 	struct err err = { .kind = ERR_NONE };
 
-	if (rewriting_new(s->conf, v, lmtp, &s->rewriting, &err))
+	if (rewriting_new(s->conf, v, lmtp, &s->rewriting, &err) && login_rules_new(s->conf, v, lmtp, &s->login, &err))
 		return;
 	log_warning(s->program, "%s", err.text);
 	s->broken = true;
@@ -120,7 +120,7 @@ make(struct conf *conf, const struct service *service, bool lmtp)
 	take_client(s, v, lmtp);
 	take_network(s, v, lmtp);
 	take_debug(s, v);
-	take_rewriting(s, v, lmtp);
+	take_tables(s, v, lmtp);
 	return s;
 }
 
@@ -157,6 +157,7 @@ settings_unref(struct settings *s)
 		return;
 	match_list_free(s->debug_peers);
 	rewriting_free(s->rewriting);
+	login_rules_free(s->login);
 	conf_unref(s->conf);
 	free(s->transport);
 	free(s->program);

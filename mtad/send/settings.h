@@ -12,6 +12,7 @@
 #include "conf/conf.h"
 #include "net/addr.h"
 #include "net/resolve.h"
+#include "send/login.h"
 #include "send/rewriting.h"
 #include "smtp/client.h"
 #include "table/match_list.h"
@@ -33,7 +34,8 @@ struct settings {
 	bool		 name_original;	/* enable_original_recipient: in ORCPT */
 	bool		 convert;		/* 8-bit content for servers without 8BITMIME */
 	struct rewriting *rewriting;	/* NULL: mail goes out as it is */
-	bool		 broken;	/* tables could not be opened, which was said */
+	struct login_rules *login;	/* NULL: no authentication */
+	bool		 broken;	/* tables could not be opened or the like, which was said */
 	const char	*fallback;
 	struct match_list *debug_peers;	/* debug_peer_list; NULL: it is wrong, which was said */
 	int		 debug_level;	/* debug_peer_level */

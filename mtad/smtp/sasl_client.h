@@ -12,24 +12,24 @@
 
 /* In order of preference. */
 enum sasl_client_mechanism {
-	SASL_SCRAM_SHA_256	= 1,
-	SASL_SCRAM_SHA_1	= 2,
-	SASL_CRAM_MD5		= 4,
-	SASL_OAUTHBEARER	= 8,	/* the password is a token: only where a site asks for it by name */
-	SASL_XOAUTH2		= 16,
-	SASL_PLAIN		= 32,
-	SASL_LOGIN		= 64,
+	MECH_SCRAM_SHA_256	= 1,
+	MECH_SCRAM_SHA_1	= 2,
+	MECH_CRAM_MD5		= 4,
+	MECH_OAUTHBEARER	= 8,	/* the password is a token: only where a site asks for it by name */
+	MECH_XOAUTH2		= 16,
+	MECH_PLAIN		= 32,
+	MECH_LOGIN		= 64,
 };
-#define SASL_TOKENS		(SASL_OAUTHBEARER | SASL_XOAUTH2)
+#define MECH_TOKENS		(MECH_OAUTHBEARER | MECH_XOAUTH2)
 
 /* What a site does not allow (smtp_sasl_security_options). */
 enum sasl_client_forbid {
-	SASL_NO_PLAINTEXT	= 1,	/* who listens learns the password (or token) */
-	SASL_NO_ACTIVE		= 2,	/* who stands between can use what it hears */
-	SASL_NO_DICTIONARY	= 4,	/* who listens can guess */
-	SASL_NO_ANONYMOUS	= 8,	/* there is none here */
-	SASL_FORWARD_SECRECY	= 16,
-	SASL_MUTUAL_AUTH	= 32,
+	MECH_NO_PLAINTEXT	= 1,	/* who listens learns the password (or token) */
+	MECH_NO_ACTIVE		= 2,	/* who stands between can use what it hears */
+	MECH_NO_DICTIONARY	= 4,	/* who listens can guess */
+	MECH_NO_ANONYMOUS	= 8,	/* there is none here */
+	MECH_FORWARD_SECRECY	= 16,
+	MECH_MUTUAL_AUTH	= 32,
 };
 
 /* The bit of a mechanism's name, in any case; 0: not known here. */
