@@ -89,6 +89,16 @@ dns_fact_mx(struct span line, unsigned *preference, struct span *name)
 	return true;
 }
 
+bool
+dns_fact_null_mx(struct span value)
+{
+	size_t end = span_find(value, '\n');
+	unsigned preference;
+	struct span name;
+
+	return end + 1 == value.len && dns_fact_mx(span_head(value, end), &preference, &name) && name.len == 0;
+}
+
 /* -- fetching ------------------------------------------------------------------------------------ */
 
 static void

@@ -15,6 +15,8 @@ enum fact_state dns_fact_value(const struct dns_answer *, enum dns_type, struct 
 bool	dns_fact_hosts(const struct dns *, const char *name, enum dns_type, struct buf *);
 /* "10 mx.example" apart. */
 bool	dns_fact_mx(struct span line, unsigned *preference, struct span *name);
+/* Whether the value of an MX fact says that the domain takes no mail. RFC 7505. */
+bool	dns_fact_null_mx(struct span value);
 
 /*
  * Fetches facts of both sources. done may be called within dns_facts_fetch (never for facts that it did not take). `arg` is the asker's.

@@ -1,4 +1,7 @@
 /* Access tables: what is looked up, in access(5)'s order, and what comes of an entry. */
+#include <stdio.h>
+#include <string.h>
+
 #include "mail/address.h"
 #include "policy/action.h"
 #include "policy/private.h"
@@ -147,6 +150,34 @@ run_named(struct check *c, const char *source, struct span value)
 	return r;
 }
 
+/*
+ * x.1.y says what is wrong with which address: a table that serves for senders and recipients both means the one at hand. Behind its class; NULL: as it is.
+ */
+static const char *
+fitting(const struct check *c, const char *dsn)
+{
+	static const char *const sender[] = { ".1.0", ".1.7", ".1.8", ".1.7", ".1.7", ".1.0", ".1.7", ".1.7", ".1.8" };
+	static const char *const recipient[] = { ".1.0", ".1.1", ".1.2", ".1.3", ".1.4", ".1.5", ".1.6", ".1.3", ".1.2" };
+	bool of_sender = strcmp(c->class, "Sender address") == 0, of_recipient = strcmp(c->class, "Recipient address") == 0;
+
+	if (strncmp(dsn + 1, ".1.", 3) != 0)
+		return NULL;
+	if (!of_sender && !of_recipient)
+		return ".0.0";
+	if (dsn[5] != '\0' || dsn[4] > '8')
+		return ".1.0";
+	return (of_sender ? sender : recipient)[dsn[4] - '0'];
+}
+
+static void
+fit_dsn(const struct check *c, struct access *a)
+{
+	const char *rest = a->dsn[0] == '\0' ? NULL : fitting(c, a->dsn);
+
+	if (rest != NULL)
+		(void)snprintf(a->dsn + 1, sizeof a->dsn - 1, "%.4s", rest);
+}
+
 static enum result
 refuse_with(struct check *c, int code, const struct access *a, const char *usual)
 {
@@ -175,6 +206,7 @@ access_result(struct check *c, const char *source, struct span key, struct span 
 
 	policy_note(c, "%.*s: %.*s", SPAN_ARG(key), SPAN_ARG(span_head(value, 200)));
 	access_parse(value, &a);
+	fit_dsn(c, &a);
 	switch (a.action) {
 	case ACCESS_EMPTY:
 		policy_warn(c, "access table %s entry %.*s has empty value", source, SPAN_ARG(key));
@@ -234,7 +266,9 @@ access_exact(struct check *c, const struct table *t, struct span key, bool part,
 	case TABLE_PENDING:
 		return PENDING;
 	case TABLE_FAILED:
-		return refuse_lookup(c, c->name, err.text);
+		policy_warn(c, "%s: lookup error for \"%.*s\": %s", table_name(t), SPAN_ARG(key), err.text);
+		*found = true;
+		return access_result(c, table_name(t), key, SPAN("451 4.3.5 Server configuration error"));
 	case TABLE_ABSENT:
 		break;
 	}
@@ -376,7 +410,7 @@ check_reverse_client_hostname_access(struct check *c, struct span arg)
 
 	(void)arg;
 	name_back(c, was);
-	return r;
+	return not_permit(c, c->session->reverse_client_name, r);
 }
 
 static enum result

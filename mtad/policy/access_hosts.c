@@ -98,8 +98,8 @@ judge_domain(struct check *c, struct span domain, const char *type)
 			policy_warn(c, "Unable to look up %s host for %.*s: Host not found%s", type, SPAN_ARG(domain), got == ASKED_RETRY ? ", try again" : "");
 			return DUNNO;
 		}
-		if (type[0] == 'M' && span_eqs(h.value, domain.ptr) == false && span_eqs(span_rtrim(h.value), "0"))
-			return DUNNO;	/* takes no mail */
+		if (type[0] == 'M' && dns_fact_null_mx(h.value))
+			return DUNNO;
 	}
 	while (r == DUNNO && !h.found && next_host(&h, &host))
 		if (host.len > 0)
@@ -108,7 +108,7 @@ judge_domain(struct check *c, struct span domain, const char *type)
 }
 
 /* What is no safe reason to let anybody in: whoever has a domain chooses the hosts. */
-static enum result
+enum result
 not_permit(struct check *c, struct span name, enum result r)
 {
 	if (r != OK)

@@ -60,7 +60,9 @@ policy_footer(struct policy *p, const struct policy_session *s, const char *repl
 	bool any = given.len > 4 && (reply[0] == '4' || reply[0] == '5') && reply[3] == ' ' && template_of(p, reply, &template);
 
 	if (any)
-		any = policy_expand(p->view, s, buf_view(&template), NULL, 0, &text) && text.len > 0;
+		any = policy_expand(p->view, s, buf_view(&template), NULL, 0, &text);
+	if (any && text.ptr == NULL)
+		buf_str(&text, "");
 	if (any) {
 		struct span prefix = prefix_of(given), rest = buf_view(&text), line;
 		bool joined = span_starts(rest, "\\c");

@@ -168,6 +168,8 @@ bool	is_auth_destination(const struct check *, const struct route *);
 
 const char *stage_command(enum policy_stage);
 const char *stage_where(const struct policy_session *, enum policy_stage);
+/* A permission for a name's sake that whoever has the name could have made himself is a mistake. */
+enum result not_permit(struct check *, struct span name, enum result);
 bool	is_helo_literal(struct span);
 enum result check_helo_literal(struct check *);
 

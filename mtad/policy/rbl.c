@@ -82,7 +82,7 @@ refuse_reply(struct check *c, struct span reply)
 		policy_warn(c, "rbl response code configuration error: %.*s", SPAN_ARG(span_head(reply, 100)));
 		return refuse_text(c, 450, "4.7.1", "Service unavailable");
 	}
-	rest = span_trim(rest);
+	rest = span_ltrim(rest);
 	(void)access_dsn(&rest, dsn);
 	char *text = span_dup(rest);
 	enum result r = refuse_text(c, (int)code, dsn, text);

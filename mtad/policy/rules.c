@@ -202,6 +202,7 @@ struct compiling {
 	struct policy	*policy;
 	enum list	 list;
 	struct err	*err;
+	bool		 warned;	/* in a class behind warn_if_reject, which means all of it */
 };
 
 static bool
@@ -209,6 +210,13 @@ add_with(struct compiling *c, const struct restriction *what, struct span arg)
 {
 	struct rule rule = { .what = what };
 
+	if (c->warned && what->check != check_warn_if_reject) {
+		c->warned = false;
+		bool ok = add_with(c, restriction_find(SPAN("warn_if_reject")), SPAN_NONE);
+		c->warned = true;
+		if (!ok)
+			return false;
+	}
 	if (c->rules->count == RULES_MAX) {
 		err_set(c->err, ERR_SYS, "more than %d restrictions", RULES_MAX);
 		return false;
@@ -290,7 +298,9 @@ add_words(struct compiling *c, struct span text, unsigned depth)
 	}
 	while (table_word(&text, &word)) {
 		const struct restriction *what;
-		bool ok;
+		bool ok, was = c->warned;
+		c->warned = was || (c->rules->count > 0 && c->rules->list[c->rules->count - 1].what->check == check_warn_if_reject &&
+		    (word.ptr[0] == '{' || is_class(c->policy->view, word)));
 		if (word.ptr[0] == '{' && word.ptr[word.len - 1] == '}')
 			ok = add_words(c, span_of(word.ptr + 1, word.len - 2), depth + 1);
 		else if (is_class(c->policy->view, word))
@@ -301,6 +311,7 @@ add_words(struct compiling *c, struct span text, unsigned depth)
 			ok = add_table(c, word);
 		else
 			ok = fail_unknown(word, c->err);
+		c->warned = was;
 		if (!ok)
 			return false;
 	}
@@ -310,7 +321,7 @@ add_words(struct compiling *c, struct span text, unsigned depth)
 bool
 rules_open(struct rules *r, struct policy *p, enum list list, struct span value, struct err *err)
 {
-	struct compiling c = { r, p, list, err };
+	struct compiling c = { .rules = r, .policy = p, .list = list, .err = err };
 
 	*r = (struct rules){ NULL, 0 };
 	if (add_words(&c, value, 0))

@@ -28,6 +28,8 @@ ask(struct check *c, struct span source, const char *type, struct span name, str
 		r = ASKED_PENDING;
 		break;
 	}
+	if (r != ASKED_FOUND)
+		*value = SPAN_NONE;
 	buf_clear(&key);
 	return r;
 }
@@ -47,7 +49,7 @@ ask_host(struct check *c, const char *type, struct span name, struct span *value
 /* -- the client ---------------------------------------------------------------------------- */
 
 static enum result
-unknown_name(struct check *c, enum policy_name_status status, const char *what)
+unknown_name(struct check *c, enum policy_name_status status, const char *what, const char *dsn)
 {
 	char text[160];
 
@@ -55,21 +57,21 @@ unknown_name(struct check *c, enum policy_name_status status, const char *what)
 		return DUNNO;
 	(void)snprintf(text, sizeof text, "Client host rejected: cannot find your %shostname, [%.*s]", what, SPAN_ARG(c->session->client_addr));
 	policy_note(c, "%s", status == POLICY_NAME_TEMP ? "no answer" : status == POLICY_NAME_FORGED ? "the name does not lead back" : "no name");
-	return refuse_text(c, status == POLICY_NAME_TEMP ? 450 : (int)conf_int(c->policy->view, P_unknown_client_reject_code), "4.7.25", text);
+	return refuse_text(c, status == POLICY_NAME_TEMP ? 450 : (int)conf_int(c->policy->view, P_unknown_client_reject_code), dsn, text);
 }
 
 enum result
 check_unknown_client_hostname(struct check *c, struct span arg)
 {
 	(void)arg;
-	return unknown_name(c, c->session->client_name_status, "");
+	return unknown_name(c, c->session->client_name_status, "", "4.7.25");
 }
 
 enum result
 check_unknown_reverse_client_hostname(struct check *c, struct span arg)
 {
 	(void)arg;
-	return unknown_name(c, c->session->reverse_client_name_status, "reverse ");
+	return unknown_name(c, c->session->reverse_client_name_status, "reverse ", "4.7.1");
 }
 
 /* The address has a name; that one leads nowhere. */
@@ -77,7 +79,7 @@ enum result
 check_unknown_forward_client_hostname(struct check *c, struct span arg)
 {
 	(void)arg;
-	return c->session->reverse_client_name_status == POLICY_NAME_OK ? unknown_name(c, c->session->client_name_status, "") : DUNNO;
+	return c->session->reverse_client_name_status == POLICY_NAME_OK ? unknown_name(c, c->session->client_name_status, "", "4.7.25") : DUNNO;
 }
 
 /* -- HELO and domains ------------------------------------------------------------------------ */
@@ -88,8 +90,7 @@ ask_any(struct check *c, struct span name, bool *null)
 {
 	static const char *const types[] = { "MX", "A", "AAAA" };
 	enum asked all = ASKED_NONE;
-	struct span value, mx;
-	unsigned preference;
+	struct span value;
 
 	*null = false;
 	for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
@@ -97,7 +98,7 @@ ask_any(struct check *c, struct span name, bool *null)
 		if (r == ASKED_PENDING)
 			return r;
 		if (r == ASKED_FOUND && i == 0)
-			*null = dns_fact_mx(span_rtrim(value), &preference, &mx) && mx.len == 0 && value.len > 0 && span_find(value, '\n') == value.len - 1;
+			*null = dns_fact_null_mx(value);
 		if (r == ASKED_FOUND)
 			return r;
 		if (r == ASKED_RETRY)

@@ -75,8 +75,10 @@ facts_of(struct session *s, struct policy_session *p)
 		p->etrn = span_str(s->etrn);
 	if (rcpt)
 		p->recipient = span_str(s->rcpt.address);
-	else if (s->intake != NULL && s->intake->envelope.recipient_count == 1)
+	else if (s->intake != NULL && s->intake->envelope.recipient_count == 1) {
 		p->recipient = s->intake->first_recipient;
+		p->has_recipient = s->decision == DECIDE_DATA || s->decision == DECIDE_END;
+	}
 }
 
 /* -- the verdict -- */
@@ -384,6 +386,8 @@ named(struct session *s)
 	if (s->settings->bare_lf >= SMTP_BARE_LF_REJECT && policy_newline_exempt(s->settings->policy, &p))
 		smtp_server_bare_lf(s->server, SMTP_BARE_LF_NORMALIZE);
 	log_info(session_program(s), "connect from %s", session_client(s, client));
+	if (!conf_bool(s->settings->view, P_smtpd_delay_reject))
+		smtp_server_client(s->server, client);
 	connect_counted(s);
 }
 

@@ -30,11 +30,19 @@ smtp_server_free(struct smtp_server *s)
 {
 	if (s == NULL)
 		return;
+	free(s->client);
 	free(s->denied);
 	free(s->asked);
 	free(s->mechanisms);
 	free(s->chunk_reply);
 	free(s);
+}
+
+void
+smtp_server_client(struct smtp_server *s, const char *client)
+{
+	free(s->client);
+	s->client = mem_str(client);
 }
 
 void
@@ -296,7 +304,7 @@ command_line(struct smtp_server *s, struct span line, struct span behind)
 	}
 	s->where = smtp_verb_name(c.verb);
 	if (s->denied != NULL && c.verb != SMTP_QUIT) {
-		server_errorf(s, "503 5.7.0 Error: access denied");
+		server_errorf(s, "503 5.7.0 Error: access denied%s%s", s->client == NULL ? "" : " for ", s->client == NULL ? "" : s->client);
 		return;
 	}
 	if (is_junk(c.verb))

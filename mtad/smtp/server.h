@@ -133,6 +133,8 @@ struct smtp_server;
 struct smtp_server *smtp_server_new(const struct smtp_server_config *, const struct smtp_server_options *,
     const struct smtp_server_ops *, void *arg, struct buf *out);
 void	smtp_server_free(struct smtp_server *);
+/* "name[addr]", for the words to a client that was refused and goes on. */
+void	smtp_server_client(struct smtp_server *, const char *);
 /* Before the banner: as the option. */
 void	smtp_server_bare_lf(struct smtp_server *, enum smtp_bare_lf);
 

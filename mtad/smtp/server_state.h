@@ -24,6 +24,7 @@ struct smtp_server {
 	enum server_bdat bdat;
 	enum smtp_verb	 verb;		/* the command under way, or the last one */
 	const char	*where;		/* the same, for the log */
+	char		*client;	/* "name[addr]"; NULL: not said */
 	char		*denied;	/* connect was refused with this */
 	char		*asked;		/* VRFY's address or ETRN's domain, while it waits */
 	char		*mechanisms;	/* that EHLO tells; NULL: none */
