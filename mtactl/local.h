@@ -15,6 +15,7 @@ int	map_build_run(struct session *, const struct request *);	/* types build */
 int	config_get_run(struct session *, const struct request *);	/* get explain */
 int	config_change_run(struct session *, const struct request *);	/* set unset comment undo */
 int	config_support_run(struct session *, const struct request *);	/* support check diff */
+int	sasl_run(struct session *, const struct request *);	/* passwd ls del */
 int	route_run(struct session *, const struct request *);
 int	lint_command_run(struct session *, const struct request *);
 
@@ -28,6 +29,7 @@ struct map_table {
 };
 /* 0, or an exit status and said. Clear it in either case. */
 int	map_resolve(struct session *, const struct request *, struct map_table *);
+int	map_resolve_text(struct session *, struct span text, struct map_table *);
 void	map_table_clear(struct map_table *);
 
 /* The configuration as it is, or an empty one where it is wrong (nothing is said). Never NULL. */
@@ -50,6 +52,9 @@ int	local_take_effect(struct session *, const struct request *);
  * asked, or (65) goes on with what it had of this file.
  */
 int	local_tables_look(struct session *, const char *file);
+
+/* After a table's text was changed: built where it is compiled, and taken by the daemon. A status; said. */
+int	map_take_effect(struct session *, const struct request *, const struct map_table *);
 
 /* map_edit.c: the user's editor on a text, with questions. 0: *text is the new one, checked and agreed to. */
 struct source;

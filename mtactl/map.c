@@ -112,13 +112,20 @@ take_spec(struct map_table *t, struct span text, struct span type, const struct 
 int
 map_resolve(struct session *s, const struct request *req, struct map_table *t)
 {
+	struct span text;
+
+	*t = (struct map_table){ NULL };
+	return request_get(req, "table", &text) ? map_resolve_text(s, text, t) : 64;
+}
+
+int
+map_resolve_text(struct session *s, struct span text, struct map_table *t)
+{
 	struct named_table *list;
-	struct span text, type;
+	struct span type;
 	int status = 0;
 
 	*t = (struct map_table){ NULL };
-	if (!request_get(req, "table", &text))
-		return 64;
 	if (span_starts(text, "proxy:"))
 		text = span_skip(text, 6);
 	type = span_head(text, span_find(text, ':'));

@@ -40,8 +40,8 @@ compile(struct session *s, const struct map_table *t, struct buf *built)
 }
 
 /* A compiled table is made anew of its text; then the daemon is told to look. */
-static int
-take_effect(struct session *s, const struct request *req, const struct map_table *t)
+int
+map_take_effect(struct session *s, const struct request *req, const struct map_table *t)
 {
 	struct buf built = BUF_INIT(8192);
 	int status = 0, taken = 69;
@@ -94,7 +94,7 @@ finish(struct session *s, const struct request *req, const struct map_table *t, 
 	} else {
 		local_change_row(s, c);
 		if (c->done)
-			status = take_effect(s, req, t);
+			status = map_take_effect(s, req, t);
 	}
 	buf_clear(&diff);
 	return status;
@@ -143,7 +143,7 @@ undo(struct session *s, const struct request *req, const struct map_table *t)
 		struct change c = { .file = span_str(t->name), .diff = buf_view(&diff), .done = !look };
 		local_change_row(s, &c);
 		if (!look)
-			status = take_effect(s, req, t);
+			status = map_take_effect(s, req, t);
 	}
 	buf_clear(&diff);
 	return status;

@@ -68,12 +68,6 @@ smtp_server_waits(const struct smtp_server *s)
 	return s->ask == ASK_NOTHING ? SMTP_WAITS_INPUT : SMTP_WAITS_VERDICT;
 }
 
-void
-smtp_server_resume(struct smtp_server *s)
-{
-	s->delay = false;
-}
-
 /* -- the loop -- */
 
 static bool
@@ -392,6 +386,14 @@ command_input(struct smtp_server *s, struct span in)
 	else
 		command_line(s, line, span_skip(in, len + 1));
 	return len + 1;
+}
+
+void
+smtp_server_resume(struct smtp_server *s)
+{
+	s->delay = false;
+	if (smtp_server_waits(s) == SMTP_WAITS_INPUT && s->phase == PHASE_COMMAND)
+		(void)too_many_errors(s);
 }
 
 size_t
