@@ -38,6 +38,10 @@ struct conf *local_conf(struct session *);
 int	local_fail(struct session *, const struct err *);
 bool	local_flag(const struct request *, const char *option);
 
+/* A resolver with the instance's settings, on the loop (base/loop.h); NULL: said. dns_free it. Needs session_configure. */
+struct dns;
+struct dns *local_dns(struct session *);
+
 /* A change that was made, or (done false) would be: {"file","key","old","new","diff","done"}. Spans without ptr are left out. */
 struct change {
 	struct span	 file, key, old, new, diff;

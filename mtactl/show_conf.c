@@ -358,12 +358,67 @@ put_reply(struct display *d, struct span row)
 	put_field(d, "by", member(row, "restriction"));
 }
 
+/* Behind the line: where the parameter is set, and which line of a table said it. */
+static void
+put_step(struct display *d, struct span step, bool first)
+{
+	struct span set = member(step, "set"), table = member(step, "table"), line = member(step, "line");
+
+	put(d, "%12s  ", first ? "steps" : "");
+	put_member(d, step, "text");
+	put_color(d, COLOR_DIM);
+	if (set.len > 0)
+		put(d, "  [main.cf:%.*s%s", SPAN_ARG(set), table.len > 0 ? "; " : "]");
+	else if (table.len > 0)
+		put(d, "  [");
+	if (table.len > 0) {
+		put_value(d, table);
+		if (line.len > 0)
+			put(d, ", line %.*s", SPAN_ARG(line));
+		put(d, "]");
+	}
+	put_color(d, COLOR_NONE);
+	put(d, "\n");
+}
+
+static void
+put_host(struct display *d, struct span host, bool first)
+{
+	struct span preference = member(host, "preference");
+
+	put(d, "%12s  ", first ? "hosts" : "");
+	if (member(host, "path").len > 0) {
+		put_member(d, host, "path");
+	} else {
+		if (!span_eq(member(host, "host"), member(host, "address")))
+			put_member(d, host, "host");
+		put(d, "[");
+		put_member(d, host, "address");
+		put(d, "]:");
+		put_member(d, host, "port");
+	}
+	if (preference.len > 0)
+		put(d, "  (MX %.*s)", SPAN_ARG(preference));
+	put(d, "\n");
+}
+
+static void
+put_each(struct display *d, struct span list, void (*fn)(struct display *, struct span, bool first))
+{
+	struct jsonl_walk w;
+	struct span item;
+	bool first = true;
+
+	if (!jsonl_walk_array(&w, list))
+		return;
+	for (; jsonl_element(&w, &item); first = false)
+		fn(d, item, first);
+}
+
 static void
 route_row(struct display *d, struct span row)
 {
-	struct span steps = member(row, "steps"), step, failed = member(row, "failed");
-	struct jsonl_walk w;
-	bool first = true;
+	struct span failed = member(row, "failed");
 
 	put_member(d, row, "address");
 	put(d, "\n");
@@ -373,12 +428,12 @@ route_row(struct display *d, struct span row)
 	put_field(d, "class", member(row, "class"));
 	put_field(d, "transport", member(row, "transport"));
 	put_field(d, "next hop", member(row, "nexthop"));
-	if (failed.len == 0 && !jsonl_true(member(row, "accepted")))
+	put_each(d, member(row, "hosts"), put_host);
+	if (member(row, "hosts_failed").len > 0)
+		put_field(d, "no hosts", member(row, "hosts_failed"));
+	if (!jsonl_true(member(row, "accepted")))
 		put_reply(d, row);
-	if (!jsonl_walk_array(&w, steps))
-		return;
-	for (; jsonl_element(&w, &step); first = false)
-		put_field(d, first ? "steps" : "", step);
+	put_each(d, member(row, "steps"), put_step);
 }
 
 /* -- lint -------------------------------------------------------------------------------------------- */

@@ -15,6 +15,7 @@ struct rule {
 	bool		 negated;
 	struct network	 network;
 	char		*value;
+	unsigned	 line;
 	size_t		 skip;		/* RULE_IF: the place behind its endif */
 };
 
@@ -99,6 +100,7 @@ add_line(struct cidr *c, struct span path, struct span line, unsigned number)
 	}
 	if (r.kind == RULE_IF)
 		c->open[c->depth++] = c->count;
+	r.line = number;
 	c->rules = mem_grow(c->rules, c->count + 1, sizeof *c->rules);
 	c->rules[c->count++] = r;
 }
@@ -145,6 +147,7 @@ cidr_get(const void *state, struct span self, struct facts *facts, struct span k
 		if (r->kind == RULE_IF && !match)
 			i = r->skip - 1;
 		if (r->kind == RULE_VALUE && match) {
+			table_matched(r->line);
 			buf_str(value, r->value);
 			return TABLE_FOUND;
 		}

@@ -12,6 +12,7 @@
 struct rule {
 	void		*pattern;
 	char		*text;		/* what it stands for; NULL: an "if" */
+	unsigned	 line;
 	unsigned	 groups;	/* how many the text names; 0: it is used as it is */
 	bool		 negated;
 	size_t		 skip;		/* of an "if": the rule behind its endif */
@@ -194,7 +195,7 @@ add_rule(struct patterns *p, const struct parsed *r, unsigned want)
 	}
 	p->rules = mem_grow(p->rules, p->count + 1, sizeof *p->rules);
 	struct rule *rule = &p->rules[p->count++];
-	*rule = (struct rule){ .pattern = compiled, .negated = r->negated };
+	*rule = (struct rule){ .pattern = compiled, .negated = r->negated, .line = p->line };
 	return rule;
 }
 
@@ -328,6 +329,7 @@ patterns_get(const void *state, struct span self, struct facts *facts, struct sp
 		}
 		if (!match)
 			continue;
+		table_matched(r->line);
 		if (count == 0)
 			buf_str(value, r->text);
 		else

@@ -29,11 +29,18 @@ static const char *const others[] = {
 };
 
 static struct table_env env;
+static unsigned matched;	/* of the rule that answered last */
 
 void
 table_use(const struct table_env *e)
 {
 	env = *e;
+}
+
+void
+table_matched(unsigned line)
+{
+	matched = line;
 }
 
 const struct table_env *
@@ -178,7 +185,14 @@ table_get(const struct table *t, struct facts *facts, struct span key, struct bu
 
 	if (!(t->flags & TABLE_RAW_KEY) && (key.len > TABLE_KEY_MAX || (!env.keep_case && !table_fold(key, space, &key))))
 		return TABLE_ABSENT;
-	return t->type->get(t->state, span_str(t->name), facts, key, value, err);
+	if (env.told == NULL)
+		return t->type->get(t->state, span_str(t->name), facts, key, value, err);
+	size_t before = value->len;
+	matched = 0;
+	enum table_result result = t->type->get(t->state, span_str(t->name), facts, key, value, err);
+	if (result == TABLE_FOUND)
+		env.told(env.arg, t, key, matched, span_skip(buf_view(value), before));
+	return result;
 }
 
 enum table_result

@@ -23,6 +23,8 @@ struct table_env {
 	int	(*open)(const char *path);
 	/* What is wrong with one line of a table that works without it; NULL: nobody wants to know. */
 	void	(*warn)(void *arg, const char *path, unsigned line, const char *text);
+	/* What was found, for who shows how a decision was come to: of patterns with the line of the rule, else 0. NULL: nobody wants to know. */
+	void	(*told)(void *arg, const struct table *, struct span key, unsigned line, struct span value);
 	bool	 lost_only;	/* warn: only of lines that are left out */
 	void	*arg;
 	bool	 blocks;	/* tables that block are asked here and now */

@@ -43,6 +43,9 @@ unsigned table_flags(const struct table *);
 void	table_warn(struct span path, unsigned line, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void	table_note(struct span path, unsigned line, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
+/* Of a type that goes by rules: the one that answers stands in this line. */
+void	table_matched(unsigned line);
+
 /* "type:name" taken apart; false where there is no such type, or none at all. A path without a type is of default_database_type. */
 bool	table_find(const struct conf *, struct span spec, const struct table_type **, struct span *name);
 

@@ -234,7 +234,7 @@ def test_route(site):
         ("default", "smtp", "good.test")
     assert rows["root"]["rewritten"] == "root@site.test" and rows["root"]["class"] == "local" and rows["root"]["accepted"]
     assert not rows["nobody-here@site.test"]["accepted"] and rows["nobody-here@site.test"]["code"] == 550
-    assert rows["x@old.test"]["transport"] == "error" and any("transport_maps" in s for s in rows["x@old.test"]["steps"])
+    assert rows["x@old.test"]["transport"] == "error" and any("transport_maps" in s["text"] for s in rows["x@old.test"]["steps"])
     assert site.ctl("route", "nobody-here@site.test").returncode == 1
     assert "User unknown" in site.ctl("--table", "route", "nobody-here@site.test").stdout
 

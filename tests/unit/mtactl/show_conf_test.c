@@ -70,9 +70,10 @@ test_shows(void **state)
 		{ CMD_config_diff, false, NULL, NULL, { "{\"file\":\"main.cf\",\"name\":\"a\",\"here\":\"x\",\"there\":\"\"}",
 		  "{\"file\":\"master.cf\",\"name\":\"b/inet\",\"there\":\"y z\"}" }, "-a = x\n+a =\n+b/inet = y z\n" },
 		{ CMD_route, true, NULL, NULL, { "{\"address\":\"a\",\"rewritten\":\"a@b\",\"class\":\"local\",\"transport\":\"local\",\"nexthop\":\"b\","
-		  "\"accepted\":false,\"code\":550,\"dsn\":\"5.1.1\",\"reply\":\"no\",\"restriction\":\"r\",\"steps\":[\"one\",\"two\"]}" },
-		  "a\n   recipient  a@b\n       class  local\n   transport  local\n    next hop  b\n     refused  550 5.1.1 no\n          by  r\n"
-		  "       steps  one\n              two\n" },
+		  "\"accepted\":false,\"code\":550,\"dsn\":\"5.1.1\",\"reply\":\"no\",\"restriction\":\"r\",\"hosts\":[{\"host\":\"h\",\"address\":\"192.0.2.1\",\"port\":25,\"preference\":5},{\"path\":\"/p\"}],"
+		  "\"steps\":[{\"text\":\"one\",\"set\":4,\"table\":\"cidr:/t\",\"key\":\"k\",\"line\":7},{\"text\":\"two\"}]}" },
+		  "a\n   recipient  a@b\n       class  local\n   transport  local\n    next hop  b\n       hosts  h[192.0.2.1]:25  (MX 5)\n              /p\n     refused  550 5.1.1 no\n          by  r\n"
+		  "       steps  one  [main.cf:4; cidr:/t, line 7]\n              two\n" },
 		{ CMD_lint, false, NULL, NULL, { "{\"code\":\"P101\",\"level\":\"error\",\"file\":\"/m\",\"line\":3,\"message\":\"bad\"}" },
 		  "/m:3: error: bad [P101]\n" },
 	};
