@@ -114,7 +114,20 @@ discard(struct check *c, const char *source, const struct access *a)
 	log_triggered(c, "discard", a->text.len == 0 ? "triggers DISCARD action" : "", a->text);
 	c->verdict->discard = true;
 	policy_note(c, "DISCARD");
-	return OK;
+	return permit_for(c, "DISCARD", source);
+}
+
+/* "OK", or a number. */
+static enum result
+accept(struct check *c, const char *source, struct span value)
+{
+	struct span rest = value, word;
+	char action[64];
+
+	if (!span_word(&rest, " \t\r\n", &word))
+		word = SPAN("OK");
+	(void)snprintf(action, sizeof action, "%.*s", SPAN_ARG(word));
+	return permit_for(c, action, source);
 }
 
 static enum result
@@ -214,7 +227,7 @@ access_result(struct check *c, const char *source, struct span key, struct span 
 	case ACCESS_DUNNO:
 		return DUNNO;
 	case ACCESS_OK:
-		return permit(c);
+		return accept(c, source, value);
 	case ACCESS_REJECT:
 		return refuse_with(c, (int)conf_int(v, P_access_map_reject_code), &a, "Access denied");
 	case ACCESS_DEFER:

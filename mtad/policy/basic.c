@@ -80,7 +80,7 @@ check_permit_mynetworks(struct check *c, struct span arg)
 
 	(void)arg;
 	switch (match_list_client(c->policy->mynetworks, c->facts, c->session->client_name, c->session->client_addr, &err)) {
-	case MATCH_YES: return permit(c);
+	case MATCH_YES: return permit_client(c);
 	case MATCH_NO: return DUNNO;
 	case MATCH_PENDING: return PENDING;
 	case MATCH_FAILED: break;
@@ -92,14 +92,14 @@ enum result
 check_permit_inet_interfaces(struct check *c, struct span arg)
 {
 	(void)arg;
-	return route_own_address(c->policy->router, c->session->client_addr) ? permit(c) : DUNNO;
+	return route_own_address(c->policy->router, c->session->client_addr) ? permit_client(c) : DUNNO;
 }
 
 enum result
 check_permit_sasl_authenticated(struct check *c, struct span arg)
 {
 	(void)arg;
-	return c->session->sasl_user.len > 0 ? permit(c) : DUNNO;
+	return c->session->sasl_user.len > 0 ? permit_client(c) : DUNNO;
 }
 
 bool

@@ -128,6 +128,9 @@ enum result defer_if_permit(struct check *, enum param action, int code, const c
 void	defer_if_reject(struct check *, int code, const char *dsn, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* OK, logged where smtpd_log_access_permit_actions says so. */
 enum result permit(struct check *);
+/* The same for who the client is; for what a table said. */
+enum result permit_client(struct check *);
+enum result permit_for(struct check *, const char *action, const char *source);
 /* A line of the log as of a refusal ("hold: RCPT from ..."), and one without any of that ("access table x ..."). */
 void	policy_log_line(struct check *, const char *word, const char *text);
 void	policy_warn(struct check *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -229,7 +229,7 @@ permit_by(struct check *c, struct span what, bool is_address)
 		if (got == LISTED_PENDING)
 			r = PENDING;
 		else if (got == LISTED)
-			r = permit(c);
+			r = permit_client(c);
 		else if (got == LISTED_RETRY)
 			defer_if_reject(c, 450, "4.7.1", "<%.*s>: %s rejected: Service unavailable", SPAN_ARG(what), "Client host");
 	}

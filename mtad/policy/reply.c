@@ -271,15 +271,32 @@ defer_if_reject(struct check *c, int code, const char *dsn, const char *fmt, ...
 }
 
 enum result
-permit(struct check *c)
+permit_for(struct check *c, const char *action, const char *source)
 {
-	struct buf text = BUF_INIT(8192);
+	struct buf text = BUF_INIT(65536);
 
-	if (c->rule != NULL && match_list_name(c->policy->permit_log, NULL, span_str(c->rule->name), NULL) == MATCH_YES) {
-		buf_printf(&text, "action=%s for %s=", c->rule->name, c->class);
+	if (match_list_name(c->policy->permit_log, NULL, span_str(action), NULL) == MATCH_YES) {
+		buf_printf(&text, "action=%s for %s=", action, c->class);
 		put_clean(&text, c->name);
+		buf_printf(&text, " %s%s", source == NULL ? "" : "from ", source == NULL ? "" : source);
 		policy_log_line(c, "permit", text.over ? "" : text.ptr);
 	}
 	buf_clear(&text);
+	return OK;
+}
+
+enum result
+permit(struct check *c)
+{
+	return permit_for(c, c->rule == NULL ? "permit" : c->rule->name, NULL);
+}
+
+enum result
+permit_client(struct check *c)
+{
+	struct naming was = name_as(c, buf_view(&c->client), "Client host");
+
+	(void)permit(c);
+	name_back(c, was);
 	return OK;
 }

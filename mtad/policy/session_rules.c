@@ -40,7 +40,7 @@ enum result
 check_permit_tls_all_clientcerts(struct check *c, struct span arg)
 {
 	(void)arg;
-	return c->session->tls.trusted ? permit(c) : DUNNO;
+	return c->session->tls.trusted ? permit_client(c) : DUNNO;
 }
 
 enum result
@@ -58,7 +58,7 @@ check_permit_tls_clientcerts(struct check *c, struct span arg)
 		switch (tables_get(&c->policy->client_certs, c->facts, keys[i], &c->work, &err)) {
 		case TABLE_FOUND:
 			policy_note(c, "%.*s", SPAN_ARG(keys[i]));
-			return permit(c);
+			return permit_client(c);
 		case TABLE_PENDING:
 			return PENDING;
 		case TABLE_FAILED:

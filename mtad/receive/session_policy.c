@@ -71,6 +71,9 @@ facts_of(struct session *s, struct policy_session *p)
 		.sasl_sender = span_str(s->sasl_sender),
 	};
 	client_of(s, p, s->port_text);
+	/* Before its greeting is taken a client is not known to speak more. */
+	if (s->decision == DECIDE_HELO)
+		p->protocol = SPAN("SMTP");
 	if (s->decision == DECIDE_ETRN)
 		p->etrn = span_str(s->etrn);
 	if (rcpt)

@@ -418,3 +418,44 @@ def test_replies(both):
             differ.append(f"{name} {c}:\n" + "\n".join(f"    {x[0]}:\n      Postfix {x[1]}\n      mtad    {y[1]}" for x, y in zip(w, g) if x != y)
                           + ("" if len(w) == len(g) else f"\n    {len(w)} and {len(g)} commands"))
     assert not differ, f"{len(differ)} of {len(jobs)} sessions differ:\n" + "\n".join(differ)
+
+
+def steady(asked):
+    """What does not depend on who asks."""
+    leave = ("client_port", "server_port", "server_address", "instance", "queue_id", "size")
+    return sorted(tuple(sorted((k, v) for k, v in {**a, "has_queue_id": str(a["queue_id"] != "")}.items() if k not in leave)) for a in asked)
+
+
+def test_policy_attributes(both):
+    """A policy server hears the same of both, one question for each restriction."""
+    _, _, mtad, _, postfix = both
+    assert len(postfix) >= 15
+    assert set(postfix[0]) == set(mtad[0])
+    assert steady(postfix) == steady(mtad)
+    for asked in (mtad, postfix):
+        for a in asked:
+            assert a["client_port"].isdigit() and a["server_port"].isdigit() and a["instance"], a
+        assert {int(a["size"]) > 0 for a in asked if a["protocol_state"] == "END-OF-MESSAGE"} == {True}
+    by = {}
+    for a in mtad:
+        by.setdefault(a["instance"], set()).add(a["sender"])
+    assert all(len(senders) == 1 for senders in by.values()) and len(by) > 3
+
+
+def log_lines(text):
+    found = re.findall(r"smtpd\[\d+\]: (?:NOQUEUE|[0-9A-Za-z]+): ((?:reject|permit|hold|discard|filter|redirect|bcc|info|warn|reject_warning): .*)", text)
+    return sorted(re.sub(r"127\.0\.1\.1", "127.0.0.1", line) for line in found)
+
+
+def test_log(both):
+    """What restrictions log of a session is the same, line by line."""
+    instance, _, _, postfix, _ = both
+    want, got = log_lines(postfix.log()), log_lines(instance.log())
+    assert len(want) > 250
+    missing, more = list(want), []
+    for line in got:
+        if line in missing:
+            missing.remove(line)
+        else:
+            more.append(line)
+    assert (missing, more) == ([], []), "\n".join(["only Postfix:", *missing, "only mtad:", *more])
