@@ -39,6 +39,7 @@ take_mechanisms(struct login_rules *r, const struct conf *conf, const struct vie
 			r->mechanisms |= every[i];
 	if (span_trim(span_str(filter)).len == 0)
 		return true;
+	r->filtered = true;
 	list = match_list_new(conf, param_row(p)->name, filter, MATCH_STRING, err);
 	for (size_t i = 0; list != NULL && i < sizeof every / sizeof *every; i++) {
 		switch (match_list_name(list, NULL, span_str(sasl_client_name(every[i])), err)) {
@@ -225,7 +226,7 @@ login_new(const struct login_rules *r, const struct map *refusals, struct span v
 	struct span all = span_str(l->text);
 	size_t at = find_delimiter(all, r->delimiter);
 	l->client = (struct client_login){ .user = span_head(all, at), .password = span_skip(all, at + r->delimiter.len),
-		.host = span_str(l->host), .port = port, .mechanisms = r->mechanisms, .soft = r->soft, .tell = r->tell };
+		.host = span_str(l->host), .port = port, .mechanisms = r->mechanisms, .filtered = r->filtered, .soft = r->soft, .tell = r->tell };
 	memcpy(l->client.forbidden, r->forbidden, sizeof r->forbidden);
 	const struct refusal *before = r->remember ? refusal_of(l, refusals) : NULL;
 	if (before != NULL) {

@@ -17,6 +17,7 @@ struct login_rules {
 	const char	*delimiters;	/* recipient_delimiter */
 	struct span	 delimiter;	/* between name and password */
 	unsigned	 mechanisms;
+	bool		 filtered;	/* smtp_sasl_mechanism_filter is set */
 	unsigned	 forbidden[CLIENT_VERIFIED + 1];
 	bool		 soft, tell;
 	bool		 remember;	/* refusals */

@@ -47,6 +47,7 @@ struct client_login {
 	struct span	 host;		/* the server's name, for OAUTHBEARER */
 	unsigned	 port;
 	unsigned	 mechanisms;	/* that may be used; smtp/sasl_client.h */
+	bool		 filtered;	/* as the site says */
 	unsigned	 forbidden[CLIENT_VERIFIED + 1];	/* what a mechanism must not be like, by how safe the connection is */
 	bool		 soft;		/* a refusal is a temporary failure */
 	bool		 tell;		/* AUTH=<> with MAIL */

@@ -89,7 +89,7 @@ client_authenticate(struct smtp_client *c)
 		return ready(c);
 	}
 	unsigned offered = c->mechanisms & l->mechanisms;
-	if (offered == 0)
+	if (offered == 0 && l->filtered)
 		return client_fail(c, client_own_verdict("4.7.0", arena_printf(&c->texts, "SASL authentication failed: server %s offered "
 		    "no compatible authentication mechanisms for this type of connection security", c->peer)));
 	if (l->refused.len > 0)

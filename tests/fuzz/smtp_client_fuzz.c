@@ -45,6 +45,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	unsigned bits = size == 0 ? 0 : data[0];
 	struct client_options options = { .lmtp = bits & 1, .always_ehlo = bits & 2, .skip_5xx_greeting = bits & 4,
 		.quote = true, .line_limit = 998, .helo_name = "me.test", .myhostname = "me.test", .nexthop = "y.test" };
+	/* Any mechanism may be first: the upper bits say which are left out. */
+	const struct client_login login = { .user = SPAN("user"), .password = SPAN("pencil"), .host = SPAN("mx"), .port = 25,
+		.mechanisms = 127u >> (bits >> 6), .soft = bits & 64 };
+	if (bits & 32)
+		options.login = &login;
 	struct smtp_client *c = smtp_client_new(&options, "mx[1.2.3.4]");
 	char *copy = malloc(size + 1);
 	unsigned transactions = 0;
