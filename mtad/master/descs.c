@@ -16,6 +16,13 @@ descs_add(struct descs *d, enum role role, uint32_t slot, const char *key, const
 	d->items[d->count++] = (struct desc){ mem_str(key), mem_str(identity), role, slot, fd };
 }
 
+void
+desc_identity(const struct stat *st, char *out, size_t size)
+{
+	(void)snprintf(out, size, "file:%ju:%ju:%jd.%09ld:%jd", (uintmax_t)st->st_dev, (uintmax_t)st->st_ino,
+	    (intmax_t)st->st_mtim.tv_sec, st->st_mtim.tv_nsec, (intmax_t)st->st_size);
+}
+
 bool
 descs_add_file(struct descs *d, enum role role, const char *key, const char *path)
 {
@@ -29,8 +36,7 @@ descs_add_file(struct descs *d, enum role role, const char *key, const char *pat
 		(void)close(fd);
 		return false;
 	}
-	(void)snprintf(identity, sizeof identity, "file:%ju:%ju:%jd.%09ld:%jd", (uintmax_t)st.st_dev,
-	    (uintmax_t)st.st_ino, (intmax_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec, (intmax_t)st.st_size);
+	desc_identity(&st, identity, sizeof identity);
 	descs_add(d, role, EVERY_SLOT, key, identity, fd);
 	return true;
 }

@@ -11,6 +11,8 @@
 
 #include "base/ipc.h"
 
+struct stat;
+
 #define EVERY_SLOT	UINT32_MAX
 
 struct desc {
@@ -30,6 +32,8 @@ struct descs {
 void	descs_add(struct descs *, enum role, uint32_t slot, const char *key, const char *identity, int fd);
 /* Opens the file to read and adds it; one that cannot be opened is left out (false, errno). */
 bool	descs_add_file(struct descs *, enum role, const char *key, const char *path);
+/* What descs_add_file gives a file as identity. */
+void	desc_identity(const struct stat *, char *out, size_t size);
 /* A duplicate of the descriptor with this identity, or -1. */
 int	descs_same(const struct descs *, enum role, uint32_t slot, const char *identity);
 /* Whether both have the same thing by this key, or neither any. */

@@ -18,6 +18,7 @@
 #include "master/listen.h"
 #include "master/notify.h"
 #include "master/tables.h"
+#include "master/tls_files.h"
 #include "policy/policy.h"
 
 #define RELOAD_PATIENCE	(10 * SECOND)
@@ -140,7 +141,8 @@ make_descs(struct master *m, const struct conf *conf, struct descs *now, struct 
 	add_directories(now, &m->instance);
 	descs_add(now, ROLE_RECEIVE, EVERY_SLOT, "seats", "seats", fcntl(m->seats_fd, F_DUPFD_CLOEXEC, 0));
 	tables_add(now, m, conf);
-	return add_files(now, conf, err) &&
+	tls_files_add(now, conf);
+	return add_files(now, conf, err) && dns_anchor_add(now, conf, err) &&
 	    listen_open(now, m->generation == 0 ? NULL : &m->descs, conf, &m->instance, m->receive_slots, err);
 }
 

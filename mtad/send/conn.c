@@ -12,8 +12,6 @@
 #include "base/mem.h"
 #include "base/role.h"
 
-static void handle(struct conn *, enum client_event);
-
 /* -- pools ------------------------------------------------------------------------------ */
 
 struct span
@@ -110,8 +108,8 @@ conn_full(const struct send *s)
 	return s->conn_count >= s->conn_max;
 }
 
-static void
-set_deadline(struct conn *c, int64_t within)
+void
+conn_set_deadline(struct conn *c, int64_t within)
 {
 	c->active = clock_mono();
 	c->deadline = within == 0 ? 0 : c->active + within;
@@ -132,7 +130,7 @@ join(const char *fmt, ...)
 }
 
 static struct conn *
-conn_new(struct delivery *d)
+conn_new(struct delivery *d, struct tls_plan *plan)
 {
 	struct send *s = d->send;
 	struct conn *c;
@@ -146,6 +144,10 @@ conn_new(struct delivery *d)
 	c->nexthop = span_dup(d->nexthop);
 	c->options = c->settings->client;
 	c->options.nexthop = c->nexthop;
+	c->options.tls = plan == NULL || plan->level <= TLS_LEVEL_NONE ? CLIENT_TLS_NEVER :
+	    tls_level_encrypts(plan->level) ? CLIENT_TLS_ALWAYS : CLIENT_TLS_IF_OFFERED;
+	c->plan = plan;
+	c->plain = d->plain;
 	c->io.fd = -1;
 	transcript_begin(&s->transcripts, &c->transcript, true);
 	c->opened = c->active = c->transcript.began;
@@ -168,6 +170,7 @@ conn_close(struct conn *c)
 		conn_note(c, "the session ends");
 	if (c->state == CONN_IDLE)
 		pool_take(c);
+	conn_tls_end(c);
 	if (c->io.fd >= 0) {
 		loop_io_watch(&c->io, 0);
 		close(c->io.fd);
@@ -200,7 +203,10 @@ lost(struct conn *c, enum client_loss how)
 {
 	conn_look(c);
 	conn_note(c, "%s", how == LOST_TIME ? "timed out" : how == LOST_DATA ? "the message cannot be read" : "connection lost");
-	handle(c, smtp_client_lost(c->client, how));
+	if (c->handshaking)
+		conn_tls_timeout(c);
+	else
+		conn_handle(c, smtp_client_lost(c->client, how));
 }
 
 /* Writes what there is, and makes more while content is being sent. */
@@ -211,12 +217,12 @@ flush(struct conn *c)
 
 	for (;;) {
 		while (c->out_at < out->len) {
-			ssize_t n = send(c->io.fd, out->ptr + c->out_at, out->len - c->out_at, MSG_NOSIGNAL);
+			ssize_t n = conn_send(c, out->ptr + c->out_at, out->len - c->out_at);
 			if (n > 0) {
 				c->out_at += (size_t)n;
 				c->bytes += (uint64_t)n;
 				if (smtp_client_stage(c->client) == CLIENT_BODY)
-					set_deadline(c, c->settings->stage_timeout[CLIENT_BODY]);
+					conn_set_deadline(c, c->settings->stage_timeout[CLIENT_BODY]);
 				continue;
 			}
 			if (n < 0 && errno == EINTR)
@@ -239,7 +245,7 @@ flush(struct conn *c)
 		}
 		enum client_event event = smtp_client_pump(c->client);
 		if (event != CLIENT_MORE) {
-			handle(c, event);
+			conn_handle(c, event);
 			return;
 		}
 	}
@@ -252,6 +258,8 @@ lease_stage(enum client_stage stage)
 	case CLIENT_GREETING:
 	case CLIENT_HELLO:
 	case CLIENT_AUTH:
+	case CLIENT_STARTTLS:
+	case CLIENT_TLS:
 		return LEASE_GREETING;
 	case CLIENT_BODY:
 		return LEASE_DATA;
@@ -274,20 +282,32 @@ note_refusal(const struct conn *c)
 	login_refused(c->login, &c->send->refusals, span_str(dsn), v->reply);
 }
 
-/* After each step of the dialogue; nothing of the connection may be touched after it, it may be gone. */
+/* smtp_tls_note_starttls_offer: for whoever wonders where TLS could be used. */
 static void
-handle(struct conn *c, enum client_event event)
+note_offer(const struct conn *c)
+{
+	if (c->settings->tls.note_offer && c->options.tls == CLIENT_TLS_NEVER && !c->wrapped &&
+	    (smtp_client_caps(c->client) & EHLO_STARTTLS))
+		log_info(c->settings->program, "Host offered STARTTLS: [%s]", c->host);
+}
+
+void
+conn_handle(struct conn *c, enum client_event event)
 {
 	struct delivery *d = c->delivery;
 
 	switch (event) {
 	case CLIENT_MORE:
-		set_deadline(c, c->settings->stage_timeout[smtp_client_stage(c->client)]);
+		conn_set_deadline(c, c->settings->stage_timeout[smtp_client_stage(c->client)]);
 		if (d != NULL)
 			delivery_stage(d, lease_stage(smtp_client_stage(c->client)));
 		flush(c);
 		break;
+	case CLIENT_HANDSHAKE:
+		conn_tls_begin(c);
+		break;
 	case CLIENT_GREETED:
+		note_offer(c);
 		if (d != NULL)
 			delivery_session_ready(d, c);
 		else
@@ -312,15 +332,15 @@ handle(struct conn *c, enum client_event event)
 	}
 }
 
-static void
-on_readable(struct conn *c)
+void
+conn_read(struct conn *c)
 {
-	static char bytes[16 << 10];	/* one loop a process, and consumed before anything else reads */
-	ssize_t n = read(c->io.fd, bytes, sizeof bytes);
+	static char bytes[64 << 10];	/* one loop a process, and consumed before anything else reads */
+	ssize_t n = conn_recv(c, bytes, sizeof bytes);
 
 	conn_look(c);
 	if (n > 0)
-		handle(c, smtp_client_input(c->client, span_of(bytes, (size_t)n)));
+		conn_handle(c, smtp_client_input(c->client, span_of(bytes, (size_t)n)));
 	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
 		lost(c, LOST_CONNECTION);
 }
@@ -333,12 +353,16 @@ begin_session(struct conn *c)
 	if (c->addr.len > 0)
 		(void)setsockopt(c->io.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	c->state = CONN_OPEN;
+	c->wrapped = c->plan != NULL && c->settings->tls.wrapper;
 	c->client = smtp_client_new(&c->options, c->peer);
 	conn_look(c);
 	conn_note(c, "connected, for %s", c->nexthop);
-	set_deadline(c, c->settings->stage_timeout[CLIENT_GREETING]);
+	conn_set_deadline(c, c->settings->stage_timeout[CLIENT_GREETING]);
 	delivery_stage(c->delivery, LEASE_GREETING);
-	loop_io_watch(&c->io, EV_READ);
+	if (c->wrapped)
+		conn_tls_begin(c);
+	else
+		loop_io_watch(&c->io, EV_READ);
 }
 
 static void
@@ -377,8 +401,10 @@ on_io(void *arg, short what)
 
 	if (c->state == CONN_CONNECTING)
 		on_connected(c);
+	else if (c->handshaking)
+		conn_tls_step(c);
 	else if (what & EV_READ)
-		on_readable(c);
+		conn_read(c);
 	else
 		flush(c);
 }
@@ -419,9 +445,9 @@ take_login(struct conn *c)
 }
 
 struct conn *
-conn_open(struct delivery *d, const struct target *t)
+conn_open(struct delivery *d, const struct target *t, struct tls_plan *plan)
 {
-	struct conn *c = conn_new(d);
+	struct conn *c = conn_new(d, plan);
 	char text[NET_ADDR_TEXT];
 
 	c->addr = t->addr;
@@ -437,15 +463,15 @@ conn_open(struct delivery *d, const struct target *t)
 		connect_failed(c, strerror(errno));
 		return NULL;
 	}
-	set_deadline(c, c->settings->connect_timeout);
+	conn_set_deadline(c, c->settings->connect_timeout);
 	loop_io_watch(&c->io, EV_WRITE);
 	return c;
 }
 
 struct conn *
-conn_open_unix(struct delivery *d, struct span path)
+conn_open_unix(struct delivery *d, struct span path, struct tls_plan *plan)
 {
-	struct conn *c = conn_new(d);
+	struct conn *c = conn_new(d, plan);
 	struct ipc_unix_connect m = { .request = ++d->send->unix_request, .path = path };
 
 	c->host = mem_str(c->options.myhostname);
@@ -455,7 +481,7 @@ conn_open_unix(struct delivery *d, struct span path)
 	take_login(c);
 	c->request = m.request;
 	c->state = CONN_ASKED;
-	set_deadline(c, c->settings->connect_timeout);
+	conn_set_deadline(c, c->settings->connect_timeout);
 	ipc_send_unix_connect(role_master(), &m, -1);
 	return c;
 }
@@ -490,7 +516,7 @@ conn_deliver(struct conn *c, struct client_mail *mail)
 	conn_look(c);
 	if (c->delivery != NULL)
 		conn_note(c, "delivers %s", c->delivery->id_text);
-	handle(c, smtp_client_deliver(c->client, mail));
+	conn_handle(c, smtp_client_deliver(c->client, mail));
 }
 
 static void
@@ -503,7 +529,7 @@ quit(struct conn *c)
 	}
 	conn_look(c);
 	smtp_client_quit(c->client);
-	set_deadline(c, c->settings->stage_timeout[CLIENT_QUIT]);
+	conn_set_deadline(c, c->settings->stage_timeout[CLIENT_QUIT]);
 	flush(c);
 	/* Whether it is answered changes nothing; the server closes after it. */
 	if (c->settings->skip_quit)
@@ -515,6 +541,8 @@ may_keep(const struct conn *c, int64_t now)
 {
 	const struct settings *s = c->settings;
 
+	if (c->plain || (c->tls != NULL && !c->plan->reuse))
+		return false;
 	if (!smtp_client_usable(c->client) || c->send->stopping || c->send->retiring || s->conf != c->send->conf)
 		return false;
 	if (s->cache_time == 0 || (s->reuse_time > 0 && now - c->opened >= s->reuse_time))

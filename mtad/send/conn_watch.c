@@ -53,7 +53,8 @@ conn_note(struct conn *c, const char *fmt, ...)
 static const char *
 stage_name(const struct conn *c)
 {
-	static const char *const stages[] = { [CLIENT_GREETING] = "greeting", [CLIENT_HELLO] = "EHLO", [CLIENT_AUTH] = "AUTH", [CLIENT_READY] = "ready",
+	static const char *const stages[] = { [CLIENT_GREETING] = "greeting", [CLIENT_HELLO] = "EHLO", [CLIENT_STARTTLS] = "STARTTLS",
+		[CLIENT_TLS] = "TLS handshake", [CLIENT_AUTH] = "AUTH", [CLIENT_READY] = "ready",
 		[CLIENT_RSET] = "RSET", [CLIENT_MAIL] = "MAIL", [CLIENT_RCPT] = "RCPT", [CLIENT_DATA] = "DATA",
 		[CLIENT_BODY] = "content", [CLIENT_DOT] = "END-OF-MESSAGE", [CLIENT_QUIT] = "QUIT", [CLIENT_CLOSED] = "closed" };
 

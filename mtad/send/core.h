@@ -110,6 +110,10 @@ struct delivery {
 	struct resolve	*resolve;
 	struct target	*targets;	/* with their hosts' names, in one block */
 	size_t		 target_count, target_at;
+	struct planning	*planning;	/* plan.c: how TLS is wanted there */
+	char		*domain, *mx_final;	/* of it: struct tls_route */
+	bool		 mx, mx_secure;
+	bool		 plain;		/* the next connection does without TLS: the one before failed with it */
 	size_t		 sessions;
 	bool		 fallback_taken;
 	struct net_addr	 tried;		/* by an idle connection, before the targets were known */
@@ -156,6 +160,19 @@ bool	delivery_find_login(struct delivery *, const char *host, void (*again)(stru
 /* Reads the record; false: it failed, and the delivery has ended. */
 bool	delivery_read_message(struct delivery *);
 
+/* plan.c: the TLS policy of the target that is next, and then delivery_connect; may be done within the call. Path of a Unix socket, or the target. */
+void	delivery_plan(struct delivery *, const struct target *, const char *path);
+void	delivery_plan_drop(struct delivery *);
+/* With a plan that becomes the connection's; NULL: no TLS. */
+void	delivery_connect(struct delivery *, struct tls_plan *);
+/* True where the target is to be tried again without TLS. */
+bool	delivery_try_plain(struct delivery *, const struct conn *, const struct client_verdict *);
+/* The plan forbids it. */
+void	delivery_plan_failed(struct delivery *, const struct tls_plan *);
+
+/* targets.c: copies them with their names; without the address that was tried already. */
+void	delivery_take_targets(struct delivery *, const struct targets *);
+
 /* outcome.c: one recipient's end, logged and packed; `conn` may be NULL. */
 void	delivery_outcome(struct delivery *, size_t rcpt, const struct client_verdict *, const struct conn *);
 
@@ -187,6 +204,13 @@ struct conn {
 	struct transcript transcript;
 	uint64_t	 bytes;		/* sent */
 	unsigned	 uses;		/* transactions before this one */
+	struct tls_plan	*plan;		/* NULL: no TLS is wanted */
+	struct tls	*tls;
+	bool		 wrapped;	/* TLS before the greeting */
+	bool		 handshaking;
+	bool		 tls_failed;
+	bool		 plain;		/* in clear text where TLS was tried */
+	struct loop_task unread;	/* what stands in TLS's own buffer */
 	uint64_t	 request;	/* CONN_ASKED */
 	bool		 alone;		/* there was no other address to try */
 	struct net_addr	 addr;
@@ -211,9 +235,21 @@ void	conns_rows(struct send *, struct ipc *, const struct ipc_rows_ask *);
 /* An idle connection for the delivery, or NULL. */
 struct conn *conn_take_idle(struct delivery *);
 /* Begins to connect; failures are told to the delivery, later. NULL with errno where it failed at once. */
-struct conn *conn_open(struct delivery *, const struct target *);
+struct conn *conn_open(struct delivery *, const struct target *, struct tls_plan *);
 /* By way of the master. */
-struct conn *conn_open_unix(struct delivery *, struct span path);
+struct conn *conn_open_unix(struct delivery *, struct span path, struct tls_plan *);
+/* After each step of the dialogue; nothing of the connection may be touched after it, it may be gone. */
+void	conn_handle(struct conn *, enum client_event);
+void	conn_set_deadline(struct conn *, int64_t within);
+void	conn_read(struct conn *);
+
+/* conn_tls.c: bytes, inside TLS where there is one; as recv(2) and send(2). */
+ssize_t	conn_recv(struct conn *, void *, size_t);
+ssize_t	conn_send(struct conn *, const void *, size_t);
+void	conn_tls_begin(struct conn *);
+void	conn_tls_step(struct conn *);
+void	conn_tls_timeout(struct conn *);
+void	conn_tls_end(struct conn *);
 void	conn_unix_answer(struct send *, uint64_t request, int fd, struct span error);
 void	conn_deliver(struct conn *, struct client_mail *);
 /* The delivery is done with it: idle, or closed. */

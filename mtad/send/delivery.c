@@ -102,6 +102,10 @@ let_go(struct delivery *d)
 {
 	resolve_cancel(d->resolve);
 	d->resolve = NULL;
+	delivery_plan_drop(d);
+	free(d->domain);
+	free(d->mx_final);
+	d->domain = d->mx_final = NULL;
 	free(d->targets);
 	d->targets = NULL;
 	d->target_count = 0;
@@ -270,7 +274,6 @@ static void
 on_targets(void *arg, const struct targets *t)
 {
 	struct delivery *d = arg;
-	size_t names = 0;
 
 	d->resolve = NULL;
 	if (t->count == 0) {
@@ -281,20 +284,7 @@ on_targets(void *arg, const struct targets *t)
 			next_destination(d);
 		return;
 	}
-	for (size_t i = 0; i < t->count; i++)
-		names += strlen(t->list[i].host) + 1;
-	free(d->targets);
-	d->targets = mem_new(t->count * sizeof *d->targets + names);
-	d->target_count = d->target_at = 0;
-	char *name = (char *)(d->targets + t->count);
-	for (size_t i = 0; i < t->count; i++) {
-		if (net_addr_same_host(&d->tried, &t->list[i].addr))
-			continue;
-		size_t len = strlen(t->list[i].host) + 1;
-		d->targets[d->target_count] = t->list[i];
-		d->targets[d->target_count++].host = memcpy(name, t->list[i].host, len);
-		name += len;
-	}
+	delivery_take_targets(d, t);
 	next_target(d);
 }
 
@@ -314,12 +304,9 @@ take_destination(struct delivery *d, struct span *word)
 static void
 open_unix(struct delivery *d)
 {
-	struct nexthop n;
-
 	delivery_stage(d, LEASE_CONNECT);
-	if (delivery_find_login(d, d->settings->client.myhostname, open_unix) &&
-	    nexthop_parse(d->destination, &d->settings->resolve, &n))
-		d->conn = conn_open_unix(d, n.host);
+	if (delivery_find_login(d, d->settings->client.myhostname, open_unix))
+		delivery_plan(d, NULL, d->domain);
 }
 
 static void
@@ -331,6 +318,7 @@ next_destination(struct delivery *d)
 	free(d->targets);
 	d->targets = NULL;
 	d->target_count = d->target_at = 0;
+	d->plain = false;
 	while (take_destination(d, &word)) {
 		if (!nexthop_parse(word, &d->settings->resolve, &n)) {
 			char text[300];
@@ -340,7 +328,9 @@ next_destination(struct delivery *d)
 			set_own_trouble(d, "4.3.5", text);
 			continue;
 		}
-		d->destination = word;
+		d->destination = span_starts(word, "inet:") ? span_skip(word, 5) : word;
+		free(d->domain);
+		d->domain = span_dup(n.host);
 		if (n.is_unix) {
 			open_unix(d);
 			return;
@@ -393,9 +383,28 @@ next_target(struct delivery *d)
 	if (!delivery_find_login(d, t->host, next_target))
 		return;
 	d->target_at++;
+	delivery_plan(d, t, NULL);
+}
+
+void
+delivery_plan_failed(struct delivery *d, const struct tls_plan *plan)
+{
+	log_warning(d->settings->program, "TLS policy lookup for %.*s/%s: %s", SPAN_ARG(d->destination), plan->host, plan->why);
+	set_own_trouble(d, plan->dsn, plan->why);
+	next_target(d);
+}
+
+void
+delivery_connect(struct delivery *d, struct tls_plan *plan)
+{
+	if (d->target_at == 0) {
+		d->conn = conn_open_unix(d, span_str(d->domain), plan);
+		return;
+	}
+	const struct target *t = &d->targets[d->target_at - 1];
 	bool alone = d->target_count == 1 && !more_destinations(d);
 	/* It tells of a failure within the call too, and that comes back here: as often as there are targets. */
-	struct conn *conn = conn_open(d, t);
+	struct conn *conn = conn_open(d, t, plan);
 	if (conn != NULL) {
 		conn->alone = alone;
 		d->conn = conn;
@@ -513,6 +522,11 @@ delivery_session_failed(struct delivery *d, struct conn *conn, const struct clie
 	}
 	d->sessions++;
 	bool begun = d->connected != 0;
+	if (delivery_try_plain(d, conn, v)) {
+		next_target(d);
+		return;
+	}
+	d->plain = false;
 	if (v->result != CLIENT_HARD && may_try_more(d, conn)) {
 		log_info(d->settings->program, "%s: %.*s", d->id_text, SPAN_ARG(v->text));
 		set_trouble(d, begun ? SCOPE_MESSAGE : SCOPE_DESTINATION, v->dsn, v->text);

@@ -1,9 +1,14 @@
 #include "send/settings.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/role.h"
+#include "net/dns_setup.h"
+
+#define TLS_FILE_MAX	((size_t)8 << 20)
 
 /* Each parameter has two names: the smtp client's and the lmtp client's. */
 #define BOTH(lmtp, name)	((lmtp) ? P_lmtp_##name : P_smtp_##name)
@@ -21,6 +26,7 @@ take_times(struct settings *s, const struct view *v, bool lmtp)
 
 	t[CLIENT_HELLO] = conf_time(v, lmtp ? P_lmtp_lhlo_timeout : P_smtp_helo_timeout);
 	t[CLIENT_GREETING] = t[CLIENT_HELLO];
+	t[CLIENT_STARTTLS] = t[CLIENT_TLS] = conf_time(v, BOTH(lmtp, starttls_timeout));
 	t[CLIENT_MAIL] = conf_time(v, BOTH(lmtp, mail_timeout));
 	t[CLIENT_RCPT] = conf_time(v, BOTH(lmtp, rcpt_timeout));
 	t[CLIENT_DATA] = conf_time(v, BOTH(lmtp, data_init_timeout));
@@ -92,6 +98,37 @@ take_tables(struct settings *s, const struct view *v, bool lmtp)
 	s->broken = true;
 }
 
+static void
+warn_tls(void *arg, const char *text)
+{
+	const struct settings *s = arg;
+
+	log_warning(s->program, "%s", text);
+}
+
+/* What the master opened for this role: a file, or the certificates of a directory in one. */
+static bool
+read_tls_file(void *arg, const char *path, bool directory, struct buf *out, struct err *err)
+{
+	char key[4096];
+
+	(void)arg;
+	int n = snprintf(key, sizeof key, "%s:%s", directory ? "tls-dir" : "tls-file", path);
+	int fd = n < 0 || (size_t)n >= sizeof key ? -1 : role_fd(key);
+	if (fd >= 0)
+		return dns_setup_read(fd, TLS_FILE_MAX, out, err);
+	err_set(err, ERR_SYS, "it cannot be opened");
+	return false;
+}
+
+static void
+take_tls(struct settings *s, const struct view *v, bool lmtp)
+{
+	tls_client_init(&s->tls, v, lmtp, &(struct tls_files){ .read = read_tls_file }, &(struct tls_warn){ warn_tls, s });
+	s->client.no_early_reply = s->tls.watch_early_reply;
+	s->plain_after = conf_time(v, P_minimal_backoff_time);
+}
+
 /* A transport with a syslog_name of its own (-o syslog_name=mtad/relay) has it before the program's name. */
 static char *
 program_of(const struct conf *conf, const struct view *v, const char *program)
@@ -121,6 +158,7 @@ make(struct conf *conf, const struct service *service, bool lmtp)
 	take_network(s, v, lmtp);
 	take_debug(s, v);
 	take_tables(s, v, lmtp);
+	take_tls(s, v, lmtp);
 	return s;
 }
 
@@ -158,6 +196,7 @@ settings_unref(struct settings *s)
 	match_list_free(s->debug_peers);
 	rewriting_free(s->rewriting);
 	login_rules_free(s->login);
+	tls_client_clear(&s->tls);
 	conf_unref(s->conf);
 	free(s->transport);
 	free(s->program);

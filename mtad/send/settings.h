@@ -15,6 +15,7 @@
 #include "send/login.h"
 #include "send/rewriting.h"
 #include "smtp/client.h"
+#include "smtp/tls_client.h"
 #include "table/match_list.h"
 
 struct settings {
@@ -33,6 +34,8 @@ struct settings {
 	bool		 skip_quit;		/* close right after QUIT */
 	bool		 name_original;	/* enable_original_recipient: in ORCPT */
 	bool		 convert;		/* 8-bit content for servers without 8BITMIME */
+	struct tls_client tls;
+	int64_t		 plain_after;	/* age of a message at which a failed handshake may be followed by clear text (level may) */
 	struct rewriting *rewriting;	/* NULL: mail goes out as it is */
 	struct login_rules *login;	/* NULL: no authentication */
 	bool		 broken;	/* tables could not be opened or the like, which was said */

@@ -54,6 +54,8 @@ request_name(const struct smtp_client *c)
 		return "RCPT TO command";
 	case CLIENT_DATA:
 		return "DATA command";
+	case CLIENT_STARTTLS:
+		return "STARTTLS command";
 	case CLIENT_AUTH:
 		return "AUTH command";
 	case CLIENT_RSET:
@@ -73,6 +75,8 @@ stage_text(const struct smtp_client *c)
 	case CLIENT_AUTH:
 		return c->options->lmtp ? "performing the LHLO handshake" :
 		    c->helo ? "performing the HELO handshake" : "performing the EHLO handshake";
+	case CLIENT_STARTTLS:
+		return "receiving the STARTTLS response";
 	case CLIENT_RSET:
 		return "sending RSET probe";
 	case CLIENT_MAIL:
@@ -212,20 +216,6 @@ hello_line(struct smtp_client *c, struct span line)
 		num_u64(word, &c->size_limit);
 }
 
-/* Nothing of the session's beginning is left to do but to log in. */
-static enum client_event
-hello_done(struct smtp_client *c)
-{
-	return client_authenticate(c);
-}
-
-enum client_secure
-client_security(const struct smtp_client *c)
-{
-	(void)c;
-	return CLIENT_CLEAR;
-}
-
 static enum client_event
 on_hello(struct smtp_client *c)
 {
@@ -248,7 +238,7 @@ on_hello(struct smtp_client *c)
 	/* RFC 6531 3.1: one implies the other. */
 	if (c->caps & EHLO_SMTPUTF8)
 		c->caps |= EHLO_8BITMIME;
-	return hello_done(c);
+	return client_after_hello(c);
 }
 
 static enum client_event
@@ -262,6 +252,8 @@ on_reply(struct smtp_client *c)
 		return on_greeting(c);
 	case CLIENT_HELLO:
 		return on_hello(c);
+	case CLIENT_STARTTLS:
+		return client_on_starttls(c);
 	case CLIENT_AUTH:
 		return client_on_auth(c);
 	case CLIENT_RSET:
@@ -278,6 +270,7 @@ on_reply(struct smtp_client *c)
 	case CLIENT_QUIT:
 		c->stage = CLIENT_CLOSED;
 		return CLIENT_ENDED;
+	case CLIENT_TLS:
 	case CLIENT_READY:	/* nobody asked: "421 idle too long" */
 		c->closing = true;
 		return CLIENT_ENDED;
@@ -316,9 +309,13 @@ smtp_client_input(struct smtp_client *c, struct span bytes)
 		client_reply_reset(c);
 		if (event == CLIENT_MORE)
 			continue;
+		if (event == CLIENT_HANDSHAKE)
+			return event;
 		/* More than was asked for: whose reply it is cannot be known. */
 		if (bytes.len > 0)
 			c->closing = true;
+		if (bytes.len > 0 && event == CLIENT_GREETED && c->secure != CLIENT_CLEAR && c->options->no_early_reply)
+			return fail(c, own_verdict("4.7.0", arena_str(&c->texts, SPAN("unexpected server message"))));
 		return event;
 	}
 	return CLIENT_MORE;

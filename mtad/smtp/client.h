@@ -26,6 +26,8 @@
 enum client_stage {
 	CLIENT_GREETING,
 	CLIENT_HELLO,
+	CLIENT_STARTTLS,
+	CLIENT_TLS,		/* the driver's handshake: smtp_client_secured or smtp_client_refuse goes on */
 	CLIENT_AUTH,
 	CLIENT_READY,		/* nothing: a transaction may begin */
 	CLIENT_RSET,
@@ -54,6 +56,9 @@ struct client_login {
 	struct span	 refused, refused_dsn;	/* it was refused a while ago: not again; empty: it was not */
 };
 
+/* Whether STARTTLS is sent. */
+enum client_tls { CLIENT_TLS_NEVER, CLIENT_TLS_IF_OFFERED, CLIENT_TLS_ALWAYS };
+
 /* Borrowed by the client for its life. */
 struct client_options {
 	bool		 lmtp;
@@ -63,6 +68,8 @@ struct client_options {
 	bool		 loop_check;	/* the peer answers with our own name: a loop */
 	bool		 best_mx;	/* and for good, as there is no better mail exchanger */
 	const struct client_login *login;	/* NULL: none */
+	enum client_tls	 tls;
+	bool		 no_early_reply;	/* bytes behind the reply to EHLO inside TLS end the session (smtp_tls_block_early_mail_reply) */
 	bool		 quote;		/* quote local parts that need it */
 	uint32_t	 discard;	/* EHLO keywords to ignore */
 	uint32_t	 line_limit;	/* longer lines are broken; 0: no limit */
@@ -124,6 +131,7 @@ struct client_mail {
 
 enum client_event {
 	CLIENT_MORE,		/* write the output, wait for input */
+	CLIENT_HANDSHAKE,	/* STARTTLS was answered: TLS is to begin on the socket; what stands in the input is gone */
 	CLIENT_GREETED,		/* hello is done: deliver */
 	CLIENT_DONE,		/* every recipient has a verdict */
 	CLIENT_FAILED,		/* the session is over; see smtp_client_failure. Recipients without a verdict share it */
@@ -141,6 +149,10 @@ struct smtp_client *smtp_client_new(const struct client_options *, const char *p
 void	smtp_client_free(struct smtp_client *);
 
 enum client_event smtp_client_input(struct smtp_client *, struct span);
+/* The handshake is done, and the driver content with it: EHLO is sent again; before the greeting (TLS without STARTTLS) nothing is. */
+enum client_event smtp_client_secured(struct smtp_client *, enum client_secure);
+/* The session is over for a reason of the driver's ("4.7.5", "Server certificate not trusted"); CLIENT_FAILED. */
+enum client_event smtp_client_refuse(struct smtp_client *, const char *dsn, const char *text);
 /* Begins a transaction; in stage CLIENT_READY only. May be done within the call. */
 enum client_event smtp_client_deliver(struct smtp_client *, struct client_mail *);
 /* In stage CLIENT_BODY: adds content to the output, as long as little is waiting there. */
@@ -154,6 +166,7 @@ enum client_event smtp_client_lost(struct smtp_client *, enum client_loss);
 /* The driver drops what it has written (buf_reset when that is all). */
 struct buf *smtp_client_output(struct smtp_client *);
 enum client_stage smtp_client_stage(const struct smtp_client *);
+enum client_secure smtp_client_security(const struct smtp_client *);
 uint32_t smtp_client_caps(const struct smtp_client *);
 /* In stage CLIENT_READY: whether it can take one more transaction. */
 bool	smtp_client_usable(const struct smtp_client *);

@@ -94,7 +94,7 @@ client_authenticate(struct smtp_client *c)
 		    "no compatible authentication mechanisms for this type of connection security", c->peer)));
 	if (l->refused.len > 0)
 		return refused_before(c);
-	unsigned mechanism = sasl_client_choose(offered, l->forbidden[client_security(c)]);
+	unsigned mechanism = sasl_client_choose(offered, l->forbidden[c->secure]);
 	if (mechanism == 0)
 		return cannot(c, "no mechanism available");
 	return begin(c, mechanism);

@@ -29,6 +29,7 @@ struct smtp_client {
 	unsigned	 mechanisms;	/* of AUTH, that were offered and are known */
 	struct sasl_client *sasl;	/* AUTH goes on */
 	bool		 login_refused;	/* 535: the password is wrong */
+	enum client_secure secure;
 	bool		 helo;		/* fallen back to HELO */
 	bool		 dirty;		/* RSET before the next transaction */
 	bool		 closing;	/* the server is about to close, or is out of step */
@@ -84,10 +85,13 @@ enum client_event client_on_dot(struct smtp_client *);
 void	client_judge_rest(struct smtp_client *, struct client_verdict);
 enum client_event client_done(struct smtp_client *, bool dirty);
 
+/* client_tls.c: STARTTLS, or what follows it; its reply. */
+enum client_event client_after_hello(struct smtp_client *);
+enum client_event client_on_starttls(struct smtp_client *);
+
 /* client_auth.c: what stands behind AUTH in the reply to EHLO; what follows hello; the reply to AUTH. */
 void	client_auth_offered(struct smtp_client *, struct span words);
 enum client_event client_authenticate(struct smtp_client *);
 enum client_event client_on_auth(struct smtp_client *);
-enum client_secure client_security(const struct smtp_client *);
 
 #endif

@@ -1,0 +1,143 @@
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "smtp/tls_client.h"
+
+/* Letters in any case, with or without colons. */
+static bool
+same_print(const char *a, const char *b)
+{
+	for (;; a++, b++) {
+		while (*a == ':')
+			a++;
+		while (*b == ':')
+			b++;
+		if (toupper((unsigned char)*a) != toupper((unsigned char)*b))
+			return false;
+		if (*a == '\0')
+			return true;
+	}
+}
+
+static bool
+has_print(const struct tls_plan *p, struct span der, bool of_key)
+{
+	struct buf print = BUF_INIT(1024);
+	bool found = false;
+
+	if (tls_fingerprint(der, p->client->digest, of_key, &print))
+		for (size_t i = 0; i < p->prints.count && !found; i++)
+			found = same_print(print.ptr, p->prints.list[i]);
+	buf_clear(&print);
+	return found;
+}
+
+static const char *
+fitting_name(const struct tls_plan *p, struct span der)
+{
+	for (size_t i = 0; i < p->names.count; i++)
+		if (tls_cert_matches(der, p->names.list[i], p->client->many_labels))
+			return p->names.list[i];
+	return NULL;
+}
+
+static void
+say(struct tls_judgement *j, const char *text)
+{
+	(void)snprintf(j->reason, sizeof j->reason, "%s", text);
+}
+
+static void
+say_faults(struct tls_judgement *j, struct tls *tls)
+{
+	struct tls_cert_names names;
+	struct buf text = BUF_INIT(sizeof j->reason);
+	size_t top = tls_peer_count(tls) - 1;
+	bool known = tls_cert_names(tls_peer_der(tls, top), &names);
+
+	tls_fault_text(j->faults, known ? names.issuer_cn : "", &text);
+	say(j, text.ptr == NULL ? "" : text.ptr);
+	if (known)
+		tls_cert_names_clear(&names);
+	buf_clear(&text);
+}
+
+static void
+judge_name(const struct tls_plan *p, struct span der, struct tls_judgement *j)
+{
+	j->name = fitting_name(p, der);
+	j->matched = j->name != NULL;
+	if (!j->matched)
+		say(j, "num=62:hostname mismatch");
+}
+
+static void
+judge_chain(const struct tls_plan *p, struct tls *tls, struct tls_judgement *j)
+{
+	/* Without authorities nobody is trusted, and there is nothing to find out. */
+	j->faults = tls_creds_has_authorities(p->trust) ? tls_verify(tls, p->trust, p->client->depth, false) : TLS_FAULT_UNKNOWN_ISSUER;
+	j->trusted = j->faults == 0;
+	if (!j->trusted)
+		say_faults(j, tls);
+}
+
+static void
+judge_dane(const struct tls_plan *p, struct tls *tls, struct tls_judgement *j)
+{
+	struct span chain[DANE_CHAIN];
+	size_t n = tls_peer_count(tls);
+
+	for (size_t i = 0; i < n && i < DANE_CHAIN; i++)
+		chain[i] = tls_peer_der(tls, i);
+	dane_check(&p->dane, chain, n < DANE_CHAIN ? n : DANE_CHAIN, &j->dane);
+	j->faults = j->dane.faults;
+	j->trusted = j->dane.verdict == DANE_MATCH_EE || j->dane.verdict == DANE_MATCH_TA;
+	if (j->dane.verdict == DANE_MATCH_EE)
+		j->matched = true;
+	else if (j->dane.verdict == DANE_MATCH_TA)
+		judge_name(p, chain[0], j);
+	else if (j->dane.verdict == DANE_NOT_TRUSTED)
+		say_faults(j, tls);
+	else
+		say(j, "num=65:no matching DANE TLSA records");
+}
+
+void
+tls_judge(const struct tls_plan *p, struct tls *tls, struct tls_judgement *j)
+{
+	*j = (struct tls_judgement){ .present = tls_peer_count(tls) > 0, .dane.verdict = DANE_NO_MATCH };
+	if (!j->present) {
+		say(j, "the server sent no certificate");
+		return;
+	}
+	struct span der = tls_peer_der(tls, 0);
+	if (p->level == TLS_LEVEL_FINGERPRINT) {
+		j->matched = j->trusted = has_print(p, der, false) || has_print(p, der, true);
+		if (!j->matched)
+			say(j, "num=65:no matching DANE TLSA records");
+	} else if (p->level == TLS_LEVEL_HALF_DANE || p->level == TLS_LEVEL_DANE) {
+		judge_dane(p, tls, j);
+	} else {
+		judge_chain(p, tls, j);
+		if (j->trusted && tls_level_is_pkix(p->level))
+			judge_name(p, der, j);
+	}
+	j->secured = j->trusted && j->matched && p->level != TLS_LEVEL_HALF_DANE;
+}
+
+const char *
+tls_judgement_word(const struct tls_judgement *j)
+{
+	return !j->present ? "Anonymous" : j->secured ? "Verified" : j->trusted ? "Trusted" : "Untrusted";
+}
+
+const char *
+tls_judgement_refusal(const struct tls_plan *p, const struct tls_judgement *j)
+{
+	if (tls_level_trusts(p->level) && !j->trusted)
+		return "Server certificate not trusted";
+	if (tls_level_matches(p->level) && !j->matched)
+		return "Server certificate not verified";
+	return NULL;
+}
