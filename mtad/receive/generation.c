@@ -189,6 +189,19 @@ program_of(const struct generation *g, const struct view *v, const char *program
 }
 
 static bool
+set_proxy(struct settings *s, struct err *err)
+{
+	const char *protocol = conf_str(s->view, P_smtpd_upstream_proxy_protocol);
+
+	s->proxy = strcmp(protocol, "haproxy") == 0;
+	s->proxy_timeout = conf_time(s->view, P_smtpd_upstream_proxy_timeout);
+	if (s->proxy || protocol[0] == '\0')
+		return true;
+	err_set(err, ERR_PERM, "smtpd_upstream_proxy_protocol: \"%.60s\" is no protocol; write haproxy, or nothing", protocol);
+	return false;
+}
+
+static bool
 service_settings(struct generation *g, struct settings *s, const struct service *service, struct buf *scratch,
     struct err *err)
 {
@@ -197,7 +210,7 @@ service_settings(struct generation *g, struct settings *s, const struct service 
 	s->program = program_of(g, s->view, "smtpd");
 	service_limit(s, service);
 	smtp_settings(s, scratch);
-	if (!intake_settings(s, service->name, err))
+	if (!intake_settings(s, service->name, err) || !set_proxy(s, err))
 		return false;
 	s->policy = policy_new(s->view, g->router, err);
 	if (s->policy == NULL || !sasl_new(s->view, &s->sasl, err))

@@ -59,6 +59,8 @@ struct settings {
 	uint32_t	 connection_count_limit;
 	uint32_t	 connection_rate_limit;
 	bool		 port_logging;
+	bool		 proxy;			/* smtpd_upstream_proxy_protocol = haproxy */
+	int64_t		 proxy_timeout;
 	bool		 name_lookup;		/* smtpd_peername_lookup */
 	bool		 has_footer;		/* smtpd_reject_footer, or its maps */
 	const char	*name;			/* of the service, for the log */

@@ -97,6 +97,18 @@ on_timer(void *arg)
 		pause_listener(l, PAUSE_FULL);
 }
 
+static void
+begin(struct listener *l, int fd, const struct sockaddr *from)
+{
+	struct net_addr client = { .len = 0 };
+
+	(void)net_addr_from(from, &client);
+	if (l->settings->proxy)
+		session_proxied(l->rx, l->settings, fd, &client);
+	else
+		session_accept(l->rx, l->settings, fd, &client, NULL);
+}
+
 /* False where it makes no sense to go on for now. */
 static bool
 accept_one(struct listener *l)
@@ -109,7 +121,7 @@ accept_one(struct listener *l)
 		if (l->local)
 			session_local(l->rx, l->settings, fd);
 		else
-			session_accept(l->rx, l->settings, fd, (struct sockaddr *)&from);
+			begin(l, fd, (struct sockaddr *)&from);
 		return true;
 	}
 	give_seat(l->settings);

@@ -441,31 +441,34 @@ start(struct session *s, const struct smtp_server_options *options)
 }
 
 static void
-our_address(struct session *s)
+our_address(struct session *s, const struct net_addr *given)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof ss;
-	struct net_addr a;
+	struct net_addr a = { .len = 0 };
 
-	if (getsockname(s->fd, (struct sockaddr *)&ss, &len) == 0 && net_addr_from((struct sockaddr *)&ss, &a))
+	if (given != NULL)
+		a = *given;
+	else if (getsockname(s->fd, (struct sockaddr *)&ss, &len) == 0)
+		(void)net_addr_from((struct sockaddr *)&ss, &a);
+	if (a.len > 0)
 		net_addr_text(&a, s->server_addr);
-	(void)snprintf(s->server_port, sizeof s->server_port, "%u", (unsigned)(s->server_addr[0] == '\0' ? 0 : net_addr_port(&a)));
+	(void)snprintf(s->server_port, sizeof s->server_port, "%u", (unsigned)(a.len > 0 ? net_addr_port(&a) : 0));
 }
 
 void
-session_accept(struct receive *rx, struct settings *settings, int fd, const struct sockaddr *from)
+session_accept(struct receive *rx, struct settings *settings, int fd, const struct net_addr *client, const struct net_addr *server)
 {
 	struct session *s = begin(rx, settings, fd);
 	struct smtp_server_options options = { .discard = settings->discard, .bare_lf = settings->bare_lf };
-	struct net_addr a;
 
-	if (!net_addr_from(from, &a)) {
+	if (client->len == 0) {
 		(void)snprintf(s->addr, sizeof s->addr, "unknown");
 	} else {
-		net_addr_text(&a, s->addr);
-		s->port = net_addr_port(&a);
+		net_addr_text(client, s->addr);
+		s->port = net_addr_port(client);
 	}
-	our_address(s);
+	our_address(s, server);
 	start(s, &options);
 }
 
@@ -519,6 +522,7 @@ sessions_unpause(struct receive *rx)
 void
 sessions_stop(struct receive *rx, bool now)
 {
+	sessions_proxied_stop(rx);
 	for (struct session *s = rx->sessions, *next; s != NULL; s = next) {
 		next = s->next;
 		if (!now && !smtp_server_idle(s->server))

@@ -93,7 +93,11 @@ struct session {
 	char		 qid_text[QID_TEXT], port_text[8], server_port[8];	/* what policy_session points at */
 };
 
-void	session_accept(struct receive *, struct settings *, int fd, const struct sockaddr *);
+/* server NULL: our end of the socket. */
+void	session_accept(struct receive *, struct settings *, int fd, const struct net_addr *client, const struct net_addr *server);
+/* session_proxy.c: the same once a proxy has said who the client is. */
+void	session_proxied(struct receive *, struct settings *, int fd, const struct net_addr *);
+void	sessions_proxied_stop(struct receive *);
 /* The Unix socket for local submission: the peer's uid is who submits. */
 void	session_local(struct receive *, struct settings *, int fd);
 

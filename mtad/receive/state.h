@@ -40,6 +40,7 @@ struct receive {
 	struct notices	 notices;
 	struct intake_pool pool;
 	struct session	*sessions;	/* the newest first */
+	struct proxied	*proxied;	/* connections of which a proxy has yet to say who the client is */
 	struct transcripts transcripts;
 	size_t		 session_count;
 	unsigned	 paused;	/* sessions that wait for memory or a spill file */
