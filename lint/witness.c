@@ -82,16 +82,16 @@ says_yes(struct policy *p, size_t i, struct facts *facts, struct policy_verdict 
 	return status == POLICY_DONE && v->action == POLICY_OK;
 }
 
-/* Who said yes first: "permit_mynetworks: permit" in the trace. */
+/* Who said yes first: "smtpd_relay_restrictions<TAB>permit_mynetworks<TAB>permit<TAB>..." in the trace. */
 static void
 put_reason(const struct buf *trace, bool permits, struct buf *text)
 {
-	struct span rest = buf_view(trace), line;
+	struct span rest = buf_view(trace), line, list, name, verdict;
 
 	while (rest.ptr != NULL && span_cut(&rest, '\n', &line)) {
-		if (!span_ends(line, ": permit"))
+		if (!span_cut(&line, '\t', &list) || !span_cut(&line, '\t', &name) || !span_cut(&line, '\t', &verdict) ||
+		    !span_eqs(verdict, "permit"))
 			continue;
-		struct span name = span_head(line, line.len - strlen(": permit"));
 		if (permits || !span_eqs(name, "permit"))
 			buf_printf(text, " by %.*s", SPAN_ARG(name));
 		return;

@@ -255,7 +255,7 @@ test_power_loss(void **state)
 	size_t ops = disk_ops(x->disk);
 	printf("%zu operations, %u segments released, %u compacted, %llu checkpoints\n", ops, x->released, x->compacted,
 	    (unsigned long long)x->checkpoints);
-	assert_true(x->released > 5);
+	assert_true(x->released > 2);	/* how many depends on how fast the helper threads are */
 	assert_true(x->compacted > 0);
 	assert_true(x->checkpoints > 1);
 	for (size_t i = 0; i < cuts; i++) {
