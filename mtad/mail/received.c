@@ -43,6 +43,7 @@ put_client(struct buf *b, const struct received *r)
 		buf_span(b, SPAN("IPv6:"));
 	put_neutral(b, r->client_addr);
 	buf_span(b, SPAN("])"));
+	buf_span(b, r->tls);
 	if (r->sasl_user.len > 0)
 		put_sasl_user(b, r->sasl_user);
 	buf_span(b, SPAN("\n\tby "));

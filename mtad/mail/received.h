@@ -21,6 +21,7 @@ struct received {
 	struct span	 client_addr;	/* "192.0.2.1", "2001:db8::1"; empty: not from a client */
 	struct span	 protocol;	/* "ESMTP", "ESMTPA" ... */
 	struct span	 sasl_user;	/* to be told; empty: nobody's */
+	struct span	 tls;		/* "\n\t(using TLSv1.3 ...)": whole lines, fit for a header; empty: none */
 	struct span	 recipient;	/* unquoted; where there is exactly one, else empty */
 	/* Submitted on this machine, where client_addr is empty. */
 	int64_t		 uid;		/* -1: made by mtad itself */

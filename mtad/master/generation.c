@@ -19,6 +19,8 @@
 #include "master/notify.h"
 #include "master/tables.h"
 #include "master/tls_files.h"
+#include "master/tls_store.h"
+#include "net/tls_server.h"
 #include "policy/policy.h"
 
 #define RELOAD_PATIENCE	(10 * SECOND)
@@ -32,6 +34,7 @@ generation_load(struct master *m, struct conf_problems *problems, struct conf **
 	tables_watch_lines(problems);
 	policy_check_conf(*out, problems);
 	tables_watch_lines(NULL);
+	tls_check_conf(*out, problems);
 	listen_check(*out, problems);
 	if (problems->errors == 0)
 		return true;
@@ -142,6 +145,7 @@ make_descs(struct master *m, const struct conf *conf, struct descs *now, struct 
 	descs_add(now, ROLE_RECEIVE, EVERY_SLOT, "seats", "seats", fcntl(m->seats_fd, F_DUPFD_CLOEXEC, 0));
 	tables_add(now, m, conf);
 	tls_files_add(now, conf);
+	tls_store_add(now, conf);
 	return add_files(now, conf, err) && dns_anchor_add(now, conf, err) &&
 	    listen_open(now, m->generation == 0 ? NULL : &m->descs, conf, &m->instance, m->receive_slots, err);
 }

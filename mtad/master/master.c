@@ -23,6 +23,7 @@
 #include "master/maildrop.h"
 #include "master/notify.h"
 #include "master/tables.h"
+#include "master/tls_store.h"
 
 #define MOST_FILES	262144
 
@@ -288,6 +289,7 @@ start(struct master *m, struct conf_problems *problems, struct lint_report *repo
 	children_start(m);
 	watchdog_start(m);
 	tables_look_after(m);
+	tls_store_look_after(m);
 }
 
 int

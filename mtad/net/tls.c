@@ -241,7 +241,7 @@ fail(struct tls *t, int rc)
 {
 	if (rc == GNUTLS_E_FATAL_ALERT_RECEIVED || rc == GNUTLS_E_WARNING_ALERT_RECEIVED)
 		(void)snprintf(t->error, sizeof t->error, "the peer's alert: %s", alert_name(t));
-	else if (rc == GNUTLS_E_PREMATURE_TERMINATION || t->eof)
+	else if (rc == GNUTLS_E_PREMATURE_TERMINATION || rc == GNUTLS_E_PULL_ERROR || rc == GNUTLS_E_PUSH_ERROR || t->eof)
 		(void)snprintf(t->error, sizeof t->error, "lost connection");
 	else
 		(void)snprintf(t->error, sizeof t->error, "%s", gnutls_strerror(rc));

@@ -40,8 +40,8 @@ static const struct word macs[] = {
 	{ GNUTLS_MAC_AEAD, "" }, { 0, NULL },
 };
 static const struct word curves[] = {
-	{ GNUTLS_GROUP_SECP192R1, "P-192" }, { GNUTLS_GROUP_SECP224R1, "P-224" }, { GNUTLS_GROUP_SECP256R1, "P-256" },
-	{ GNUTLS_GROUP_SECP384R1, "P-384" }, { GNUTLS_GROUP_SECP521R1, "P-521" }, { 0, NULL },
+	{ GNUTLS_GROUP_SECP192R1, "prime192v1" }, { GNUTLS_GROUP_SECP224R1, "secp224r1" }, { GNUTLS_GROUP_SECP256R1, "prime256v1" },
+	{ GNUTLS_GROUP_SECP384R1, "secp384r1" }, { GNUTLS_GROUP_SECP521R1, "secp521r1" }, { 0, NULL },
 };
 static const struct word whole_exchanges[] = { { GNUTLS_GROUP_X25519, "X25519" }, { GNUTLS_GROUP_X448, "X448" }, { 0, NULL } };
 static const struct word dh_groups[] = {
@@ -49,7 +49,7 @@ static const struct word dh_groups[] = {
 	{ GNUTLS_GROUP_FFDHE6144, "6144" }, { GNUTLS_GROUP_FFDHE8192, "8192" }, { 0, NULL },
 };
 static const struct word key_curves[] = {
-	{ GNUTLS_ECC_CURVE_SECP256R1, "P-256" }, { GNUTLS_ECC_CURVE_SECP384R1, "P-384" }, { GNUTLS_ECC_CURVE_SECP521R1, "P-521" }, { 0, NULL },
+	{ GNUTLS_ECC_CURVE_SECP256R1, "prime256v1" }, { GNUTLS_ECC_CURVE_SECP384R1, "secp384r1" }, { GNUTLS_ECC_CURVE_SECP521R1, "secp521r1" }, { 0, NULL },
 };
 static const struct word signatures[] = {
 	{ GNUTLS_PK_RSA, "RSA" }, { GNUTLS_PK_RSA_PSS, "RSA-PSS" }, { GNUTLS_PK_ECDSA, "ECDSA" }, { GNUTLS_PK_EDDSA_ED25519, "ED25519" },

@@ -2,8 +2,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/log.h"
 #include "base/mem.h"
+#include "base/role.h"
 #include "smtp/ehlo.h"
 
 static struct span
@@ -188,6 +191,24 @@ program_of(const struct generation *g, const struct view *v, const char *program
 	return mem_str(program);
 }
 
+/* The master has said it before, where it could be known. */
+static void
+on_tls_note(void *arg, bool error, const char *text)
+{
+	const struct settings *s = arg;
+
+	if (error)
+		log_warning(s->program, "%s", text);
+}
+
+static void
+take_ticket_key(struct generation *g)
+{
+	int fd = role_fd("tls-tickets");
+
+	g->has_ticket_key = fd >= 0 && pread(fd, g->ticket_key, sizeof g->ticket_key, 0) == (ssize_t)sizeof g->ticket_key;
+}
+
 static bool
 set_proxy(struct settings *s, struct err *err)
 {
@@ -212,6 +233,7 @@ service_settings(struct generation *g, struct settings *s, const struct service 
 	smtp_settings(s, scratch);
 	if (!intake_settings(s, service->name, err) || !set_proxy(s, err))
 		return false;
+	s->tls = tls_server_new(s->view, on_tls_note, s);
 	s->policy = policy_new(s->view, g->router, err);
 	if (s->policy == NULL || !sasl_new(s->view, &s->sasl, err))
 		return false;
@@ -249,6 +271,7 @@ fill(struct generation *g, struct buf *scratch, struct err *err)
 	if (g->router == NULL)
 		return false;
 	g->service_count = conf_service_count(g->conf);
+	take_ticket_key(g);
 	g->services = mem_array(g->service_count + 1, sizeof *g->services);
 	for (size_t i = 0; i < g->service_count; i++) {
 		const struct service *service = conf_service(g->conf, i);
@@ -311,6 +334,7 @@ generation_unref(struct generation *g)
 	for (size_t i = 0; i < g->service_count; i++) {
 		policy_free(g->services[i].policy);
 		sasl_free(g->services[i].sasl);
+		tls_server_free(g->services[i].tls);
 		match_list_free(g->services[i].debug_peers);
 		free(g->services[i].program);
 		intake_clear(&g->services[i].intake);

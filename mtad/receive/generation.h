@@ -12,6 +12,7 @@
 #include "conf/conf.h"
 #include "conf/users.h"
 #include "mail/mime_walk.h"
+#include "net/tls_server.h"
 #include "policy/content_check.h"
 #include "policy/policy.h"
 #include "policy/sasl.h"
@@ -51,6 +52,7 @@ struct settings {
 	struct policy	*policy;		/* NULL: local submission, nothing is asked */
 	struct sasl	*sasl;			/* NULL: smtpd_sasl_auth_enable is off */
 	struct smtp_server_config smtp;
+	struct tls_server *tls;			/* NULL: local submission, notices */
 	struct intake_settings intake;
 	enum smtp_bare_lf bare_lf;
 	unsigned	 discard;		/* smtpd_discard_ehlo_keywords */
@@ -80,6 +82,8 @@ struct generation {
 	struct router	*router;
 	struct settings	*services;		/* by conf_service index; view NULL where it is no smtpd */
 	size_t		 service_count;
+	bool		 has_ticket_key;
+	unsigned char	 ticket_key[TLS_TICKET_KEY];	/* of all receive roles */
 	struct user_list submitters;		/* authorized_submit_users */
 	struct settings	 submission;		/* local submission, pickup */
 	struct settings	 bounce;		/* notices */

@@ -122,6 +122,7 @@ intake_new(struct receive *rx, const struct settings *settings, const struct int
 	e->protocol = arena_span(&in->arena, s->protocol);
 	if (s->sasl_user.len > 0)
 		e->sasl_user = arena_span(&in->arena, s->sasl_user);
+	in->tls = s->tls.len > 0 ? arena_span(&in->arena, s->tls) : SPAN_NONE;
 	if (!(s->flags & ENVELOPE_INTERNAL))
 		e->filter = in->settings->content_filter;
 	if (!s->unchecked)

@@ -24,6 +24,7 @@ struct receive;
 struct intake_source {
 	struct span	 client_name, client_addr, helo, protocol;	/* empty: not from the network */
 	struct span	 sasl_user;	/* empty: not authenticated */
+	struct span	 tls;		/* lines of Received: about TLS; empty: none */
 	int64_t		 uid;		/* of a local user; -1: none, or mtad itself */
 	bool		 rewrite_local;	/* missing From:, Date:, Message-ID: are added */
 	uint32_t	 flags;		/* enum envelope_flag: LOCAL, INTERNAL ... */
@@ -61,6 +62,7 @@ struct intake {
 	struct buf	 recipients;	/* packed */
 	struct buf	 given;		/* their addresses as they were given, each ended by a NUL */
 	struct span	 first_recipient;
+	struct span	 tls;		/* lines of Received: about TLS */
 	struct buf	 content;	/* from the client; the header goes off its front when the body spills */
 	struct buf	 header;	/* as it is kept */
 	struct buf	 head;		/* of the record */

@@ -49,7 +49,7 @@ source_of(struct intake *in, struct check_source *s)
 	struct unpack u = { .left = buf_view(&in->recipients) };
 	struct recipient r;
 
-	*s = (struct check_source){ .origin = SPAN("local"), .sender = e->sender, .protocol = e->protocol, .helo = e->helo };
+	*s = (struct check_source){ .origin = SPAN("local"), .sender = e->sender, .protocol = span_starts(e->protocol, "ESMTP") ? SPAN("ESMTP") : e->protocol, .helo = e->helo };
 	while (recipient_next(&u, &r)) {
 		s->recipient = r.address;
 		s->has_recipient = true;

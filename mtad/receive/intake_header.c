@@ -64,6 +64,7 @@ put_received(struct intake *in)
 		.client_addr = e->client_addr,
 		.protocol = e->protocol,
 		.sasl_user = in->settings->sasl_header ? e->sasl_user : SPAN_NONE,
+		.tls = in->tls,
 		.recipient = e->recipient_count == 1 ? in->first_recipient : SPAN_NONE,
 		.uid = in->uid,
 	};

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "mail/date.h"
+#include "net/tls_given.h"
 #include "receive/dial.h"
 #include "receive/pickup.h"
 #include "receive/session.h"
@@ -89,6 +90,7 @@ on_configure(void *state, struct span frozen, struct err *err)
 	int fd = role_fd("seats");
 
 	table_use_descriptors(false);
+	tls_files_use_descriptors();
 	/* The first time the system can be asked; later it cannot. */
 	if (rx->now == NULL && rx->users.count == 0)
 		user_names_read(&rx->users);

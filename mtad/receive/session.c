@@ -115,14 +115,15 @@ session_end(struct session *s)
 	unlink_session(s);
 	loop_io_watch(&s->io, 0);
 	loop_timer_stop(&s->timer);
+	session_tls_clear(s);
 	close(s->fd);
 	if (!s->busy)
 		free_dead(s);
 	receive_maybe_done(rx);
 }
 
-static void
-log_lost(struct session *s, const char *what)
+void
+session_lost(struct session *s, const char *what)
 {
 	char client[CLIENT_TEXT];
 	struct buf *text = &s->rx->text;
@@ -142,18 +143,20 @@ static bool
 flush(struct session *s)
 {
 	if (s->out.over) {
-		log_lost(s, "too many replies at once");
+		session_lost(s, "too many replies at once");
 		session_end(s);
 		return false;
 	}
+	if (s->tls != NULL && s->tls->shaking)
+		return true;
 	while (s->out_at < s->out.len) {
-		ssize_t n = send(s->fd, s->out.ptr + s->out_at, s->out.len - s->out_at, MSG_NOSIGNAL);
+		ssize_t n = session_send(s, s->out.ptr + s->out_at, s->out.len - s->out_at);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 			return true;
 		if (n < 0) {
-			log_lost(s, "lost connection");
+			session_lost(s, "lost connection");
 			session_end(s);
 			return false;
 		}
@@ -191,6 +194,8 @@ settle(struct session *s)
 	bool unsent = s->out_at < s->out.len;
 	enum smtp_server_wait waits = smtp_server_waits(s->server);
 
+	if (s->tls != NULL && s->tls->shaking)
+		return;
 	if (waits == SMTP_WAITS_DELAY) {
 		loop_io_watch(&s->io, 0);
 		if (s->timer_for != TIMER_DELAY)
@@ -209,8 +214,9 @@ settle(struct session *s)
 	set_timer(s, TIMER_CLIENT, s->settings->timeout);
 	if (unsent)
 		loop_io_watch(&s->io, EV_WRITE);
+	/* What the TLS library holds already, the socket does not tell of; it can be written to at once. */
 	else if (waits == SMTP_WAITS_INPUT && !s->paused)
-		loop_io_watch(&s->io, EV_READ);
+		loop_io_watch(&s->io, session_tls_pending(s) ? EV_READ | EV_WRITE : EV_READ);
 	/* Else a verdict comes, most often before the client's next bytes: they only stop the watching when they are there (on_io). */
 	else if (s->io.what != EV_READ)
 		loop_io_watch(&s->io, 0);
@@ -261,7 +267,11 @@ go_on(struct session *s)
 	if (s->rx->stopping && smtp_server_idle(s->server))
 		say_stopping(s);
 	/* Replies are held back while the client is made to wait. */
-	if (smtp_server_waits(s->server) == SMTP_WAITS_DELAY || flush(s))
+	if (smtp_server_waits(s->server) != SMTP_WAITS_DELAY && !flush(s))
+		return;
+	if (smtp_server_waits(s->server) == SMTP_WAITS_TLS && s->out_at == s->out.len && s->tls == NULL)
+		session_tls_start(s);
+	if (!s->dead)
 		settle(s);
 }
 
@@ -306,7 +316,7 @@ receive_some(struct session *s)
 	ssize_t n;
 
 	if (s->in.len == 0) {
-		n = recv(s->fd, rx->read, sizeof rx->read, 0);
+		n = session_recv(s, rx->read, sizeof rx->read);
 		if (n > 0)
 			take_input(s, (size_t)n);
 		return n;
@@ -316,7 +326,7 @@ receive_some(struct session *s)
 		errno = ENOMEM;
 		return -1;
 	}
-	n = recv(s->fd, room, READ_SIZE, 0);
+	n = session_recv(s, room, READ_SIZE);
 	if (n > 0)
 		buf_added(&s->in, (size_t)n);
 	return n;
@@ -331,7 +341,7 @@ read_input(struct session *s)
 	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
 		return;
 	if (!s->dead) {
-		log_lost(s, "lost connection");
+		session_lost(s, "lost connection");
 		session_end(s);
 	}
 }
@@ -341,13 +351,19 @@ on_io(void *arg, short what)
 {
 	struct session *s = arg;
 
+	if (s->tls != NULL && s->tls->shaking)
+		what = 0;
+	if (session_tls_pending(s))
+		what |= EV_READ;
 	if ((what & EV_READ) && (s->paused || smtp_server_waits(s->server) != SMTP_WAITS_INPUT)) {
 		loop_io_watch(&s->io, 0);
 		return;
 	}
 	s->busy = true;
 	session_look(s);
-	if (what & EV_READ)
+	if (s->tls != NULL && s->tls->shaking)
+		session_tls_step(s);
+	else if (what & EV_READ)
 		read_input(s);
 	if (!s->dead)
 		go_on(s);
@@ -372,7 +388,7 @@ on_client_timer(struct session *s)
 		loop_timer_set(&s->timer, s->settings->timeout);
 		return;
 	}
-	log_lost(s, "timeout");
+	session_lost(s, "timeout");
 	snprintf(reply, sizeof reply, "421 4.4.2 %.200s Error: timeout exceeded", s->settings->smtp.hostname);
 	session_bye(s, reply);
 }
@@ -385,6 +401,10 @@ on_timer(void *arg)
 
 	if (what == TIMER_CLIENT) {
 		on_client_timer(s);
+		return;
+	}
+	if (what == TIMER_TLS) {
+		session_tls_late(s);
 		return;
 	}
 	s->timer_for = TIMER_CLIENT;
@@ -460,7 +480,9 @@ void
 session_accept(struct receive *rx, struct settings *settings, int fd, const struct net_addr *client, const struct net_addr *server)
 {
 	struct session *s = begin(rx, settings, fd);
-	struct smtp_server_options options = { .discard = settings->discard, .bare_lf = settings->bare_lf };
+	const struct tls_server *tls = settings->tls;
+	struct smtp_server_options options = { .discard = settings->discard, .bare_lf = settings->bare_lf, .tls = tls->level != TLS_LEVEL_NONE,
+		.tls_required = tls->level == TLS_LEVEL_ENCRYPT, .tls_active = tls->wrapper };
 
 	if (client->len == 0) {
 		(void)snprintf(s->addr, sizeof s->addr, "unknown");

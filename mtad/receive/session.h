@@ -17,6 +17,7 @@
 #include "policy/policy.h"
 #include "receive/generation.h"
 #include "receive/intake.h"
+#include "receive/session_tls.h"
 #include "smtp/server.h"
 
 struct receive;
@@ -24,7 +25,7 @@ struct session_auth;
 
 #define CLIENT_TEXT	(NET_ADDR_TEXT + DNS_NAME + 32)	/* "name[addr]:port" */
 
-enum session_timer { TIMER_CLIENT, TIMER_DELAY, TIMER_FLUSH };
+enum session_timer { TIMER_CLIENT, TIMER_DELAY, TIMER_FLUSH, TIMER_TLS };
 enum session_decision { DECIDE_NOTHING, DECIDE_CONNECT, DECIDE_HELO, DECIDE_MAIL, DECIDE_RCPT, DECIDE_DATA, DECIDE_END,
 	DECIDE_VRFY, DECIDE_ETRN };
 
@@ -41,6 +42,7 @@ struct session {
 	struct generation *generation;
 	struct settings	*settings;
 	struct smtp_server *server;
+	struct session_tls *tls;	/* NULL: in clear */
 	struct loop_io	 io;
 	struct loop_timer timer;
 	int		 fd;
@@ -117,6 +119,8 @@ extern const struct smtp_server_ops session_ops;
 void	session_continue(struct session *);
 void	session_bye(struct session *, const char *reply);
 void	session_end(struct session *);
+/* "lost connection after DATA (12 bytes) from ..." */
+void	session_lost(struct session *, const char *what);
 void	session_source(const struct session *, struct intake_source *);
 /* Begins or goes on with the policy's decision for what the server asked. */
 void	session_decide(struct session *, enum session_decision);

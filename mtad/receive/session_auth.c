@@ -34,8 +34,7 @@ struct session_auth {
 static bool
 is_tls(const struct session *s)
 {
-	(void)s;
-	return false;
+	return smtp_server_is_secure(s->server);
 }
 
 static void

@@ -44,13 +44,14 @@ on_helo(void *arg, enum smtp_verb verb, struct span name)
 	session_decide(s, DECIDE_HELO);
 }
 
-/* RFC 3848, RFC 6531: "ESMTPA", "UTF8SMTPA". */
+/* RFC 3848, RFC 6531: "ESMTPSA", "UTF8SMTPA". */
 static struct span
 protocol(const struct session *s)
 {
-	static const char *const names[2][2] = { { "ESMTP", "ESMTPA" }, { "UTF8SMTP", "UTF8SMTPA" } };
+	static const char *const names[2][2][2] = { { { "ESMTP", "ESMTPA" }, { "ESMTPS", "ESMTPSA" } },
+		{ { "UTF8SMTP", "UTF8SMTPA" }, { "UTF8SMTPS", "UTF8SMTPSA" } } };
 
-	return s->esmtp || s->utf8 ? span_str(names[s->utf8][s->sasl_user != NULL]) : SPAN("SMTP");
+	return s->esmtp || s->utf8 ? span_str(names[s->utf8][s->tls != NULL][s->sasl_user != NULL]) : SPAN("SMTP");
 }
 
 void
@@ -66,6 +67,8 @@ session_source(const struct session *s, struct intake_source *src)
 	src->helo = span_str(s->helo);
 	src->protocol = protocol(s);
 	src->sasl_user = span_str(s->sasl_user);
+	if (s->tls != NULL)
+		src->tls = buf_view(&s->tls->received);
 }
 
 static uint32_t
@@ -273,6 +276,7 @@ const struct smtp_server_ops session_ops = {
 	.connect = on_connect, .helo = on_helo, .mail = on_mail, .rcpt = on_rcpt, .data = on_data, .room = on_room,
 	.added = on_added, .end = on_end, .vrfy = on_vrfy, .etrn = on_etrn, .reset = on_reset, .note = on_note,
 	.footer = on_footer, .said = session_said, .auth = session_auth_first, .auth_more = session_auth_more,
+	.starttls = session_on_starttls,
 };
 
 /* -- what is done once it is decided -- */

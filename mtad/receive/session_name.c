@@ -45,9 +45,15 @@ finish(struct session_naming *n)
 
 	s->naming = NULL;
 	free(n);
+	if (!later) {
+		then(s);
+		return;
+	}
+	/* It may end within. */
+	s->busy = true;
 	then(s);
-	if (later)
-		session_continue(s);
+	s->busy = false;
+	session_continue(s);
 }
 
 /* The address is called so, and the name does not lead back. */

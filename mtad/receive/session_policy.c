@@ -74,6 +74,7 @@ facts_of(struct session *s, struct policy_session *p)
 	/* Before its greeting is taken a client is not known to speak more. */
 	if (s->decision == DECIDE_HELO)
 		p->protocol = SPAN("SMTP");
+	session_tls_facts(s, &p->tls);
 	if (s->decision == DECIDE_ETRN)
 		p->etrn = span_str(s->etrn);
 	if (rcpt)
@@ -391,7 +392,15 @@ named(struct session *s)
 	log_info(session_program(s), "connect from %s", session_client(s, client));
 	if (!conf_bool(s->settings->view, P_smtpd_delay_reject))
 		smtp_server_client(s->server, client);
-	connect_counted(s);
+	if (!s->settings->tls->wrapper) {
+		connect_counted(s);
+	} else if (s->settings->tls->usable) {
+		session_tls_begin(s, connect_counted);
+	} else {
+		log_warning(session_program(s), "Wrapper-mode request dropped from %s for service %s. TLS context initialization failed. For details "
+		    "see earlier warnings in your logs.", client, s->settings->name);
+		session_end(s);
+	}
 }
 
 void

@@ -21,6 +21,7 @@ smtp_server_new(const struct smtp_server_config *config, const struct smtp_serve
 	s->arg = arg;
 	s->out = out;
 	s->where = "CONNECT";
+	s->secure = options->tls_active;
 	s->verb = SMTP_UNKNOWN;
 	return s;
 }
@@ -65,6 +66,8 @@ smtp_server_waits(const struct smtp_server *s)
 		return SMTP_WAITS_DELAY;
 	if (s->phase == PHASE_CLOSED)
 		return SMTP_WAITS_CLOSE;
+	if (s->phase == PHASE_TLS)
+		return SMTP_WAITS_TLS;
 	return s->ask == ASK_NOTHING ? SMTP_WAITS_INPUT : SMTP_WAITS_VERDICT;
 }
 
@@ -157,10 +160,6 @@ static void
 refused_extension(struct smtp_server *s, const struct smtp_command *c)
 {
 	switch (c->verb) {
-	case SMTP_STARTTLS:
-		if (server_no_args(s, c))
-			server_error(s, "502 5.5.1 Error: command not implemented");
-		break;
 	case SMTP_XCLIENT:
 	case SMTP_XFORWARD:
 		if (c->args.len == 0)
@@ -206,6 +205,9 @@ dispatch(struct smtp_server *s, const struct smtp_command *c, struct span line)
 	case SMTP_EHLO:
 	case SMTP_LHLO:
 		server_helo(s, c);
+		break;
+	case SMTP_STARTTLS:
+		server_starttls(s, c);
 		break;
 	case SMTP_MAIL:
 		server_mail(s, c);
@@ -301,6 +303,8 @@ command_line(struct smtp_server *s, struct span line, struct span behind)
 		server_errorf(s, "503 5.7.0 Error: access denied%s%s", s->client == NULL ? "" : " for ", s->client == NULL ? "" : s->client);
 		return;
 	}
+	if (server_needs_tls(s, c.verb))
+		return;
 	if (is_junk(c.verb))
 		count_junk(s);
 	if (pipelining_ok(s, c.verb, behind))

@@ -53,6 +53,9 @@ struct smtp_server_options {
 	unsigned	 discard;		/* enum smtp_ehlo: not offered, not taken */
 	enum smtp_bare_lf bare_lf;
 	bool		 no_limits;		/* errors and junk commands are not counted (local submission) */
+	bool		 tls;			/* STARTTLS is taken, and offered */
+	bool		 tls_required;		/* nothing else is done before */
+	bool		 tls_active;		/* from the first byte on (wrapper mode) */
 };
 
 enum smtp_body { SMTP_BODY_NONE, SMTP_BODY_7BIT, SMTP_BODY_8BITMIME };
@@ -104,6 +107,8 @@ struct smtp_server_ops {
 	void	(*added)(void *arg, size_t n);
 	void	(*end)(void *arg, const struct smtp_end *);
 	void	(*vrfy)(void *arg, struct span address);
+	/* Answered by smtp_server_answer: NULL goes on with TLS (SMTP_WAITS_TLS), a reply refuses. NULL where options.tls is never set. */
+	void	(*starttls)(void *arg);
 	void	(*etrn)(void *arg, struct span domain);	/* NULL as answer: nobody's mail waits here for that */
 	/*
 	 * AUTH: the mechanism as written, the initial response (ptr NULL: none; "=" is an empty one); then what answers each challenge, all in base64, unchecked.
@@ -124,6 +129,7 @@ enum smtp_server_wait {
 	SMTP_WAITS_INPUT,
 	SMTP_WAITS_VERDICT,
 	SMTP_WAITS_DELAY,		/* tarpit: hold replies back for smtpd_error_sleep_time, then smtp_server_resume */
+	SMTP_WAITS_TLS,			/* STARTTLS was granted: write the reply, throw away what came behind the command, shake hands, smtp_server_secured */
 	SMTP_WAITS_CLOSE,		/* the session is over: write what is there and close */
 };
 
@@ -156,6 +162,9 @@ void	smtp_server_challenge(struct smtp_server *, struct span text);
 /* Whether AUTH is taken, and which mechanisms EHLO tells (none: not told, taken all the same). Copied. */
 void	smtp_server_offer_auth(struct smtp_server *, bool enabled, struct span mechanisms);
 bool	smtp_server_authenticated(const struct smtp_server *);
+/* TLS protects what comes from now on: everything said before it is forgotten (RFC 3207, 4.2). */
+void	smtp_server_secured(struct smtp_server *);
+bool	smtp_server_is_secure(const struct smtp_server *);
 
 /* The owner ends it: puts the reply ("421 ..."), then waits for close. */
 void	smtp_server_bye(struct smtp_server *, const char *reply);

@@ -183,6 +183,7 @@ server_offer(struct smtp_server *s)
 		{ EHLO_SIZE, "SIZE" },
 		{ EHLO_VRFY, "VRFY" },
 		{ EHLO_AUTH, "AUTH" },
+		{ EHLO_STARTTLS, "STARTTLS" },
 		{ EHLO_ENHANCEDSTATUSCODES, "ENHANCEDSTATUSCODES" },
 		{ EHLO_8BITMIME, "8BITMIME" },
 		{ EHLO_DSN, "DSN" },
@@ -198,6 +199,8 @@ server_offer(struct smtp_server *s)
 		discard |= EHLO_SMTPUTF8;
 	if (s->mechanisms == NULL)
 		discard |= EHLO_AUTH;
+	if (!s->options.tls || s->secure)
+		discard |= EHLO_STARTTLS;
 	slow_down(s);
 	buf_printf(s->out, "250-%s\r\n", s->config->hostname);
 	for (size_t i = 0; i < sizeof keywords / sizeof keywords[0]; i++) {
@@ -354,6 +357,7 @@ smtp_server_answer(struct smtp_server *s, const char *reply)
 		[ASK_RCPT] = answer_rcpt, [ASK_DATA] = answer_data, [ASK_BDAT] = answer_bdat,
 		[ASK_END] = answer_end, [ASK_VRFY] = answer_vrfy, [ASK_ETRN] = answer_etrn,
 		[ASK_AUTH] = server_auth_answer,
+		[ASK_STARTTLS] = server_starttls_answered,
 	};
 	enum server_ask ask = s->ask;
 

@@ -7,9 +7,9 @@
 #include "smtp/content.h"
 #include "smtp/server.h"
 
-enum server_phase { PHASE_COMMAND, PHASE_AUTH, PHASE_DATA, PHASE_BDAT, PHASE_CLOSED };
+enum server_phase { PHASE_COMMAND, PHASE_TLS, PHASE_AUTH, PHASE_DATA, PHASE_BDAT, PHASE_CLOSED };
 /* What an answer is for. */
-enum server_ask { ASK_NOTHING, ASK_CONNECT, ASK_HELO, ASK_MAIL, ASK_RCPT, ASK_DATA, ASK_BDAT, ASK_END, ASK_VRFY, ASK_ETRN, ASK_AUTH };
+enum server_ask { ASK_NOTHING, ASK_CONNECT, ASK_HELO, ASK_MAIL, ASK_RCPT, ASK_DATA, ASK_BDAT, ASK_END, ASK_VRFY, ASK_ETRN, ASK_AUTH, ASK_STARTTLS };
 /* RFC 3030: chunks of a message have begun, or what is left of it is thrown away. */
 enum server_bdat { BDAT_NONE, BDAT_GOOD, BDAT_FAILED };
 
@@ -30,6 +30,7 @@ struct smtp_server {
 	char		*mechanisms;	/* that EHLO tells; NULL: none */
 	bool		 auth_enabled, authenticated;
 	bool		 helo, esmtp;
+	bool		 secure;	/* TLS is on */
 	bool		 in_mail, smtputf8;
 	bool		 last_chunk;
 	bool		 skip_line;	/* the rest of a line that is too long */
@@ -67,6 +68,10 @@ void	server_mail(struct smtp_server *, const struct smtp_command *);
 void	server_rcpt(struct smtp_server *, const struct smtp_command *);
 void	server_data(struct smtp_server *, const struct smtp_command *);
 void	server_bdat(struct smtp_server *, const struct smtp_command *, struct span line);
+void	server_starttls(struct smtp_server *, const struct smtp_command *);
+void	server_starttls_answered(struct smtp_server *, const char *reply);
+/* True where this must wait for TLS; the refusal is said. */
+bool	server_needs_tls(struct smtp_server *, enum smtp_verb);
 void	server_vrfy(struct smtp_server *, const struct smtp_command *);
 void	server_auth(struct smtp_server *, const struct smtp_command *);
 void	server_auth_line(struct smtp_server *, struct span line);

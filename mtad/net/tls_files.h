@@ -1,0 +1,36 @@
+/*
+ * The server's files of TLS: certificates, keys, authorities of smtpd lines. Roles open no path: the master reads what the configuration names, and the receive role gets
+ * the bytes as descriptors by the key "tls:PATH". How this process reads them is said once.
+ */
+#ifndef NET_TLS_FILES_H
+#define NET_TLS_FILES_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "conf/conf.h"
+
+#define TLS_FILE_MAX	((size_t)8 << 20)
+
+struct tls_file {
+	char		*path;
+	bool		 directory;	/* of authorities: the certificates in it */
+};
+
+/* Each once. Free them. */
+size_t	tls_files(const struct conf *, struct tls_file **);
+void	tls_files_free(struct tls_file *, size_t count);
+
+/* Puts the bytes of a file, or of all certificates in a directory. False with the err: "cannot open /x: ...". */
+typedef bool tls_file_fn(void *arg, const char *path, bool directory, struct buf *out, struct err *);
+/* For the whole process; NULL: tls_file_open. */
+void	tls_files_use(tls_file_fn *, void *arg);
+bool	tls_file_read(const char *path, bool directory, struct buf *out, struct err *);
+/* From the file system. */
+bool	tls_file_open(const char *path, bool directory, struct buf *out, struct err *);
+
+/* The system's authorities, for tls_append_default_CA. */
+#define TLS_DEFAULT_CA	"/etc/ssl/certs/ca-certificates.crt"
+
+#endif
