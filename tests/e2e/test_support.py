@@ -25,8 +25,8 @@ def test_support(tmp_path):
     assert status == 0 and len({r["name"] for r in rows if not r["name"].startswith("mtad_")}) == 958
     assert {r["standing"] for r in rows} == {"honoured", "accepted", "planned", "unsupported"}
     assert all(r["summary"] and r["type"] and "default" in r for r in rows)
-    planned = ctl(tmp_path, "config", "support", "smtpd_tls_*", "--standing", "planned")[1].splitlines()
-    assert len(planned) > 20 and all(line.startswith("smtpd_tls_") and line.split("\t")[1] == "planned" for line in planned)
+    planned = ctl(tmp_path, "config", "support", "postscreen_tls_*", "--standing", "planned")[1].splitlines()
+    assert len(planned) > 20 and all(line.startswith("postscreen_tls_") and line.split("\t")[1] == "planned" for line in planned)
     assert ctl(tmp_path, "config", "support", "relayhost")[1] == "relayhost\thonoured\tNext hop of all mail for other domains.\n"
     assert ctl(tmp_path, "config", "support", "nosuch")[0] == 1
     assert ctl(tmp_path, "config", "support", "--standing", "nosuch")[0] == 64
@@ -56,9 +56,9 @@ def test_diff(folder, tmp_path):
 
 def test_check(folder):
     with open(folder / "main.cf", "a") as f:
-        f.write("smtpd_tls_security_level = may\n")
+        f.write("smtpd_milters = inet:localhost:11332\n")
     status, out, _ = ctl(folder, "config", "check")
-    assert status == 0 and f"{folder}/main.cf:7: warning: smtpd_tls_security_level is not supported in this version" in out
+    assert status == 0 and f"{folder}/main.cf:7: warning: smtpd_milters is not supported in this version" in out
     with open(folder / "main.cf", "a") as f:
         f.write("message_size_limit = lots\n")
     status, out, _ = ctl(folder, "config", "check")
