@@ -38,7 +38,7 @@ dovecot_auth_clear(struct dovecot_auth *d)
 static bool
 on_version(struct dovecot_auth *d, struct span rest, struct err *err)
 {
-	struct span major;
+	struct span major = SPAN_NONE;
 	uint32_t n;
 
 	if (!span_cut(&rest, '\t', &major) || !num_u32(major, &n) || n != MAJOR) {

@@ -257,6 +257,8 @@ scram_user(struct sasl_exchange *x, struct span message)
 	if (!span_cut(&rest, ',', &flag) || !span_cut(&rest, ',', &authzid) || !span_cut(&rest, ',', &user) || !span_starts(user, "n=") ||
 	    user.len > sizeof name)
 		return false;
+	if (span_starts(flag, "p=") != x->mechanism->binding)
+		return false;
 	/* "y": the client believes that we have no channel binding. Where we told it that we have, somebody took that out. */
 	if (span_eqs(flag, "y") && (x->channel->exporter.len > 0 || x->channel->unique.len > 0))
 		return false;

@@ -24,7 +24,20 @@ struct play {
 	unsigned	 asked;
 	unsigned	 pending;		/* answers that are owed */
 	const char	*reply;
+	bool		 challenge;
 };
+
+static void
+give(struct play *p)
+{
+	bool challenge = p->challenge && p->reply == NULL;
+
+	p->challenge = false;
+	if (challenge)
+		smtp_server_challenge(p->server, SPAN("Pz8="));
+	else
+		smtp_server_answer(p->server, p->reply);
+}
 
 static void
 answer(struct play *p, const char *reply, unsigned times)
@@ -38,7 +51,7 @@ answer(struct play *p, const char *reply, unsigned times)
 		return;
 	}
 	for (; times > 0; times--)
-		smtp_server_answer(p->server, reply);
+		give(p);
 }
 
 static void
@@ -139,6 +152,39 @@ on_etrn(void *arg, struct span domain)
 	answer(p, NULL, 1);
 }
 
+/* A response that ends in "?" is challenged. */
+static void
+on_response(struct play *p, struct span response)
+{
+	p->challenge = span_ends(response, "?");
+	answer(p, NULL, 1);
+}
+
+static void
+on_auth(void *arg, struct span mechanism, struct span response)
+{
+	struct play *p = arg;
+
+	if (mechanism.len == 0)
+		panic("AUTH without a mechanism");
+	buf_str(&p->out, "{auth ");
+	buf_span(&p->out, mechanism);
+	buf_span(&p->out, response);
+	on_response(p, response);
+}
+
+static void
+on_auth_more(void *arg, struct span response)
+{
+	struct play *p = arg;
+
+	if (response.len > 50 || smtp_server_authenticated(p->server))
+		panic("a response that is too long, or of one who is in");
+	buf_str(&p->out, "{more ");
+	buf_span(&p->out, response);
+	on_response(p, response);
+}
+
 static void
 on_reset(void *arg)
 {
@@ -156,7 +202,7 @@ on_note(void *arg, enum smtp_note note, enum smtp_verb verb, struct span text)
 
 static const struct smtp_server_ops ops = {
 	.connect = on_connect, .helo = on_helo, .mail = on_mail, .rcpt = on_rcpt, .data = on_data, .room = on_room,
-	.added = on_added, .end = on_end, .vrfy = on_vrfy, .etrn = on_etrn, .reset = on_reset, .note = on_note,
+	.added = on_added, .end = on_end, .vrfy = on_vrfy, .etrn = on_etrn, .auth = on_auth, .auth_more = on_auth_more, .reset = on_reset, .note = on_note,
 };
 
 static void
@@ -164,7 +210,7 @@ pay(struct play *p)
 {
 	while (p->pending > 0) {
 		p->pending--;
-		smtp_server_answer(p->server, p->reply);
+		give(p);
 	}
 }
 
@@ -203,6 +249,7 @@ play(struct play *p, const struct smtp_server_config *config, struct span in, si
 	struct buf text = BUF_INIT(0);
 
 	p->server = smtp_server_new(config, &options, &ops, p, &p->out);
+	smtp_server_offer_auth(p->server, !(p->how & NO_PIPES), SPAN("PLAIN LOGIN"));
 	smtp_server_start(p->server);
 	feed(p, in, step);
 	smtp_server_where(p->server, &text);
@@ -224,7 +271,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.smtputf8 = !(data[0] & NO_UTF8), .strict_smtputf8 = (data[0] & STRICT) != 0,
 		.strict_envelopes = (data[0] & STRICT) != 0, .message_size_limit = 1000, .recipient_limit = 5,
 		.recipient_overshoot = 2, .line_length_limit = 300, .soft_error_limit = 10, .hard_error_limit = 20,
-		.junk_limit = 20, .bare_lf_code = 550, .scratch = &scratch,
+		.junk_limit = 20, .auth_response_limit = 50, .bare_lf_code = 550, .scratch = &scratch,
 	};
 	struct play whole = { .how = data[0], .out = BUF_INIT(0), .body = BUF_INIT(0) };
 	struct play parts = { .how = data[0], .later = (data[0] & LATER) != 0, .out = BUF_INIT(0), .body = BUF_INIT(0) };
