@@ -1,5 +1,5 @@
 /*
- * Commands that mtactl answers itself, from the files of the configuration, with the rights of whoever calls it: map, config, route, lint.
+ * Commands that mtactl answers itself, from the files of the configuration, with the rights of whoever calls it: map, config, route, simulate, lint.
  * Each returns an exit status; rows go by session_row.
  */
 #ifndef MTACTL_LOCAL_H
@@ -17,6 +17,7 @@ int	config_change_run(struct session *, const struct request *);	/* set unset co
 int	config_support_run(struct session *, const struct request *);	/* support check diff */
 int	sasl_run(struct session *, const struct request *);	/* passwd ls del */
 int	route_run(struct session *, const struct request *);
+int	simulate_run(struct session *, const struct request *);
 int	lint_command_run(struct session *, const struct request *);
 
 /* What a TABLE argument means: "type:name", "/path", or a parameter that names one table. */

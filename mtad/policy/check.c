@@ -65,7 +65,9 @@ trace_rule(struct check *c, const struct rule *rule, enum result r)
 
 	if (c->trace == NULL || r == PENDING)
 		return;
-	buf_printf(c->trace, "%s\t%s%s%s\t", names[c->list], rule->what->name, rule->arg == NULL ? "" : " ", rule->arg == NULL ? "" : rule->arg);
+	buf_printf(c->trace, "%s\t%s%s", names[c->list], rule->what->name, rule->arg == NULL ? "" : " ");
+	put_clean(c->trace, span_str(rule->arg));
+	buf_char(c->trace, '\t');
 	if (r == REFUSED)
 		buf_printf(c->trace, "%d %s %s", c->verdict->code, c->verdict->dsn, c->verdict->reply);
 	else
