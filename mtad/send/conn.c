@@ -12,94 +12,6 @@
 #include "base/mem.h"
 #include "base/role.h"
 
-/* -- pools ------------------------------------------------------------------------------ */
-
-struct span
-pool_key(const void *item)
-{
-	const struct pool *p = item;
-
-	return span_of(p->key, p->key_len);
-}
-
-static struct span
-key_of(const struct delivery *d)
-{
-	/* take_data puts transport and next hop side by side, each with a NUL. */
-	return span_of(d->transport.ptr, d->transport.len + 1 + d->nexthop.len);
-}
-
-static struct pool *
-pool_of(struct delivery *d)
-{
-	struct span key = key_of(d);
-	struct pool *p = map_get(&d->send->pools, key);
-
-	if (p == NULL) {
-		MEM_NEW(p);
-		p->key = span_dup(key);
-		p->key_len = key.len;
-		map_add(&d->send->pools, p);
-	}
-	return p;
-}
-
-static void
-pool_leave(struct send *s, struct pool *p)
-{
-	if (--p->conns > 0)
-		return;
-	map_del(&s->pools, pool_key(p));
-	free(p->key);
-	free(p);
-}
-
-static void
-pool_take(struct conn *c)
-{
-	struct conn **at = &c->pool->idle;
-
-	while (*at != NULL && *at != c)
-		at = &(*at)->idle_next;
-	if (*at == c)
-		*at = c->idle_next;
-	c->idle_next = NULL;
-}
-
-/* One that is logged in as somebody by the sender is that sender's. */
-static struct conn *
-find_idle(const struct delivery *d)
-{
-	const struct pool *p = map_get(&d->send->pools, key_of(d));
-	struct conn *c = p == NULL ? NULL : p->idle;
-
-	while (c != NULL && c->login_sender != NULL && !span_eqs(d->sender, c->login_sender))
-		c = c->idle_next;
-	return c;
-}
-
-bool
-conn_idle_for(const struct delivery *d)
-{
-	return find_idle(d) != NULL;
-}
-
-/* The one that was used last: the others may run out. */
-struct conn *
-conn_take_idle(struct delivery *d)
-{
-	struct conn *c = find_idle(d);
-
-	if (c == NULL)
-		return NULL;
-	pool_take(c);
-	c->state = CONN_OPEN;
-	c->uses++;
-	c->delivery = d;
-	d->send->reuses++;
-	return c;
-}
-
 /* -- life ---------------------------------------------------------------------------------- */
 
 bool
@@ -209,6 +121,19 @@ lost(struct conn *c, enum client_loss how)
 		conn_handle(c, smtp_client_lost(c->client, how));
 }
 
+/* Content goes on: it has its whole time again, or as much more as these bytes may take (smtp_min_data_rate). */
+static void
+extend_deadline(struct conn *c, ssize_t bytes)
+{
+	int64_t all = c->settings->stage_timeout[CLIENT_BODY], left = c->deadline - clock_mono();
+
+	if (c->settings->data_rate > 0 && c->deadline > 0) {
+		int64_t more = left + (int64_t)bytes * SECOND / c->settings->data_rate;
+		all = more < all ? more : all;
+	}
+	conn_set_deadline(c, all < 1 ? 1 : all);
+}
+
 /* Writes what there is, and makes more while content is being sent. */
 static void
 flush(struct conn *c)
@@ -222,7 +147,7 @@ flush(struct conn *c)
 				c->out_at += (size_t)n;
 				c->bytes += (uint64_t)n;
 				if (smtp_client_stage(c->client) == CLIENT_BODY)
-					conn_set_deadline(c, c->settings->stage_timeout[CLIENT_BODY]);
+					extend_deadline(c, n);
 				continue;
 			}
 			if (n < 0 && errno == EINTR)
@@ -423,6 +348,8 @@ start_connect(struct conn *c)
 	if (from->len > 0 && bind(fd, &from->sa, from->len) < 0) {
 		char text[NET_ADDR_TEXT];
 		log_warning(c->settings->program, "bind %s: %s", net_addr_text(from, text), strerror(errno));
+		if (c->settings->bind_enforce)
+			return false;
 	}
 	if (connect(fd, &c->addr.sa, c->addr.len) < 0 && errno != EINPROGRESS)
 		return false;
@@ -444,6 +371,23 @@ take_login(struct conn *c)
 	c->options.login = &c->login->client;
 }
 
+/* EHLO keywords that are not for this server. */
+static void
+take_discard(struct conn *c, struct span address)
+{
+	struct buf words = BUF_INIT(4096);
+	struct err err = { .kind = ERR_NONE };
+
+	if (c->settings->discard_maps.count == 0)
+		return;
+	enum table_result got = tables_get(&c->settings->discard_maps, NULL, address, &words, &err);
+	if (got == TABLE_FOUND)
+		c->options.discard = smtp_ehlo_list(buf_view(&words));
+	else if (got != TABLE_ABSENT)
+		log_warning(c->settings->program, "discard_ehlo_keyword_address_maps: %s", err.text);
+	buf_clear(&words);
+}
+
 struct conn *
 conn_open(struct delivery *d, const struct target *t, struct tls_plan *plan)
 {
@@ -458,6 +402,7 @@ conn_open(struct delivery *d, const struct target *t, struct tls_plan *plan)
 	c->options.loop_check = net_addr_port(&t->addr) == LOOP_PORT;
 	c->options.best_mx = t->best_mx;
 	take_login(c);
+	take_discard(c, span_str(text));
 	c->state = CONN_CONNECTING;
 	if (!start_connect(c)) {
 		connect_failed(c, strerror(errno));

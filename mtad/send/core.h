@@ -224,7 +224,11 @@ struct conn {
 	struct conn	*idle_next;
 };
 
+/* pool.c: the delivery's, made where there is none; a connection of it is gone; an idle one is in use. */
 struct span pool_key(const void *item);
+struct pool *pool_of(struct delivery *);
+void	pool_leave(struct send *, struct pool *);
+void	pool_take(struct conn *);
 
 /* conn_watch.c: looks whether somebody wants to see it (again, where the lists changed). */
 void	conn_look(struct conn *);

@@ -40,6 +40,7 @@ take_times(struct settings *s, const struct view *v, bool lmtp)
 	if (!conf_bool(v, BOTH(lmtp, connection_cache_on_demand)) &&
 	    conf_str(v, BOTH(lmtp, connection_cache_destinations))[0] == '\0')
 		s->cache_time = 0;
+	s->data_rate = conf_bool(v, BOTH(lmtp, per_request_deadline)) ? conf_int(v, BOTH(lmtp, min_data_rate)) : 0;
 	s->reuse_time = conf_time(v, BOTH(lmtp, connection_reuse_time_limit));
 	s->reuse_count = conf_int(v, BOTH(lmtp, connection_reuse_count_limit));
 }
@@ -66,6 +67,8 @@ take_network(struct settings *s, const struct view *v, bool lmtp)
 {
 	resolve_settings_take(&s->resolve, s->conf, v, lmtp);
 	s->resolve.program = s->program;
+	s->bind_enforce = conf_bool(v, BOTH(lmtp, bind_address_enforce));
+	s->assume_final = lmtp && conf_bool(v, P_lmtp_assume_final);
 	net_addr_parse(span_trim(span_str(conf_str(v, BOTH(lmtp, bind_address)))), 0, &s->bind4);
 	net_addr_parse(span_trim(span_str(conf_str(v, BOTH(lmtp, bind_address6)))), 0, &s->bind6);
 	s->name_original = conf_bool(conf_program(s->conf, "cleanup"), P_enable_original_recipient);
@@ -87,12 +90,55 @@ take_debug(struct settings *s, const struct view *v)
 		log_warning(s->program, "debug_peer_list: %s", err.text);
 }
 
+/* What a server says, line by line. */
+static bool
+filter_reply(void *arg, struct span line, struct buf *to)
+{
+	struct settings *s = arg;
+	struct err err = { .kind = ERR_NONE };
+
+	switch (tables_get(&s->reply_filter, NULL, line, to, &err)) {
+	case TABLE_FOUND:
+		return true;
+	case TABLE_ABSENT:
+		return false;
+	default:
+		log_warning(s->program, "smtp_reply_filter: %s", err.text);
+		return false;
+	}
+}
+
+static bool
+take_filters(struct settings *s, const struct view *v, bool lmtp, struct err *err)
+{
+	const struct {
+		enum param	 param;
+		struct tables	*to;
+	} all[] = {
+		{ BOTH(lmtp, reply_filter), &s->reply_filter },
+		{ BOTH(lmtp, delivery_status_filter), &s->status_filter },
+		{ lmtp ? P_lmtp_discard_lhlo_keyword_address_maps : P_smtp_discard_ehlo_keyword_address_maps, &s->discard_maps },
+	};
+
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		if (tables_open(all[i].to, s->conf, conf_str(v, all[i].param), err))
+			continue;
+		err_prefix(err, "%s", param_row(all[i].param)->name);
+		return false;
+	}
+	if (s->reply_filter.count > 0) {
+		s->client.filter_reply = filter_reply;
+		s->client.filter_arg = s;
+	}
+	return true;
+}
+
 static void
 take_tables(struct settings *s, const struct view *v, bool lmtp)
 {
 	struct err err = { .kind = ERR_NONE };
 
-	if (rewriting_new(s->conf, v, lmtp, &s->rewriting, &err) && login_rules_new(s->conf, v, lmtp, &s->login, &err))
+	if (take_filters(s, v, lmtp, &err) && rewriting_new(s->conf, v, lmtp, &s->rewriting, &err) && login_rules_new(s->conf, v, lmtp, &s->login, &err))
 		return;
 	log_warning(s->program, "%s", err.text);
 	s->broken = true;
@@ -197,6 +243,9 @@ settings_unref(struct settings *s)
 	rewriting_free(s->rewriting);
 	login_rules_free(s->login);
 	tls_client_clear(&s->tls);
+	tables_clear(&s->reply_filter);
+	tables_clear(&s->status_filter);
+	tables_clear(&s->discard_maps);
 	conf_unref(s->conf);
 	free(s->transport);
 	free(s->program);

@@ -17,6 +17,7 @@
 #include "smtp/client.h"
 #include "smtp/tls_client.h"
 #include "table/match_list.h"
+#include "table/table.h"
 
 struct settings {
 	char		*transport;
@@ -37,6 +38,11 @@ struct settings {
 	struct tls_client tls;
 	int64_t		 plain_after;	/* age of a message at which a failed handshake may be followed by clear text (level may) */
 	struct rewriting *rewriting;	/* NULL: mail goes out as it is */
+	struct tables	 reply_filter, status_filter;
+	struct tables	 discard_maps;	/* EHLO keywords by the server's address */
+	bool		 bind_enforce;	/* an address that cannot be used keeps mail back */
+	bool		 assume_final;	/* LMTP without DSN: delivered, not relayed */
+	int64_t		 data_rate;	/* bytes a second within the time limit for content; 0: each write has the whole time */
 	struct login_rules *login;	/* NULL: no authentication */
 	bool		 broken;	/* tables could not be opened or the like, which was said */
 	const char	*fallback;

@@ -23,6 +23,7 @@ smtp_client_new(const struct client_options *options, const char *peer)
 	c->out = BUF_INIT(OUT_MAX);
 	c->reply.line = BUF_INIT(CLIENT_LINE_MAX + 1);
 	c->reply.text = BUF_INIT(CLIENT_REPLY_MAX + 2);
+	c->reply.filtered = BUF_INIT(CLIENT_LINE_MAX);
 	return c;
 }
 
@@ -34,6 +35,7 @@ smtp_client_free(struct smtp_client *c)
 	buf_clear(&c->out);
 	buf_clear(&c->reply.line);
 	buf_clear(&c->reply.text);
+	buf_clear(&c->reply.filtered);
 	arena_clear(&c->texts);
 	sasl_client_free(c->sasl);
 	free(c->peer);

@@ -70,6 +70,9 @@ struct client_options {
 	const struct client_login *login;	/* NULL: none */
 	enum client_tls	 tls;
 	bool		 no_early_reply;	/* bytes behind the reply to EHLO inside TLS end the session (smtp_tls_block_early_mail_reply) */
+	/* Each line of a reply before it is read: true where `to` is to be read in its place. NULL: as it is. */
+	bool		(*filter_reply)(void *arg, struct span line, struct buf *to);
+	void		*filter_arg;
 	bool		 quote;		/* quote local parts that need it */
 	uint32_t	 discard;	/* EHLO keywords to ignore */
 	uint32_t	 line_limit;	/* longer lines are broken; 0: no limit */

@@ -62,6 +62,15 @@ gather(struct client_reply *r, struct span bytes)
 		buf_span(&r->line, span_head(bytes, CLIENT_LINE_MAX - r->line.len));
 }
 
+static struct span
+filtered(struct smtp_client *c, struct span line)
+{
+	struct buf *to = &c->reply.filtered;
+
+	buf_reset(to);
+	return c->options->filter_reply(c->options->filter_arg, line, to) && !to->over ? buf_view(to) : line;
+}
+
 enum reply_state
 client_reply_read(struct smtp_client *c, struct span *input, struct span *line)
 {
@@ -81,6 +90,8 @@ client_reply_read(struct smtp_client *c, struct span *input, struct span *line)
 		whole = buf_view(&r->line);
 	}
 	whole = span_head(whole, CLIENT_LINE_MAX);
+	if (c->options->filter_reply != NULL)
+		whole = filtered(c, span_rtrim(whole));
 	*line = whole;
 	enum reply_state state = take_line(c, whole);
 	/* The bytes stay readable for the caller of this line; only the length is forgotten. */

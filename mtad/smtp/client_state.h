@@ -15,6 +15,7 @@
 struct client_reply {
 	struct buf	 line;		/* an incomplete line */
 	struct buf	 text;
+	struct buf	 filtered;	/* a line in place of another */
 	bool		 skipping;	/* the rest of a line that is too long */
 	unsigned	 lines;
 	unsigned	 code;

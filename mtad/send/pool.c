@@ -1,0 +1,93 @@
+/*
+ * Connections by transport and next hop, and those that wait there for the next delivery.
+ */
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "send/core.h"
+
+struct span
+pool_key(const void *item)
+{
+	const struct pool *p = item;
+
+	return span_of(p->key, p->key_len);
+}
+
+static struct span
+key_of(const struct delivery *d)
+{
+	/* take_data puts transport and next hop side by side, each with a NUL. */
+	return span_of(d->transport.ptr, d->transport.len + 1 + d->nexthop.len);
+}
+
+struct pool *
+pool_of(struct delivery *d)
+{
+	struct span key = key_of(d);
+	struct pool *p = map_get(&d->send->pools, key);
+
+	if (p == NULL) {
+		MEM_NEW(p);
+		p->key = span_dup(key);
+		p->key_len = key.len;
+		map_add(&d->send->pools, p);
+	}
+	return p;
+}
+
+void
+pool_leave(struct send *s, struct pool *p)
+{
+	if (--p->conns > 0)
+		return;
+	map_del(&s->pools, pool_key(p));
+	free(p->key);
+	free(p);
+}
+
+void
+pool_take(struct conn *c)
+{
+	struct conn **at = &c->pool->idle;
+
+	while (*at != NULL && *at != c)
+		at = &(*at)->idle_next;
+	if (*at == c)
+		*at = c->idle_next;
+	c->idle_next = NULL;
+}
+
+/* One that is logged in as somebody by the sender is that sender's. */
+static struct conn *
+find_idle(const struct delivery *d)
+{
+	const struct pool *p = map_get(&d->send->pools, key_of(d));
+	struct conn *c = p == NULL ? NULL : p->idle;
+
+	while (c != NULL && c->login_sender != NULL && !span_eqs(d->sender, c->login_sender))
+		c = c->idle_next;
+	return c;
+}
+
+bool
+conn_idle_for(const struct delivery *d)
+{
+	return find_idle(d) != NULL;
+}
+
+/* The one that was used last: the others may run out. */
+struct conn *
+conn_take_idle(struct delivery *d)
+{
+	struct conn *c = find_idle(d);
+
+	if (c == NULL)
+		return NULL;
+	pool_take(c);
+	c->state = CONN_OPEN;
+	c->uses++;
+	c->delivery = d;
+	d->send->reuses++;
+	return c;
+}
