@@ -524,7 +524,7 @@ unix_lmtp(void **state)
 		event_base_loop(loop_base(), EVLOOP_ONCE), ipc_flush(t.to_send);
 	conn_unix_answer(t.send, asked + 1, sample_connect(t.peer.port), SPAN_NONE);
 	run(1);
-	expect("0 sent " OK "; 1 bounced 5.1.1 host me.test[private/lmtp] said: 550 5.1.1 no (in reply to RCPT TO command)",
+	expect("0 relayed " OK "; 1 bounced 5.1.1 host me.test[private/lmtp] said: 550 5.1.1 no (in reply to RCPT TO command)",
 	    SCOPE_RECIPIENT);
 	assert_non_null(strstr(t.peer.commands.ptr, "LHLO me.test\n"));
 	assert_string_equal(t.relay, "me.test[private/lmtp]");
