@@ -32,7 +32,7 @@ def test_a_good_configuration(site):
     ("myhostname = ${unclosed", ["myhostname"]),
     ("mydomain = $myorigin\nmyorigin = $mydomain", ["mydomain", "myorigin"]),
     ("smtpd_recipient_restrictions = reject_unauth_destinatoin", ["reject_unauth_destinatoin", "reject_unauth_destination"]),
-    ("smtpd_recipient_restrictions = reject_rbl_client zen.example", ["reject_rbl_client"]),
+    ("smtpd_recipient_restrictions = check_client_access nosuchtype:/x", ["smtpd_recipient_restrictions", "nosuchtype"]),
 ])
 def test_a_wrong_main_cf(site, line, words):
     with open(f"{site.dir}/main.cf", "a") as f:
