@@ -9,7 +9,6 @@
 struct sasl {
 	enum sasl_type	 type;
 	const char	*path, *service, *local_domain;		/* of the view */
-	bool		 needs_tls;
 	unsigned	 never[2], always[2];	/* properties; [1]: with TLS */
 	struct match_list *filter;
 	struct match_list *hidden;
@@ -113,7 +112,6 @@ sasl_new(const struct view *v, struct sasl **out, struct err *err)
 	s->path = conf_str(v, P_smtpd_sasl_path);
 	s->service = conf_str(v, P_smtpd_sasl_service);
 	s->local_domain = conf_str(v, P_smtpd_sasl_local_domain);
-	s->needs_tls = conf_bool(v, P_smtpd_tls_auth_only);
 	if (set_type(s, v, err) && set_options(s, v, P_smtpd_sasl_security_options, 0, err) &&
 	    set_options(s, v, P_smtpd_sasl_tls_security_options, 1, err) &&
 	    (s->filter = list_of(v, P_smtpd_sasl_mechanism_filter, MATCH_STRING, err)) != NULL &&
@@ -178,10 +176,4 @@ bool
 sasl_hidden_from(const struct sasl *s, struct span client_name, struct span client_addr)
 {
 	return !match_list_empty(s->hidden) && match_list_client(s->hidden, NULL, client_name, client_addr, NULL) == MATCH_YES;
-}
-
-bool
-sasl_needs_tls(const struct sasl *s)
-{
-	return s->needs_tls;
 }

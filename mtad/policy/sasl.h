@@ -38,8 +38,6 @@ const struct tables *sasl_passwords(const struct sasl *);	/* gsasl: mtad_sasl_pa
 bool	sasl_may(const struct sasl *, struct span mechanism, unsigned properties, bool tls);
 /* smtpd_sasl_exceptions_networks: EHLO tells these clients nothing of AUTH. */
 bool	sasl_hidden_from(const struct sasl *, struct span client_name, struct span client_addr);
-/* smtpd_tls_auth_only */
-bool	sasl_needs_tls(const struct sasl *);
 
 /* The mechanisms that mtad itself has (gsasl), in the order they are offered: NULL behind the last. */
 struct sasl_mechanism {

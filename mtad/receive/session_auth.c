@@ -16,13 +16,20 @@
 #define NAME_MAX	100		/* of what a client says, in a line of the log */
 #define USER_MAX	512
 #define CHALLENGE_MAX	65536
+#define BINDING_MAX	1024
+
+/* What is known of the connection, and the memory of it. */
+struct channel {
+	struct sasl_channel known;
+	struct buf	 exporter, unique;
+};
 
 struct session_auth {
 	struct session	*session;
 	char		*mechanism;	/* as the client wrote it */
 	struct auth_request *request;	/* Dovecot */
 	struct sasl_exchange *exchange;	/* ours */
-	struct sasl_channel channel;
+	struct channel	 channel;
 	struct facts	*facts;
 	char		*response;	/* while facts are awaited */
 	bool		 answered;	/* by the client: its line waits for a verdict */
@@ -37,16 +44,35 @@ is_tls(const struct session *s)
 	return smtp_server_is_secure(s->server);
 }
 
-static void
-channel_of(const struct session *s, struct sasl_channel *c)
+static struct span
+binding(const struct session *s, enum tls_binding type, struct buf *out)
 {
-	*c = (struct sasl_channel){ .tls = is_tls(s) };
+	return tls_channel_binding(s->tls->tls, type, out) && !out->over ? buf_view(out) : SPAN_NONE;
+}
+
+static void
+channel_of(const struct session *s, struct channel *c)
+{
+	*c = (struct channel){ .known.tls = is_tls(s), .exporter = BUF_INIT(BINDING_MAX), .unique = BUF_INIT(BINDING_MAX) };
+	if (!c->known.tls || s->tls == NULL)
+		return;
+	c->known.exporter = binding(s, TLS_BINDING_EXPORTER, &c->exporter);
+	c->known.unique = binding(s, TLS_BINDING_UNIQUE, &c->unique);
+	if (s->tls->trusted)
+		c->known.certificate = span_str(s->tls->names.subject_cn);
+}
+
+static void
+channel_clear(struct channel *c)
+{
+	buf_clear(&c->exporter);
+	buf_clear(&c->unique);
 }
 
 static bool
 is_enabled(const struct session *s)
 {
-	return s->settings->sasl != NULL && s->uid < 0 && (is_tls(s) || !sasl_needs_tls(s->settings->sasl));
+	return s->settings->sasl != NULL && s->uid < 0 && (is_tls(s) || !s->settings->tls->auth_only);
 }
 
 void
@@ -71,12 +97,13 @@ static void
 list_ours(const struct session *s, struct buf *b)
 {
 	const struct sasl_mechanism *m;
-	struct sasl_channel channel;
+	struct channel channel;
 
 	channel_of(s, &channel);
 	for (size_t i = 0; (m = sasl_mechanism(i)) != NULL; i++)
-		if (sasl_mechanism_fits(m, &channel) && sasl_may(s->settings->sasl, span_str(m->name), m->properties, channel.tls))
+		if (sasl_mechanism_fits(m, &channel.known) && sasl_may(s->settings->sasl, span_str(m->name), m->properties, channel.known.tls))
 			put_name(b, m->name);
+	channel_clear(&channel);
 }
 
 /* The two lists of properties are one. */
@@ -174,6 +201,7 @@ session_auth_drop(struct session *s)
 		asks_drop(&s->rx->lookups, a);
 	facts_free(a->facts);
 	forget_response(a);
+	channel_clear(&a->channel);
 	free(a->mechanism);
 	free(a);
 }
@@ -396,7 +424,7 @@ session_auth_first(void *arg, struct span mechanism, struct span response)
 		buf_clear(&scrap);
 		return;
 	}
-	s->auth->exchange = sasl_exchange_new(s->settings->sasl, mechanism, &s->auth->channel);
+	s->auth->exchange = sasl_exchange_new(s->settings->sasl, mechanism, &s->auth->channel.known);
 	if (s->auth->exchange == NULL)
 		refuse(s, false, "Invalid authentication mechanism", NULL);
 	else

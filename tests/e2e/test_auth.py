@@ -5,12 +5,14 @@ import hmac
 import os
 import re
 import smtplib
+import ssl
 import stat
 import time
 
 import pexpect
 import pytest
-from mtadtest import BUILD, Instance, wait_for
+from certs import Authority
+from mtadtest import BUILD, Instance, free_port, wait_for
 from smtptalk import Talk, b64
 
 USER, PASSWORD = "ann@site.test", "correct horse"
@@ -107,16 +109,19 @@ def test_dialogue(talk, lines, code):
     assert talk.say(b"NOOP").startswith(b"250")
 
 
-def scram(talk, user, password, algorithm="sha256", tamper=None):
-    """RFC 5802's client; the last reply."""
-    name = {"sha256": b"SCRAM-SHA-256", "sha1": b"SCRAM-SHA-1"}[algorithm]
+def scram(talk, user, password, algorithm="sha256", bind=None, flag=b"n"):
+    """RFC 5802's client; the last reply, and the server's first message. bind: the bytes of tls-unique."""
+    name = {"sha256": b"SCRAM-SHA-256", "sha1": b"SCRAM-SHA-1"}[algorithm] + (b"-PLUS" if bind else b"")
     bare = f"n={user},r=fyko+d2lbbFgONRv9qkxdawL".encode()
-    answer = talk.say(b"AUTH " + name + b" " + b64(b"n,," + bare))
+    header = (b"p=tls-unique" if bind else flag) + b",,"
+    answer = talk.say(b"AUTH " + name + b" " + b64(header + bare))
+    if flag == b"y":
+        return answer, None
     assert answer.startswith(b"334 "), answer
     first = base64.b64decode(answer[4:].strip())
     fields = dict(f.split(b"=", 1) for f in first.split(b","))
     salted = hashlib.pbkdf2_hmac(algorithm, password.encode(), base64.b64decode(fields[b"s"]), int(fields[b"i"]))
-    without = b"c=biws,r=" + fields[b"r"]
+    without = b"c=" + b64(header + (bind or b"")) + b",r=" + fields[b"r"]
     message = b",".join((bare, first, without))
     key = hmac.digest(salted, b"Client Key", algorithm)
     signature = hmac.digest(hashlib.new(algorithm, key).digest(), message, algorithm)
@@ -254,7 +259,6 @@ def test_settings_that_are_wrong(tmp_path, main, expect):
 def test_settings(tmp_path):
     """What hides or takes away mechanisms, and MAIL's AUTH=, each a service of its own."""
     os.chmod(tmp_path, 0o755)
-    from mtadtest import free_port
     services = {
         "plain": {"smtpd_sasl_security_options": "noanonymous, noplaintext", "broken_sasl_auth_clients": "yes"},
         "filter": {"smtpd_sasl_mechanism_filter": "!login, static:rest"},
@@ -294,6 +298,78 @@ def test_settings(tmp_path):
         assert t.say(b"MAIL FROM:<a@b.test> AUTH=x+2By").startswith(b"250")
         assert t.say(b"RCPT TO:<root@site.test>").startswith(b"250")
         mta.wait_log(r"client=localhost\[127.0.0.1\], sasl_sender=x\+2By\n")
+
+
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory):
+    """submission (587) and submissions (465), as Debian's master.cf has them."""
+    folder = tmp_path_factory.mktemp("secure")
+    os.chmod(folder, 0o755)
+    cert = Authority(folder / "ca").issue("mail.site.test", names=["mail.site.test", "localhost"])
+    ports = free_port(), free_port()
+    options = "  -o smtpd_sasl_auth_enable=yes\n  -o smtpd_relay_restrictions=permit_sasl_authenticated,reject\n"
+    master = (f"127.0.0.1:{ports[0]} inet n - y - - smtpd\n  -o smtpd_tls_security_level=may\n  -o smtpd_tls_auth_only=yes\n{options}"
+              f"127.0.0.1:{ports[1]} inet n - y - - smtpd\n  -o smtpd_tls_wrappermode=yes\n{options}")
+    mta = Instance(folder / "site", {**MAIN, "mtad_sasl_password_maps": f"hash:{folder}/site/users", "smtpd_tls_chain_files": str(cert.both),
+                                          "smtpd_tls_received_header": "yes"}, master=master)
+    assert mta.ctl("sasl", "passwd", USER, "--stdin", stdin=PASSWORD + "\n").returncode == 0
+    mta.port = ports[0]
+    with mta:
+        yield mta, ports
+
+
+def context(version=None):
+    c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    c.check_hostname, c.verify_mode = False, ssl.CERT_NONE
+    if version:
+        c.maximum_version = version
+    return c
+
+
+def test_inside_tls_only(secure):
+    mta, ports = secure
+    with smtplib.SMTP("127.0.0.1", ports[0], local_hostname="client.test") as s:
+        s.ehlo()
+        assert "auth" not in s.esmtp_features and "starttls" in s.esmtp_features
+        assert s.docmd("AUTH", "PLAIN " + login(USER, PASSWORD).decode()) == (503, b"5.5.1 Error: authentication not enabled")
+        s.starttls(context=context())
+        s.ehlo()
+        assert s.esmtp_features["auth"].split() == ["PLAIN", "LOGIN", "SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS"]
+        s.login(USER, PASSWORD)
+        s.sendmail("ann@site.test", ["tls@dead.test"], "Subject: x\r\n\r\nsubmitted\r\n")
+    mta.wait_log(rf"sasl_method=PLAIN, sasl_username={USER}\n")
+    text = mta.ctl("cat", mta.queue("rcpt = tls@dead.test")[0]["queue_id"]).stdout
+    assert " with ESMTPSA id " in text and "(Authenticated sender: ann@site.test)" in text and "(using TLSv1." in text
+
+
+def test_wrapper_mode(secure):
+    _, ports = secure
+    with smtplib.SMTP_SSL("127.0.0.1", ports[1], local_hostname="client.test", context=context()) as s:
+        s.login(USER, PASSWORD)
+        assert s.docmd("AUTH", "PLAIN") == (503, b"5.5.1 Error: already authenticated")
+
+
+def test_channel_binding(secure):
+    """SCRAM bound to this TLS session; to another one, or with the binding stripped by somebody between, it fails."""
+    _, ports = secure
+    def begin():
+        t = Talk(ports[0])
+        t.say(b"EHLO x")
+        assert t.say(b"STARTTLS").startswith(b"220")
+        t.s = context(ssl.TLSVersion.TLSv1_2).wrap_socket(t.s)
+        t.f = t.s.makefile("rb")
+        t.say(b"EHLO x")
+        return t
+    t = begin()
+    answer, _ = scram(t, USER, PASSWORD, bind=t.s.get_channel_binding("tls-unique"))
+    assert answer.startswith(b"235"), answer
+    t = begin()
+    answer, _ = scram(t, USER, PASSWORD, bind=b"x" * 12)
+    assert answer.startswith(b"535"), answer
+    answer, _ = scram(t, USER, PASSWORD, flag=b"y")
+    assert answer.startswith(b"535"), answer
+    answer, _ = scram(t, USER, PASSWORD)
+    assert answer.startswith(b"235"), answer
 
 
 def test_no_dovecot(tmp_path):
