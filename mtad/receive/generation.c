@@ -209,6 +209,20 @@ take_ticket_key(struct generation *g)
 	g->has_ticket_key = fd >= 0 && pread(fd, g->ticket_key, sizeof g->ticket_key, 0) == (ssize_t)sizeof g->ticket_key;
 }
 
+/* Who may say who is behind it; most sites trust nobody, and ask nothing at each connection. */
+static bool
+trusted_hosts(const struct settings *s, enum param p, struct match_list **list, struct err *err)
+{
+	const char *name = param_row(p)->name, *value = conf_str(s->view, p);
+
+	if (value[0] == '\0')
+		return true;
+	*list = match_list_new(s->generation->conf, name, value, MATCH_CLIENT, err);
+	if (*list == NULL)
+		err_prefix(err, "%s", name);
+	return *list != NULL;
+}
+
 static bool
 set_proxy(struct settings *s, struct err *err)
 {
@@ -231,7 +245,9 @@ service_settings(struct generation *g, struct settings *s, const struct service 
 	s->program = program_of(g, s->view, "smtpd");
 	service_limit(s, service);
 	smtp_settings(s, scratch);
-	if (!intake_settings(s, service->name, err) || !set_proxy(s, err))
+	if (!intake_settings(s, service->name, err) || !set_proxy(s, err) ||
+	    !trusted_hosts(s, P_smtpd_authorized_xclient_hosts, &s->xclient_hosts, err) ||
+	    !trusted_hosts(s, P_smtpd_authorized_xforward_hosts, &s->xforward_hosts, err))
 		return false;
 	s->tls = tls_server_new(s->view, on_tls_note, s);
 	s->policy = policy_new(s->view, g->router, err);
@@ -336,6 +352,8 @@ generation_unref(struct generation *g)
 		sasl_free(g->services[i].sasl);
 		tls_server_free(g->services[i].tls);
 		match_list_free(g->services[i].debug_peers);
+		match_list_free(g->services[i].xclient_hosts);
+		match_list_free(g->services[i].xforward_hosts);
 		free(g->services[i].program);
 		intake_clear(&g->services[i].intake);
 	}

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "receive/session_auth.h"
+#include "receive/session_xclient.h"
 #include "receive/state.h"
 
 #define OUT_KEEP	512		/* an idle session's reply buffer is no larger */
@@ -67,13 +68,14 @@ unlink_session(struct session *s)
 	rx->paused -= s->paused;
 }
 
-static void
-uncount(struct session *s)
+void
+session_uncount(struct session *s)
 {
 	if (!s->counted)
 		return;
 	ipc_send_count_disconnect(s->rx->counters.ipc, &(struct ipc_count_disconnect){
 	    .service = s->settings->intake.service, .client = span_str(s->addr) }, -1);
+	s->counted = false;
 }
 
 /* Where it ended while it was busy, this is left to whoever is busy with it. */
@@ -85,6 +87,7 @@ free_dead(struct session *s)
 	buf_clear(&s->out);
 	session_names_clear(s);
 	free(s->helo);
+	session_forward_drop(s);
 	free(s->sasl_method);
 	free(s->sasl_user);
 	free(s->sasl_sender);
@@ -106,7 +109,7 @@ session_end(struct session *s)
 	s->dead = true;
 	session_note(s, "the session ends");
 	log_end(s);
-	uncount(s);
+	session_uncount(s);
 	asks_drop(&rx->counters, s);
 	session_decision_drop(s);
 	session_auth_drop(s);

@@ -22,6 +22,7 @@
 
 struct receive;
 struct session_auth;
+struct session_forward;
 
 #define CLIENT_TEXT	(NET_ADDR_TEXT + DNS_NAME + 32)	/* "name[addr]:port" */
 
@@ -68,6 +69,8 @@ struct session {
 	struct session_auth *auth;	/* an exchange under way */
 	char		*sasl_method, *sasl_user;	/* NULL: not authenticated */
 	char		*sasl_sender;	/* MAIL's AUTH= */
+	bool		 xforward;	/* whether it may say whose message comes */
+	struct session_forward *forward;	/* what it said by XFORWARD of the next message; NULL: nothing */
 	bool		 auth_waits;	/* EHLO's reply waits for the list of mechanisms */
 	bool		 counted;	/* the state role counts it */
 	bool		 rewrite_local;
@@ -125,6 +128,9 @@ void	session_source(const struct session *, struct intake_source *);
 /* Begins or goes on with the policy's decision for what the server asked. */
 void	session_decide(struct session *, enum session_decision);
 void	session_decision_drop(struct session *);
+/* XCLIENT: the client is somebody else. */
+void	session_renamed(struct session *);
+void	session_uncount(struct session *);
 /* A refusal with what smtpd_reject_footer adds; NULL: nothing. */
 const char *session_footer(struct session *, const char *reply);
 /* What was decided: acts on it and answers. reply NULL: good. */

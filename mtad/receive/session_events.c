@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "receive/session.h"
 #include "receive/session_auth.h"
+#include "receive/session_xclient.h"
 #include "receive/state.h"
 
 #define HELO_MAX	256
@@ -40,6 +41,7 @@ on_helo(void *arg, enum smtp_verb verb, struct span name)
 	struct session *s = arg;
 
 	set(&s->helo, span_head(name, HELO_MAX));
+	session_forward_drop(s);
 	s->esmtp = verb != SMTP_HELO;
 	session_decide(s, DECIDE_HELO);
 }
@@ -193,6 +195,7 @@ on_reset(void *arg)
 	free(s->sender);
 	s->sender = NULL;
 	session_auth_sender(s, SPAN_NONE);
+	session_forward_drop(s);
 	s->utf8 = false;
 }
 
@@ -276,26 +279,37 @@ const struct smtp_server_ops session_ops = {
 	.connect = on_connect, .helo = on_helo, .mail = on_mail, .rcpt = on_rcpt, .data = on_data, .room = on_room,
 	.added = on_added, .end = on_end, .vrfy = on_vrfy, .etrn = on_etrn, .reset = on_reset, .note = on_note,
 	.footer = on_footer, .said = session_said, .auth = session_auth_first, .auth_more = session_auth_more,
-	.starttls = session_on_starttls,
+	.starttls = session_on_starttls, .xclient = session_on_xclient, .xforward = session_on_xforward,
 };
 
 /* -- what is done once it is decided -- */
 
 static void
+log_remote(struct session *s, const char *id)
+{
+	struct buf *text = &s->rx->text;
+	char client[CLIENT_TEXT];
+
+	buf_reset(text);
+	buf_printf(text, "%s: client=%s", id, session_client(s, client));
+	if (s->sasl_user != NULL)
+		buf_printf(text, ", sasl_method=%s, sasl_username=%s", s->sasl_method, s->sasl_user);
+	if (s->sasl_sender != NULL)
+		buf_printf(text, ", sasl_sender=%s", s->sasl_sender);
+	session_forward_log(s, text);
+	log_info(session_program(s), "%s", text->ptr);
+}
+
+static void
 log_client(struct session *s)
 {
-	char id[QID_TEXT], client[CLIENT_TEXT];
+	char id[QID_TEXT];
 
 	qid_text(s->intake->envelope.id, id);
 	if (s->uid >= 0)
 		log_info(session_program(s), "%s: uid=%lld from=<%s>", id, (long long)s->uid, s->sender);
-	else if (s->sasl_user == NULL)
-		log_info(session_program(s), "%s: client=%s%s%s", id, session_client(s, client),
-		    s->sasl_sender == NULL ? "" : ", sasl_sender=", s->sasl_sender == NULL ? "" : s->sasl_sender);
 	else
-		log_info(session_program(s), "%s: client=%s, sasl_method=%s, sasl_username=%s%s%s", id, session_client(s, client),
-		    s->sasl_method, s->sasl_user, s->sasl_sender == NULL ? "" : ", sasl_sender=",
-		    s->sasl_sender == NULL ? "" : s->sasl_sender);
+		log_remote(s, id);
 }
 
 static void
@@ -314,6 +328,7 @@ queued(void *arg, struct intake *in, const char *reply)
 	char text[128], id[QID_TEXT];
 
 	s->intake = NULL;
+	session_forward_drop(s);
 	if (reply == NULL) {
 		qid_text(in->envelope.id, id);
 		if (s->end.bdat)

@@ -12,6 +12,7 @@
 #include "base/num.h"
 #include "receive/policy_client.h"
 #include "receive/session.h"
+#include "receive/session_xclient.h"
 #include "receive/state.h"
 
 #define SLEEP_MAX	300		/* seconds */
@@ -67,9 +68,13 @@ facts_of(struct session *s, struct policy_session *p)
 		.server_addr = span_str(s->server_addr), .helo = span_str(s->helo),
 		.protocol = s->esmtp ? SPAN("ESMTP") : SPAN("SMTP"), .sender = span_str(s->sender),
 		.has_sender = s->sender != NULL, .has_recipient = rcpt, .pipelined = s->pipelined, .esmtp = s->esmtp,
-		.sasl_method = span_str(s->sasl_method), .sasl_user = span_str(s->sasl_user),
 		.sasl_sender = span_str(s->sasl_sender),
 	};
+	/* XCLIENT's LOGIN counts where users may log in. */
+	if (s->settings->sasl != NULL) {
+		p->sasl_method = span_str(s->sasl_method);
+		p->sasl_user = span_str(s->sasl_user);
+	}
 	client_of(s, p, s->port_text);
 	/* Before its greeting is taken a client is not known to speak more. */
 	if (s->decision == DECIDE_HELO)
@@ -379,8 +384,8 @@ connect_counted(struct session *s)
 }
 
 /* What depends on who the client is. */
-static void
-named(struct session *s)
+void
+session_renamed(struct session *s)
 {
 	struct policy_session p;
 	char client[CLIENT_TEXT];
@@ -389,9 +394,18 @@ named(struct session *s)
 	s->rewrite_local = policy_rewrite_local(s->settings->policy, &p);
 	if (s->settings->bare_lf >= SMTP_BARE_LF_REJECT && policy_newline_exempt(s->settings->policy, &p))
 		smtp_server_bare_lf(s->server, SMTP_BARE_LF_NORMALIZE);
-	log_info(session_program(s), "connect from %s", session_client(s, client));
 	if (!conf_bool(s->settings->view, P_smtpd_delay_reject))
-		smtp_server_client(s->server, client);
+		smtp_server_client(s->server, session_client(s, client));
+}
+
+static void
+named(struct session *s)
+{
+	char client[CLIENT_TEXT];
+
+	log_info(session_program(s), "connect from %s", session_client(s, client));
+	session_renamed(s);
+	session_x_begin(s);
 	if (!s->settings->tls->wrapper) {
 		connect_counted(s);
 	} else if (s->settings->tls->usable) {

@@ -162,10 +162,7 @@ refused_extension(struct smtp_server *s, const struct smtp_command *c)
 	switch (c->verb) {
 	case SMTP_XCLIENT:
 	case SMTP_XFORWARD:
-		if (c->args.len == 0)
-			server_errorf(s, "501 5.5.4 Syntax: %s attribute=value...", smtp_verb_name(c->verb));
-		else
-			server_error(s, "550 5.7.0 Error: insufficient authorization");
+		server_x(s, c);
 		break;
 	default:
 		etrn(s, c);
@@ -178,6 +175,8 @@ rset(struct smtp_server *s, const struct smtp_command *c)
 	if (!server_no_args(s, c))
 		return;
 	server_reset(s);
+	if (s->xforward)
+		s->ops->xforward(s->arg, NULL);
 	server_reply(s, "250 2.0.0 Ok");
 	server_good(s);
 }

@@ -17,6 +17,7 @@
 #include "mail/dsn.h"
 #include "smtp/command.h"
 #include "smtp/transcript.h"
+#include "smtp/xclient.h"
 
 /* smtpd_forbid_bare_newline. NO and NORMALIZE are the same here: nothing but CRLF.CRLF ever ends a message. */
 enum smtp_bare_lf { SMTP_BARE_LF_NO, SMTP_BARE_LF_NORMALIZE, SMTP_BARE_LF_REJECT, SMTP_BARE_LF_NOTE };
@@ -110,6 +111,8 @@ struct smtp_server_ops {
 	/* Answered by smtp_server_answer: NULL goes on with TLS (SMTP_WAITS_TLS), a reply refuses. NULL where options.tls is never set. */
 	void	(*starttls)(void *arg);
 	void	(*etrn)(void *arg, struct span domain);	/* NULL as answer: nobody's mail waits here for that */
+	void	(*xclient)(void *arg, const struct smtp_xattrs *);	/* answered as connect */
+	void	(*xforward)(void *arg, const struct smtp_xattrs *);	/* of a message to come; NULL: nothing is said of it any more */
 	/*
 	 * AUTH: the mechanism as written, the initial response (ptr NULL: none; "=" is an empty one); then what answers each challenge, all in base64, unchecked.
 	 * Answered with smtp_server_challenge or smtp_server_answer (NULL: authenticated).
@@ -161,6 +164,8 @@ void	smtp_server_answer(struct smtp_server *, const char *reply);
 void	smtp_server_challenge(struct smtp_server *, struct span text);
 /* Whether AUTH is taken, and which mechanisms EHLO tells (none: not told, taken all the same). Copied. */
 void	smtp_server_offer_auth(struct smtp_server *, bool enabled, struct span mechanisms);
+/* Whether XCLIENT and XFORWARD are taken, and told by EHLO. */
+void	smtp_server_offer_x(struct smtp_server *, bool xclient, bool xforward);
 bool	smtp_server_authenticated(const struct smtp_server *);
 /* TLS protects what comes from now on: everything said before it is forgotten (RFC 3207, 4.2). */
 void	smtp_server_secured(struct smtp_server *);

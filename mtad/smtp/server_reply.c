@@ -175,15 +175,17 @@ put_keyword(struct smtp_server *s, unsigned bit, const char *text)
 void
 server_offer(struct smtp_server *s)
 {
-	static const struct {
+	const struct {
 		unsigned	 bit;
 		const char	*text;
 	} keywords[] = {
 		{ EHLO_PIPELINING, "PIPELINING" },
 		{ EHLO_SIZE, "SIZE" },
 		{ EHLO_VRFY, "VRFY" },
-		{ EHLO_AUTH, "AUTH" },
 		{ EHLO_STARTTLS, "STARTTLS" },
+		{ EHLO_AUTH, "AUTH" },
+		{ EHLO_XCLIENT, smtp_xattrs_keyword(false) },
+		{ EHLO_XFORWARD, smtp_xattrs_keyword(true) },
 		{ EHLO_ENHANCEDSTATUSCODES, "ENHANCEDSTATUSCODES" },
 		{ EHLO_8BITMIME, "8BITMIME" },
 		{ EHLO_DSN, "DSN" },
@@ -201,6 +203,7 @@ server_offer(struct smtp_server *s)
 		discard |= EHLO_AUTH;
 	if (!s->options.tls || s->secure)
 		discard |= EHLO_STARTTLS;
+	discard |= (s->xclient ? 0u : EHLO_XCLIENT) | (s->xforward ? 0u : EHLO_XFORWARD);
 	slow_down(s);
 	buf_printf(s->out, "250-%s\r\n", s->config->hostname);
 	for (size_t i = 0; i < sizeof keywords / sizeof keywords[0]; i++) {
@@ -356,7 +359,7 @@ smtp_server_answer(struct smtp_server *s, const char *reply)
 		[ASK_CONNECT] = answer_connect, [ASK_HELO] = answer_helo, [ASK_MAIL] = answer_mail,
 		[ASK_RCPT] = answer_rcpt, [ASK_DATA] = answer_data, [ASK_BDAT] = answer_bdat,
 		[ASK_END] = answer_end, [ASK_VRFY] = answer_vrfy, [ASK_ETRN] = answer_etrn,
-		[ASK_AUTH] = server_auth_answer,
+		[ASK_AUTH] = server_auth_answer, [ASK_XCLIENT] = server_x_answer,
 		[ASK_STARTTLS] = server_starttls_answered,
 	};
 	enum server_ask ask = s->ask;

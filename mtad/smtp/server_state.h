@@ -9,7 +9,8 @@
 
 enum server_phase { PHASE_COMMAND, PHASE_TLS, PHASE_AUTH, PHASE_DATA, PHASE_BDAT, PHASE_CLOSED };
 /* What an answer is for. */
-enum server_ask { ASK_NOTHING, ASK_CONNECT, ASK_HELO, ASK_MAIL, ASK_RCPT, ASK_DATA, ASK_BDAT, ASK_END, ASK_VRFY, ASK_ETRN, ASK_AUTH, ASK_STARTTLS };
+enum server_ask { ASK_NOTHING, ASK_CONNECT, ASK_HELO, ASK_MAIL, ASK_RCPT, ASK_DATA, ASK_BDAT, ASK_END, ASK_VRFY, ASK_ETRN, ASK_AUTH, ASK_STARTTLS,
+	ASK_XCLIENT };
 /* RFC 3030: chunks of a message have begun, or what is left of it is thrown away. */
 enum server_bdat { BDAT_NONE, BDAT_GOOD, BDAT_FAILED };
 
@@ -29,6 +30,7 @@ struct smtp_server {
 	char		*asked;		/* VRFY's address or ETRN's domain, while it waits */
 	char		*mechanisms;	/* that EHLO tells; NULL: none */
 	bool		 auth_enabled, authenticated;
+	bool		 xclient, xforward;	/* whether it may */
 	bool		 helo, esmtp;
 	bool		 secure;	/* TLS is on */
 	bool		 in_mail, smtputf8;
@@ -77,6 +79,8 @@ void	server_auth(struct smtp_server *, const struct smtp_command *);
 void	server_auth_line(struct smtp_server *, struct span line);
 void	server_auth_answer(struct smtp_server *, const char *reply);
 void	server_auth_stop(struct smtp_server *, const char *reply, enum smtp_note why);
+void	server_x(struct smtp_server *, const struct smtp_command *);	/* XCLIENT, XFORWARD */
+void	server_x_answer(struct smtp_server *, const char *reply);
 void	server_offer(struct smtp_server *);		/* the reply to EHLO */
 
 /* Content. Each returns how much of the input it used. */
