@@ -56,6 +56,20 @@ check_transport(const struct conf *conf, enum param p, struct conf_problems *pro
 	buf_clear(&file);
 }
 
+static void
+check_tables(struct conf *conf, const struct view *v, enum param p, struct conf_problems *problems)
+{
+	struct err err = { ERR_NONE, "" };
+	struct tables tables;
+
+	if (tables_open(&tables, conf, conf_str(v, p), &err)) {
+		tables_clear(&tables);
+		return;
+	}
+	err_prefix(&err, "%s", param_row(p)->name);
+	report(conf, v, &err, problems);
+}
+
 /* Logins that a client has for servers. */
 static void
 check_login(struct conf *conf, const struct view *v, bool lmtp, struct conf_problems *problems)
@@ -63,20 +77,13 @@ check_login(struct conf *conf, const struct view *v, bool lmtp, struct conf_prob
 	const enum param options[] = { lmtp ? P_lmtp_sasl_security_options : P_smtp_sasl_security_options,
 	    lmtp ? P_lmtp_sasl_tls_security_options : P_smtp_sasl_tls_security_options,
 	    lmtp ? P_lmtp_sasl_tls_verified_security_options : P_smtp_sasl_tls_verified_security_options };
-	enum param maps = lmtp ? P_lmtp_sasl_password_maps : P_smtp_sasl_password_maps;
 	struct err err = { ERR_NONE, "" };
-	struct tables tables;
 	struct span bad;
 	unsigned bits;
 
 	if (!conf_bool(v, lmtp ? P_lmtp_sasl_auth_enable : P_smtp_sasl_auth_enable))
 		return;
-	if (tables_open(&tables, conf, conf_str(v, maps), &err)) {
-		tables_clear(&tables);
-	} else {
-		err_prefix(&err, "%s", param_row(maps)->name);
-		report(conf, v, &err, problems);
-	}
+	check_tables(conf, v, lmtp ? P_lmtp_sasl_password_maps : P_smtp_sasl_password_maps, problems);
 	for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
 		if (sasl_client_forbids(span_str(conf_str(v, options[i])), &bits, &bad))
 			continue;
@@ -99,6 +106,9 @@ check_client(struct conf *conf, const struct view *v, bool lmtp, struct conf_pro
 	if (!content_checks_new(conf, v, lmtp ? CHECK_LMTP : CHECK_SMTP, &checks, &err))
 		report(conf, v, &err, problems);
 	content_checks_free(checks);
+	check_tables(conf, v, lmtp ? P_lmtp_reply_filter : P_smtp_reply_filter, problems);
+	check_tables(conf, v, lmtp ? P_lmtp_delivery_status_filter : P_smtp_delivery_status_filter, problems);
+	check_tables(conf, v, lmtp ? P_lmtp_discard_lhlo_keyword_address_maps : P_smtp_discard_ehlo_keyword_address_maps, problems);
 	check_login(conf, v, lmtp, problems);
 }
 

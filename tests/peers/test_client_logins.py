@@ -5,6 +5,7 @@ import smtplib
 import sys
 
 import pytest
+from certs import Authority
 from dovecottest import Dovecot
 from mtadtest import Instance, wait_for
 from postfixtest import Postfix
@@ -21,11 +22,29 @@ def submission(tmp_path_factory):
     path = tmp_path_factory.mktemp("auth")
     for p in (path, path.parent):
         os.chmod(p, 0o755)
+    (path / "ca").mkdir()
+    certificate = Authority(path / "ca").issue("mail.site.test")
     with Dovecot(path / "dovecot", {"user@site.test": "pass word \u00fc", "second": "simple"}) as d:
         with Postfix(path / "postfix", {"smtpd_sasl_auth_enable": "yes", "smtpd_sasl_type": "dovecot", "smtpd_sasl_path": d.socket, "mynetworks": "192.0.2.1",
                                         "smtpd_sasl_security_options": "noanonymous", "smtpd_recipient_restrictions": "permit_sasl_authenticated, reject",
-                                        "smtpd_relay_restrictions": "permit_sasl_authenticated, reject", "default_transport": "discard"}) as p:
+                                        "smtpd_relay_restrictions": "permit_sasl_authenticated, reject", "default_transport": "discard", "smtpd_tls_security_level": "may",
+                                        "smtpd_tls_key_file": str(certificate.key), "smtpd_tls_cert_file": str(certificate.cert)}) as p:
             yield p
+
+
+@pytest.mark.parametrize("level, sent", [("encrypt", True), ("none", False)])
+def test_the_usual_smarthost(submission, tmp_path, level, sent):
+    """Passwords in the clear are for TLS only, as sites usually have it."""
+    os.chmod(tmp_path, 0o755)
+    with Instance(tmp_path / "site", {**LOGIN, "smtp_sasl_password_maps": "static:second:simple", "relayhost": f"[127.0.0.1]:{submission.port}", "smtp_tls_security_level": level,
+                                      "smtp_sasl_mechanism_filter": "plain, login", "smtp_sasl_security_options": "noplaintext, noanonymous",
+                                      "smtp_sasl_tls_security_options": "noanonymous"}, root=True) as mta:
+        queue_id = mta.send("a@site.test", "b@far.test")
+        if sent:
+            there = mta.wait_log(rf"{queue_id}: to=<b@far.test>, .*status=sent \(250 2.0.0 Ok: queued as (\w+)\)")[1]
+            submission.wait_log(rf"{there}: client=localhost\[127.0.0.1\], sasl_method=PLAIN, sasl_username=second")
+        else:
+            mta.wait_log(rf"{queue_id}: .*status=deferred \(SASL authentication failed; cannot authenticate to server 127.0.0.1\[127.0.0.1\]: no mechanism available\)")
 
 
 @pytest.mark.parametrize("mechanism", ["plain", "login", "cram-md5", "scram-sha-1", "scram-sha-256", ""])
