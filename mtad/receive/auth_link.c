@@ -16,6 +16,8 @@
 #define CONNECT_TIME	(5 * SECOND)
 #define ANSWER_TIME	(10 * SECOND)	/* Postfix waits as long */
 #define AGAIN		(5 * SECOND)	/* before a server that was not there is tried again unasked */
+/* A connection keeps a process of Dovecot's alive, with the settings that it had: so none gets old. */
+#define AGE_MAX		(60 * SECOND)
 #define OUT_MAX		(1 << 20)
 #define REQUESTS_MAX	10000		/* waiting at once */
 
@@ -39,6 +41,7 @@ struct auth_link {
 	enum link_state	 state;
 	bool		 settled;
 	bool		 warned;
+	bool		 resting;	/* closed by us: the next client's session connects again */
 	struct dovecot_auth server;
 	struct dovecot_auth known;	/* mechanisms alone: what it was the last time */
 	struct dial	*dial;
@@ -152,10 +155,8 @@ wait_for_answer(struct auth_request *r)
 /* -- the connection ------------------------------------------------------------------------- */
 
 static void
-lost(struct auth_link *l, const char *what, const char *error)
+disconnect(struct auth_link *l)
 {
-	bool was_up = l->state == LINK_UP;
-
 	if (l->fd >= 0) {
 		loop_io_watch(&l->io, 0);
 		close(l->fd);
@@ -166,6 +167,14 @@ lost(struct auth_link *l, const char *what, const char *error)
 	buf_clear(&l->out);
 	l->out = BUF_INIT(OUT_MAX);
 	l->state = LINK_DOWN;
+}
+
+static void
+lost(struct auth_link *l, const char *what, const char *error)
+{
+	bool was_up = l->state == LINK_UP;
+
+	disconnect(l);
 	if (!l->warned)
 		log_warning(PROGRAM, "SASL: %s Dovecot auth socket '%s' failed: %s", what, l->path, error);
 	l->warned = !was_up;
@@ -236,7 +245,7 @@ greeted(struct auth_link *l)
 	l->warned = false;
 	memcpy(l->known.mechanisms, l->server.mechanisms, sizeof l->known.mechanisms);
 	l->known.mechanism_count = l->server.mechanism_count;
-	loop_timer_stop(&l->timer);
+	loop_timer_set(&l->timer, AGE_MAX);
 	send_waiting(l);
 	settle(l);
 }
@@ -298,16 +307,23 @@ on_timer(void *arg)
 {
 	struct auth_link *l = arg;
 
-	if (l->state == LINK_DOWN)
+	if (l->state == LINK_DOWN) {
 		start(l);
-	else if (l->state != LINK_UP)
+	} else if (l->state != LINK_UP) {
 		lost(l, "Connect to", "Connection timed out");
+	} else if (l->count > 0) {
+		loop_timer_set(&l->timer, SECOND);
+	} else {
+		disconnect(l);
+		l->resting = true;
+	}
 }
 
 static void
 start(struct auth_link *l)
 {
 	l->state = LINK_DIALLING;
+	l->resting = false;
 	loop_timer_set(&l->timer, CONNECT_TIME);
 	l->dial = dial(span_str(l->path), CONNECT_TIME, on_dialled, l);
 }
@@ -330,6 +346,8 @@ auth_link_get(const char *path)
 		loop_timer_init(&l->answers, on_answers, l);
 		l->next = links;
 		links = l;
+		start(l);
+	} else if (l->resting) {
 		start(l);
 	}
 	return l;

@@ -296,6 +296,18 @@ on_reply(void *arg, const struct dovecot_reply *r, const char *error)
 	session_continue(s);
 }
 
+static bool
+is_base64(struct span text)
+{
+	struct buf scrap = BUF_INIT(65536);
+	bool ok = base64_decode(&scrap, text);
+
+	if (scrap.ptr != NULL)
+		explicit_bzero(scrap.ptr, scrap.cap);
+	buf_clear(&scrap);
+	return ok;
+}
+
 static void
 ask_dovecot(struct session *s, struct span response)
 {
@@ -313,6 +325,11 @@ ask_dovecot(struct session *s, struct span response)
 		return;
 	} else {
 		refuse(s, true, "Can't connect to authentication server", NULL);
+		return;
+	}
+	/* "=" is an empty one; Dovecot knows that too. */
+	if (response.ptr != NULL && !span_eqs(response, "=") && !is_base64(response)) {
+		refuse(s, false, "Invalid base64 data in initial response", NULL);
 		return;
 	}
 	s->auth->answered = true;
@@ -415,13 +432,7 @@ session_auth_first(void *arg, struct span mechanism, struct span response)
 	session_auth_drop(s);
 	s->auth = auth_new(s, mechanism);
 	if (sasl_type(s->settings->sasl) == SASL_DOVECOT) {
-		struct buf scrap = BUF_INIT(65536);
-		/* "=" is an empty one; Dovecot knows that too. */
-		if (response.ptr != NULL && !span_eqs(response, "=") && !base64_decode(&scrap, response))
-			refuse(s, false, "Invalid base64 data in initial response", NULL);
-		else
-			ask_dovecot(s, response);
-		buf_clear(&scrap);
+		ask_dovecot(s, response);
 		return;
 	}
 	s->auth->exchange = sasl_exchange_new(s->settings->sasl, mechanism, &s->auth->channel.known);
@@ -434,16 +445,13 @@ session_auth_first(void *arg, struct span mechanism, struct span response)
 static void
 continue_dovecot(struct session *s, struct span response)
 {
-	struct buf scrap = BUF_INIT(65536);
-
 	if (s->auth->request == NULL) {
 		refuse(s, true, s->auth->lost, NULL);
-	} else if (!base64_decode(&scrap, response) || !auth_request_continue(s->auth->request, response)) {
+	} else if (!is_base64(response) || !auth_request_continue(s->auth->request, response)) {
 		refuse(s, false, "Invalid base64 data in continued response", NULL);
 	} else {
 		s->auth->answered = true;
 	}
-	buf_clear(&scrap);
 }
 
 void

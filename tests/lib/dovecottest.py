@@ -4,7 +4,7 @@ import shutil
 import signal
 import subprocess
 
-from mtadtest import wait_for
+from mtadtest import children, wait_for
 
 CONF = """
 base_dir = {dir}/run
@@ -28,6 +28,11 @@ passdb {{
 userdb {{
   driver = static
   args = uid=nobody gid=nogroup home=/tmp
+}}
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
 }}
 service auth {{
   unix_listener {socket} {{
@@ -76,9 +81,16 @@ class Dovecot:
     def stop(self):
         if self.process is None:
             return
+        """Its authentication process would live on while somebody is connected to it."""
+        left = children(self.process.pid)
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(20)
         self.process = None
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
 
     def __enter__(self):
         return self.start()
