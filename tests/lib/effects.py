@@ -6,6 +6,7 @@ All rows of one kind share one mtad: each side of a row has a service of its own
 """
 import collections
 import concurrent.futures
+import os
 import re
 import socket
 import subprocess
@@ -182,41 +183,60 @@ def route(address, sender=None):
     return tool("route", address, *(("--sender", sender) if sender is not None else ()))
 
 
-class Pair(World):
-    """Two daemons: one with all values a, one with all values b. A row's `also` is in both."""
-    net = 56
+class Half(World):
+    """One of two daemons."""
 
-    def __init__(self, folder, rows, main, root=False, sinks=True):
-        self.rows = rows
-        self.halves = {}
-        common = {}
+    def __init__(self, folder, rows, side, net, master):
+        self.rows, self.net = rows, net
+        self.sink = Sink(f"127.{net}.255.1")
+        self.mta = Instance(f"{folder}/{side}", smtp_port=self.sink.port, root=True)
+        settings = {"relayhost": f"[{self.sink.host}]"}
         for r in rows:
-            common.update(r.also)
-        for side in SIDES:
-            half = World.__new__(World)
-            half.net, half.rows = self.net + 2 * SIDES.index(side), rows
-            half.sink = Sink(f"127.{half.net}.255.1")
-            values = {r.name: getattr(r, side) for r in rows}
-            half.mta = Instance(f"{folder}/{side}", smtp_port=half.sink.port, root=root)
-            half.mta.settings["relayhost"] = f"[{half.sink.host}]"
-            half.mta.settings.update({k: v.replace("FOLDER", str(folder)) for k, v in {**main, **common, **values}.items() if v is not None})
-            half.mta.master += "virtual unix - n n - - virtual\n"
-            half.mta.write()
-            self.halves[side] = half
-        self.sides = []
-        for i, r in enumerate(rows):
-            pair = tuple(Side(self.halves[side], r, i, side) for side in SIDES)
-            for s in pair:
-                s.address = "127.0.0.1"
-            self.sides.append(pair)
+            settings.update(r.also)
+        settings.update({r.name: getattr(r, side) for r in rows})
+        names = {"FOLDER": self.mta.dir, "LATER": f"127.{net}.201.1", "SLOW": f"127.{net}.202.1", "SINK": self.sink.host, "PORT": str(self.sink.port), "NET": str(net)}
+        self.mta.settings.update({k: v for k, v in ((k, self.fill(v, names)) for k, v in settings.items()) if v is not None})
+        self.mta.master += "virtual unix - n n - - virtual\n" + master
+        self.mta.write()
+        for name in os.listdir(folder.parent):
+            if os.path.isfile(folder.parent / name):
+                with open(folder.parent / name) as f, open(f"{self.mta.dir}/{name}", "w") as out:
+                    out.write(self.fill(f.read(), names))
 
-    def run(self):
-        with self.halves["a"].mta, self.halves["b"].mta, concurrent.futures.ThreadPoolExecutor(24) as pool:
-            jobs = [[pool.submit(self.observe, s) for s in pair] for pair in self.sides]
+    @staticmethod
+    def fill(text, names):
+        for name, value in names.items() if text else ():
+            text = text.replace(name, value)
+        return text
+
+
+class Groups:
+    """Groups of rows: for each two daemons, one with all values a, one with all values b. A row's `also` is in both. Files of the folder are copied to each."""
+
+    def __init__(self, folder, groups, master=""):
+        self.rows, self.groups = [r for g in groups for r in g], []
+        for number, rows in enumerate(groups):
+            where = folder / f"g{number}"
+            where.mkdir()
+            halves = [Half(where, rows, side, 130 + 2 * number + SIDES.index(side), master) for side in SIDES]
+            sides = [[Side(half, r, i, side) for half, side in zip(halves, SIDES)] for i, r in enumerate(rows)]
+            for side in (s for pair in sides for s in pair):
+                side.address, side.client = "127.0.0.1", side.client.replace(f"127.{side.world.net + 1}.", f"127.{side.world.net}.9")
+            self.groups.append((halves, sides))
+
+    @staticmethod
+    def run_group(group):
+        halves, sides = group
+        with halves[0].mta, halves[1].mta, concurrent.futures.ThreadPoolExecutor(24) as pool:
+            jobs = [[pool.submit(World.observe, s) for s in pair] for pair in sides]
             seen = [tuple(j.result() for j in pair) for pair in jobs]
-        for half in self.halves.values():
+        for half in halves:
             half.sink.close()
         return seen
+
+    def run(self):
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
+            return [seen for group in pool.map(self.run_group, self.groups) for seen in group]
 
 
 # -- what a server says ------------------------------------------------------------------------
@@ -268,7 +288,7 @@ def slow(*lines, over=0.7):
 def send(side, text, sender="s@src.test", to=("r@dest.test",), eight="", ehlo="EHLO client.test"):
     """The replies to the recipients, and to the end of data, of a message with the side's word in it."""
     with side.connect() as t:
-        t.all(ehlo, f"MAIL FROM:<{sender}>{eight}")
+        t.all(ehlo, f"MAIL FROM:<{sender.replace('WORD', side.word)}>{eight}")
         said = [t.say(f"RCPT TO:<{r.replace('WORD', side.word)}>") for r in to]
         begun = t.say("DATA")
         if not begun.startswith("354"):
@@ -397,5 +417,5 @@ def run(world):
     return list(zip(world.rows, world.run()))
 
 
-__all__ = ["SLOW", "Clients", "lines", "outcome", "post", "Pair", "Routes", "Row", "Servers", "route", "tool", "Sink", "Talk", "World", "arrived", "end", "free_port", "judge", "logged", "mail", "rcpt", "replies", "reply", "row", "run",
+__all__ = ["SLOW", "Clients", "lines", "outcome", "post", "Groups", "Routes", "Row", "Servers", "route", "tool", "Sink", "Talk", "World", "arrived", "end", "free_port", "judge", "logged", "mail", "rcpt", "replies", "reply", "row", "run",
            "send", "slow", "wait_for"]
