@@ -183,6 +183,44 @@ def route(address, sender=None):
     return tool("route", address, *(("--sender", sender) if sender is not None else ()))
 
 
+class Agents(World):
+    """A row is a transport of the delivery agent under "_program" (local); `who` says which recipient of a side's gets there, or the row under "_to"."""
+    net = 70
+
+    def __init__(self, folder, rows, who):
+        self.folder, self.who, self.transports = str(folder), who, []
+        os.chmod(folder, 0o755)
+        for name in ("out", "mbox", "box", "vbox", "fwd"):
+            os.mkdir(f"{folder}/{name}")
+            os.chmod(f"{folder}/{name}", 0o1777)
+        for name in ("v", "one", "two", "one/v", "two/v"):
+            os.mkdir(f"{folder}/vbox/{name}")
+            os.chmod(f"{folder}/vbox/{name}", 0o1777)
+        super().__init__(folder / "site", rows, {
+            "transport_maps": f"texthash:{folder}/transport", "recipient_delimiter": "+", "local_recipient_maps": "", "virtual_mailbox_domains": "v.test",
+            "virtual_mailbox_maps": "static:x/", "smtpd_client_connection_count_limit": "0", "local_destination_concurrency_limit": "100"}, root=True)
+        self.write(f"{folder}/transport", "".join(self.transports))
+        for name in ["some"] + [s.word for pair in self.sides for s in pair]:
+            self.write(f"{folder}/fwd/{name}", "elsewhere@dest.test\n")
+            os.chown(f"{folder}/fwd/{name}", 5, 60)
+
+    @staticmethod
+    def write(path, text):
+        with open(path, "w") as f:
+            f.write(text)
+
+    def services(self, side):
+        program = side.row.also.get("_program", "local")
+        for name in [f"mbox/{side.word}", f"box/{side.word}"] + [f"box/{n}{side.word}" for n in ("one", "two")]:
+            os.mkdir(f"{self.folder}/{name}")
+            os.chmod(f"{self.folder}/{name}", 0o1777)
+        own = {"alias_maps": "", "mail_spool_directory": "FOLDER/box/WORD/", **{k: v for k, v in side.settings.items() if k[0] != "_" and v is not None}}
+        self.transports.append(f"{(side.row.also.get('_to') or self.who[program]).replace('WORD', side.word)} {side.service}:\n")
+        side.server = "127.0.0.1"
+        text = f"{side.service} unix - n n - - {program}\n{options(own)}"
+        return text.replace("FOLDER", self.folder).replace("WORD", side.word).replace("//tmp", "/tmp")
+
+
 class Half(World):
     """One of two daemons."""
 
@@ -196,7 +234,7 @@ class Half(World):
         settings.update({r.name: getattr(r, side) for r in rows})
         names = {"FOLDER": self.mta.dir, "LATER": f"127.{net}.201.1", "SLOW": f"127.{net}.202.1", "SINK": self.sink.host, "PORT": str(self.sink.port), "NET": str(net)}
         self.mta.settings.update({k: v for k, v in ((k, self.fill(v, names)) for k, v in settings.items()) if v is not None})
-        self.mta.master += "virtual unix - n n - - virtual\n" + master
+        self.mta.master += master
         self.mta.write()
         for name in os.listdir(folder.parent):
             if os.path.isfile(folder.parent / name):
@@ -347,7 +385,7 @@ class Clients(World):
     net = 60
 
     def __init__(self, folder, rows, main):
-        self.zone_text = []
+        self.zone_text, self.folder = [], str(folder)
         self.transports = []
         super().__init__(folder, rows, {"smtpd_client_connection_count_limit": "0", "transport_maps": f"texthash:{folder}/transport", "mtad_dns_zone": f"{folder}/zone2", "compatibility_level": "3.6", **main})
         (folder / "transport").write_text("".join(self.transports))
@@ -367,7 +405,7 @@ class Clients(World):
         side.server = "127.0.0.1"
         side.host = None
         own = {k: v for k, v in side.settings.items() if k[0] != "_"}
-        return f"{side.service} unix - - y - - {program}\n" + options({k: v and v.replace("ADDR", side.address).replace("PORT", str(self.sink.port)) for k, v in own.items()})
+        return f"{side.service} unix - - y - - {program}\n" + options({k: v and v.replace("ADDR", side.address).replace("PORT", str(self.sink.port)).replace("FOLDER", self.folder) for k, v in own.items()})
 
     @staticmethod
     def observe(side):
@@ -417,5 +455,5 @@ def run(world):
     return list(zip(world.rows, world.run()))
 
 
-__all__ = ["SLOW", "Clients", "lines", "outcome", "post", "Groups", "Routes", "Row", "Servers", "route", "tool", "Sink", "Talk", "World", "arrived", "end", "free_port", "judge", "logged", "mail", "rcpt", "replies", "reply", "row", "run",
+__all__ = ["SLOW", "Clients", "lines", "outcome", "post", "Agents", "Groups", "Routes", "Row", "Servers", "route", "tool", "Sink", "Talk", "World", "arrived", "end", "free_port", "judge", "logged", "mail", "rcpt", "replies", "reply", "row", "run",
            "send", "slow", "wait_for"]

@@ -12,6 +12,11 @@ TO = {"sender": ANN, "to": (BOB,)}
 HEADERS = "Subject: WORD\nFrom: ann@src.test\nTo: bob@dest.test\n\nx\n"
 
 
+def both(see):
+    see.cleanup = True
+    return see
+
+
 def table(*pairs):
     return "inline:{" + ",".join(f"{{{k}={v}}}" for k, v in pairs) + "}"
 
@@ -59,6 +64,7 @@ ROWS = [
     row("virtual_alias_recursion_limit", None, "1", end(to=("a@chain.test",)), "^250", "^451 4.3.0", virtual_alias_maps=CHAIN),
     row("virtual_alias_expansion_limit", None, "1", end(to=("list@dest.test",)), "^250", "^451 4.3.0", virtual_alias_maps=SPLIT),
     row("virtual_alias_address_length_limit", None, "15", end(to=("list@dest.test",)), "^250", "^5|^4", virtual_alias_maps=table(("list@dest.test", "long-address@dest.test"))),
+    row("duplicate_filter_limit", None, "1", both(lambda s: str(mail("Subject: WORD\n\nx\n", to=("a@dest.test", "b@dest.test", "c@dest.test", "c@dest.test"))(s).count("TO:<c@"))), "^1$", "^2$"),
     row("enable_original_recipient", None, "no", logged("to=<newWORD@dest.test>.* relay", end(to=("list@dest.test",))), "orig_to=<list@dest.test>", "^(?!.*orig_to)",
         virtual_alias_maps=table(("list@dest.test", "newWORD@dest.test"))),
 ]

@@ -7,6 +7,9 @@ from effects import Clients, Sink, end, lines, outcome, post, row, wait_for
 
 with open("/etc/hosts") as hosts:     # a name that only that file knows
     OWN_NAME = [w for line in hosts for w in line.partition("#")[0].split()[1:] if w != "localhost"][0]
+PART = ("MIME-Version: 1.0\nSubject: WORD\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: message/rfc822\n\nX-Inner: secret\n\nfind me\n"
+        "--b\nX-Part: secret\n\ntext\n--b--\n")
+CHECKS = {"subject": "/^Subject: / REPLACE Subject: changed\n", "hello": "/^hello/ REPLACE changed\n", "secret": "/^(X-.*): secret/ REPLACE $1: changed\n"}
 TEXT = "Subject: WORD\n\nhello\n"
 EIGHT = "MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\nSubject: WORD\n\nGr\u00fc\u00dfe\n"
 
@@ -30,6 +33,13 @@ def two(pause=0.0, first="sent", count=2):
             side.log(rf"to=<r{i}@WORD\.test>, .*status={first if i == 0 else 'sent'}")
             time.sleep(pause if i + 1 < count else 0)
         return f"{len(side.peers)} connections"
+    return see
+
+
+def got(text=TEXT):
+    def see(side):
+        lines(text)(side)
+        return side.host.messages[0][2].decode()
     return see
 
 
@@ -185,6 +195,11 @@ BOTH = [
     row("randomize_addresses", None, "no", order, "shuffled", "in order", PREFIX_mx_address_limit="0", **MANY),
     row("host_lookup", None, "native", outcome(), "not found", "Connection refused", _hop=f"[{OWN_NAME}]", _silent=True, inet_protocols="all"),
     row("fallback_relay", None, "[127.60.255.1]:PORT", outcome(), "Connection refused", r"relay=127\.60\.255\.1.*status=sent", _silent=True),
+    row("generic_maps", None, "inline:{s@src.test=gen@out.test}", lines(), "MAIL FROM:<s@src.test>", "MAIL FROM:<gen@out.test>"),
+    row("header_checks", None, "pcre:FOLDER/subject", got(), "Subject: w", "Subject: changed"),
+    row("body_checks", None, "pcre:FOLDER/hello", got(), r"\r\nhello", r"\r\nchanged"),
+    row("mime_header_checks", None, "pcre:FOLDER/secret", got(PART), "X-Part: secret", "X-Part: changed"),
+    row("nested_header_checks", None, "pcre:FOLDER/secret", got(PART), "X-Inner: secret", "X-Inner: changed"),
     row("tcp_port", "3", "2", outcome(), r"\]:3:", r"\]:2:", _silent=True, _port=False),
 ]
 LMTP_NAMES = {"helo_name": "lhlo_name", "helo_timeout": "lhlo_timeout", "discard_ehlo_keywords": "discard_lhlo_keywords"}
@@ -204,6 +219,7 @@ SMTP = [
     row("smtp_never_send_ehlo", None, "yes", lines(), "^EHLO", "^HELO"),
     row("smtp_dns_support_level", None, "disabled", outcome(), r"relay=w\d+x\d+.\.host\.test", r"127\.66\.0\.1", **MX),
     row("disable_dns_lookups", None, "yes", outcome(), r"relay=w\d+x\d+.\.host\.test", r"127\.66\.0\.1", **MX),
+    row("lmtp_dns_support_level", None, "disabled", outcome(), "not found", "Connection refused", _hop=f"[{OWN_NAME}]", _silent=True, inet_protocols="all", _program="lmtp"),
     row("smtp_defer_if_no_mx_address_found", None, "yes", outcome(), BOUNCED, DEFERRED, **NO_ADDRESS),
     row("disable_mime_output_conversion", None, "yes", lambda s: (lines(EIGHT, eight=" BODY=8BITMIME")(s), s.host.messages[0][2].decode())[1], "=C3=BC", "\u00fc",
         _extensions=("PIPELINING",)),
@@ -212,4 +228,6 @@ ROWS = [named(p, r) for r in BOTH for p in ("smtp_", "lmtp_")] + SMTP
 
 
 def world(folder):
+    for name, text in CHECKS.items():
+        (folder / name).write_text(text)
     return Clients(folder, ROWS, {"mtad_send_workers": "1"})

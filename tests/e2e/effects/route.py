@@ -47,6 +47,8 @@ ROWS = [
     row("default_database_type", None, "texthash", tool("-c", "FOLDER", "-q", "mx.good.test.", "FOLDER/zone", link="postmap"), "query error: open database", "^A 127.0.0.2"),
     row("mynetworks_style", "host", "subnet", tool("config", "get", "-h", "mynetworks"), r" [0-9.]+/32\b", r"^(?!.* [0-9.]+/32\b)", mynetworks="DEFAULT", inet_interfaces="all"),
     row("compatibility_level", "0", "3.7", tool("config", "get", "-x", "-h", "append_dot_mydomain"), "yes", "no"),
+    row("smtpd_restriction_classes", "picky", "other", tool("config", "check"), r"(?s)^(?!.*no restriction)", '"picky" is no restriction', smtpd_recipient_restrictions="picky", picky="reject",
+        other="permit"),
     row("stress", None, "yes", tool("config", "get", "-x", "-h", "smtpd_timeout"), "300s", "10s"),
     row("fallback_relay", None, "[back.test]", tool("config", "get", "-x", "-h", "smtp_fallback_relay"), r"^\s*$", r"\[back.test\]"),
 ]

@@ -59,6 +59,11 @@ def recipients(count):
     return lambda side: replies(HELO, "MAIL FROM:<s@src.test>", *[f"RCPT TO:<r{i}@dest.test>" for i in range(count)])(side)
 
 
+def named(side):
+    with side.connect(client="127.0.0.1") as t:
+        return t.all(HELO, "MAIL FROM:<s@src.test>", "RCPT TO:<r@dest.test>")
+
+
 def dialogue(side):
     reply(HELO, "QUIT")(side)
     side.log(r"disconnect from \S+\[CLIENT\]")
@@ -134,6 +139,9 @@ ROWS = [
     row("content_filter", None, "discard:filter", logged("to=<rWORD@dest.test>.*", end(to=("rWORD@dest.test",), cleanup=False)), "relay=127.52.255.1.*status=sent",
         "relay=none.*status=sent \\(filter"),
     row("receive_override_options", None, "no_header_body_checks", end("Subject: WORD refuse me\n\nx\n", cleanup=False), "^550 5.7.1 refused", "^250", cleanup_service_name="checked"),
+    row("smtpd_peername_lookup", None, "no", named, r"localhost\[127.0.0.1\]", r"unknown\[127.0.0.1\]", smtpd_client_restrictions="reject"),
+    row("local_recipient_maps", None, "inline:{nobody=x}", rcpt("nobody@site.test"), "^550", "^250"),
+    row("relay_recipient_maps", None, "inline:{nobody@relay.test=x}", rcpt("nobody@relay.test"), "^550", "^250"),
     row("local_header_rewrite_clients", "permit_mynetworks", None, mail("Subject: WORD\nTo: someone\n\nx\n", cleanup=False), r"To: someone@site\.test\|", r"To: someone\|"),
     row("syslog_name", None, "mtad/extra", logged(r"\S+\[\d+\]: connect from \S+\[CLIENT\]", reply()), "^smtpd|^mtad/smtpd", "^mtad/extra/smtpd"),
     row("debug_peer_list", None, "127.0.0.0/8", dialogue, "none", "^> \\S+: 220 "),
