@@ -69,6 +69,7 @@ smtp_settings(struct settings *s, struct buf *scratch)
 	s->timeout = conf_time(v, P_smtpd_timeout);
 	s->error_sleep = conf_time(v, P_smtpd_error_sleep_time);
 	s->connection_count_limit = small(v, P_smtpd_client_connection_count_limit);
+	rate_limits_read(&s->rates, v);
 	s->connection_rate_limit = small(v, P_smtpd_client_connection_rate_limit);
 	s->port_logging = conf_bool(v, P_smtpd_client_port_logging);
 	s->name_lookup = conf_bool(v, P_smtpd_peername_lookup);

@@ -16,6 +16,7 @@
 #include "policy/content_check.h"
 #include "policy/policy.h"
 #include "policy/sasl.h"
+#include "receive/session_rates.h"
 #include "route/mapping.h"
 #include "route/route.h"
 #include "smtp/server.h"
@@ -60,6 +61,7 @@ struct settings {
 	int64_t		 error_sleep;
 	uint32_t	 connection_count_limit;
 	uint32_t	 connection_rate_limit;
+	struct rate_limits rates;
 	bool		 port_logging;
 	bool		 proxy;			/* smtpd_upstream_proxy_protocol = haproxy */
 	int64_t		 proxy_timeout;

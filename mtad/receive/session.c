@@ -73,8 +73,9 @@ session_uncount(struct session *s)
 {
 	if (!s->counted)
 		return;
-	ipc_send_count_disconnect(s->rx->counters.ipc, &(struct ipc_count_disconnect){
-	    .service = s->settings->intake.service, .client = span_str(s->addr) }, -1);
+	char client[RATE_CLIENT];
+	ipc_send_count_disconnect(s->rx->counters.ipc, &(struct ipc_count_disconnect){ .service = s->settings->intake.service,
+	    .client = span_str(rate_client(&s->settings->rates, s->addr, client)) }, -1);
 	s->counted = false;
 }
 
@@ -109,7 +110,12 @@ session_end(struct session *s)
 	s->dead = true;
 	session_note(s, "the session ends");
 	log_end(s);
+<<<<<<< HEAD
 	session_uncount(s);
+=======
+	uncount(s);
+	session_rates_drop(s);
+>>>>>>> 12882c5 (Rate limits of clients (messages, recipients, AUTH), and by network, sender, user and domain, in the state role; anvil's statistics in the log)
 	asks_drop(&rx->counters, s);
 	session_decision_drop(s);
 	session_auth_drop(s);

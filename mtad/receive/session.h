@@ -72,6 +72,7 @@ struct session {
 	bool		 xforward;	/* whether it may say whose message comes */
 	struct session_forward *forward;	/* what it said by XFORWARD of the next message; NULL: nothing */
 	bool		 auth_waits;	/* EHLO's reply waits for the list of mechanisms */
+	struct session_rates rates;
 	bool		 counted;	/* the state role counts it */
 	bool		 rewrite_local;
 	bool		 paused;
@@ -135,6 +136,8 @@ void	session_uncount(struct session *);
 const char *session_footer(struct session *, const char *reply);
 /* What was decided: acts on it and answers. reply NULL: good. */
 void	session_decided(struct session *, const char *reply);
+/* smtpd_client_event_limit_exceptions */
+bool	session_rate_exempt(struct session *);
 /* session_name.c: `then` is called, later or within. */
 void	session_find_name(struct session *, void (*then)(struct session *));
 void	session_names_clear(struct session *);

@@ -424,13 +424,9 @@ auth_new(struct session *s, struct span mechanism)
 	return a;
 }
 
-void
-session_auth_first(void *arg, struct span mechanism, struct span response)
+static void
+first(struct session *s, struct span mechanism, struct span response)
 {
-	struct session *s = arg;
-
-	session_auth_drop(s);
-	s->auth = auth_new(s, mechanism);
 	if (sasl_type(s->settings->sasl) == SASL_DOVECOT) {
 		ask_dovecot(s, response);
 		return;
@@ -440,6 +436,34 @@ session_auth_first(void *arg, struct span mechanism, struct span response)
 		refuse(s, false, "Invalid authentication mechanism", NULL);
 	else
 		step(s->auth, response);
+}
+
+static void
+auth_counted(struct session *s, const char *reply)
+{
+	struct session_auth *a = s->auth;
+	char *response = a->response;
+
+	a->response = NULL;
+	if (reply != NULL) {
+		session_auth_drop(s);
+		smtp_server_answer(s->server, reply);
+	} else {
+		first(s, span_str(a->mechanism), response == NULL ? SPAN_NONE : span_str(response));
+	}
+	free(response);
+}
+
+void
+session_auth_first(void *arg, struct span mechanism, struct span response)
+{
+	struct session *s = arg;
+
+	session_auth_drop(s);
+	s->auth = auth_new(s, mechanism);
+	if (response.ptr != NULL)
+		s->auth->response = span_dup(response);
+	session_rates(s, RATE_AUTH, auth_counted);
 }
 
 static void

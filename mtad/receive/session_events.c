@@ -95,6 +95,29 @@ refuse_user(struct session *s)
 	buf_clear(&text);
 }
 
+/* Before the policy is asked, as smtpd does it. */
+static void
+counted(struct session *s, enum session_decision what, const char *reply)
+{
+	s->decision = what;
+	if (reply != NULL)
+		session_decided(s, reply);
+	else
+		session_decide(s, what);
+}
+
+static void
+mail_counted(struct session *s, const char *reply)
+{
+	counted(s, DECIDE_MAIL, reply);
+}
+
+static void
+rcpt_counted(struct session *s, const char *reply)
+{
+	counted(s, DECIDE_RCPT, reply);
+}
+
 static void
 on_mail(void *arg, const struct smtp_mail *m)
 {
@@ -121,7 +144,7 @@ on_mail(void *arg, const struct smtp_mail *m)
 	s->discard = false;
 	s->size = m->size;
 	s->instance[0] = '\0';
-	session_decide(s, DECIDE_MAIL);
+	session_rates(s, RATE_MAIL, mail_counted);
 }
 
 static void
@@ -134,7 +157,7 @@ on_rcpt(void *arg, const struct smtp_rcpt *r)
 	s->rcpt.has_orcpt = r->orcpt.len > 0;
 	if (s->rcpt.has_orcpt)
 		set(&s->rcpt.orcpt, r->orcpt);
-	session_decide(s, DECIDE_RCPT);
+	session_rates(s, RATE_RCPT, rcpt_counted);
 }
 
 static void
@@ -191,6 +214,7 @@ on_reset(void *arg)
 	if (s->intake != NULL)
 		intake_orphan(s->intake);
 	s->intake = NULL;
+	session_rates_drop(s);
 	session_decision_drop(s);
 	free(s->sender);
 	s->sender = NULL;

@@ -364,23 +364,31 @@ counted(void *arg, uint64_t id, const struct ask_answer *a)
 	session_continue(s);
 }
 
+bool
+session_rate_exempt(struct session *s)
+{
+	struct policy_session p;
+
+	facts_of(s, &p);
+	return policy_rate_exempt(s->settings->policy, &p);
+}
+
 static void
 connect_counted(struct session *s)
 {
 	const struct settings *set = s->settings;
-	struct policy_session p;
+	char client[RATE_CLIENT];
 
 	s->decision = DECIDE_CONNECT;
-	facts_of(s, &p);
 	if (set->policy == NULL || (set->connection_count_limit == 0 && set->connection_rate_limit == 0) ||
-	    s->rx->counters.ipc == NULL || policy_rate_exempt(set->policy, &p)) {
+	    s->rx->counters.ipc == NULL || session_rate_exempt(s)) {
 		session_decide(s, DECIDE_CONNECT);
 		return;
 	}
 	s->counted = true;
 	ipc_send_count_connect(s->rx->counters.ipc, &(struct ipc_count_connect){
 	    .request = asks_add(&s->rx->counters, counted, s, 0), .service = set->intake.service,
-	    .client = span_str(s->addr) }, -1);
+	    .client = span_str(rate_client(&set->rates, s->addr, client)) }, -1);
 }
 
 /* What depends on who the client is. */

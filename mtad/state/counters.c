@@ -1,9 +1,11 @@
 #include "state/counters.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/mem.h"
 
 #define NAME_MAX_BYTES	256	/* longer services or clients share a counter with those that begin alike */
@@ -11,7 +13,8 @@
 struct counter {
 	struct heap_node expiry;	/* when the time unit is over */
 	int64_t		 since;		/* the time unit began */
-	uint32_t	 rate;
+	uint32_t	 rates[COUNT_EVENTS];
+	bool		 used;		/* something was counted in this unit */
 	uint32_t	 open;
 	uint32_t	 key_len;
 	uint16_t	 by_slot[COUNTER_SLOTS];
@@ -55,23 +58,40 @@ find(struct counters *cs, struct span service, struct span client, bool make)
 	buf_char(&b, '\0');
 	buf_span(&b, client);
 	struct counter *c = map_get(&cs->map, buf_view(&b));
-	if (c != NULL || !make)
+	if (c != NULL || !make || cs->map.count >= COUNTERS_MAX)
 		return c;
 	c = mem_new(sizeof *c + b.len);
 	memcpy(c->key, b.ptr, b.len);
 	c->key_len = (uint32_t)b.len;
 	map_add(&cs->map, c);
+	if (cs->map.count > cs->most_entries) {
+		cs->most_entries = cs->map.count;
+		cs->most_entries_at = clock_wall();
+	}
 	return c;
 }
 
 static void
 new_unit(struct counters *cs, struct counter *c, int64_t now)
 {
-	if (c->rate > 0 && now - c->since < cs->unit)
+	if (c->used && now - c->since < cs->unit)
 		return;
-	c->rate = 0;
+	memset(c->rates, 0, sizeof c->rates);
+	c->used = true;
 	c->since = now;
 	heap_set(&cs->expiry, &c->expiry, now + cs->unit);
+}
+
+static void
+note_most(struct counter_most *m, const struct counter *c, uint32_t n)
+{
+	size_t service = strlen(c->key);
+
+	if (n <= m->n)
+		return;
+	m->n = n;
+	m->at = clock_wall();
+	snprintf(m->whose, sizeof m->whose, "%.100s:%.*s", c->key, (int)(c->key_len - service - 1), c->key + service + 1);
 }
 
 void
@@ -80,14 +100,36 @@ counters_connect(struct counters *cs, struct span service, struct span client, u
 {
 	struct counter *c = find(cs, service, client, true);
 
+	*open = *rate = 0;
+	if (c == NULL)
+		return;
 	new_unit(cs, c, now);
-	c->rate++;
+	c->rates[COUNT_CONNECT]++;
 	if (slot < COUNTER_SLOTS && c->by_slot[slot] < UINT16_MAX) {
 		c->by_slot[slot]++;
 		c->open++;
 	}
 	*open = c->open;
-	*rate = c->rate;
+	*rate = c->rates[COUNT_CONNECT];
+	note_most(&cs->open, c, c->open);
+	note_most(&cs->rates[COUNT_CONNECT], c, *rate);
+}
+
+uint32_t
+counters_event(struct counters *cs, enum counter_event event, unsigned key, struct span service, struct span client, int64_t now)
+{
+	char kind[2] = { (char)key, '\0' };
+
+	/* A service's name has no byte that small. */
+	struct counter *c = find(cs, key == 0 ? service : span_of(kind, 1), client, true);
+	if (c == NULL)
+		return 0;
+	new_unit(cs, c, now);
+	if (c->rates[event] < UINT32_MAX)
+		c->rates[event]++;
+	if (key == 0)
+		note_most(&cs->rates[event], c, c->rates[event]);
+	return c->rates[event];
 }
 
 static void
@@ -139,7 +181,8 @@ counters_expire(struct counters *cs, int64_t now)
 	while ((n = heap_first(&cs->expiry)) != NULL && n->at <= now) {
 		struct counter *c = HEAP_ITEM(n, struct counter, expiry);
 		heap_del(&cs->expiry, n);
-		c->rate = 0;
+		memset(c->rates, 0, sizeof c->rates);
+		c->used = false;
 		forget_if_over(cs, c, now);
 	}
 	return n == NULL ? -1 : n->at;

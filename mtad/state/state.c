@@ -1,6 +1,10 @@
 #include "state/state.h"
 
+#include <stdio.h>
+#include <time.h>
+
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/loop.h"
 #include "conf/conf.h"
 #include "state/counters.h"
@@ -8,7 +12,8 @@
 static struct state {
 	struct counters	 counters;
 	int64_t		 unit;
-	struct loop_timer expiry;
+	struct loop_timer expiry, status;
+	int64_t		 status_every;	/* anvil_status_update_time */
 	bool		 expiring;	/* the timer runs */
 } state;
 
@@ -47,6 +52,72 @@ on_count_disconnect(void *arg, struct ipc *c, const struct ipc_count_disconnect 
 }
 
 static void
+on_count_event(void *arg, struct ipc *c, const struct ipc_count_event *m, int fd)
+{
+	struct state *s = arg;
+	struct ipc_counted answer = { .request = m->request };
+
+	(void)fd;
+	if (m->event > COUNT_CONNECT && m->event < COUNT_EVENTS)
+		answer.rate = counters_event(&s->counters, m->event, m->key, m->service, m->client, clock_mono());
+	ipc_send_counted(c, &answer, -1);
+	if (!s->expiring)
+		expire(s);
+}
+
+static const char *
+short_time(int64_t wall, char out[32])
+{
+	time_t t = (time_t)(wall / SECOND);
+	struct tm tm;
+
+	if (localtime_r(&t, &tm) == NULL || strftime(out, 32, "%b %e %H:%M:%S", &tm) == 0)
+		out[0] = '\0';
+	return out;
+}
+
+/* anvil_status_update_time: what was the most since the last time. */
+static void
+say_most(const char *what, struct counter_most *m, int64_t unit)
+{
+	char at[32], per[32] = "";
+
+	if (m->n == 0)
+		return;
+	if (unit > 0)
+		snprintf(per, sizeof per, "/%llds", (long long)(unit / SECOND));
+	log_info("anvil", "statistics: max %s %u%s for (%s) at %s", what, m->n, per, m->whose, short_time(m->at, at));
+	m->n = 0;
+}
+
+static void
+say_all(struct state *s)
+{
+	static const char *const names[COUNT_EVENTS] = {
+		"connection rate", "message rate", "recipient rate", "newtls rate", "auth rate",
+	};
+	struct counters *cs = &s->counters;
+	char at[32];
+
+	say_most(names[COUNT_CONNECT], &cs->rates[COUNT_CONNECT], cs->unit);
+	say_most("connection count", &cs->open, 0);
+	for (int i = COUNT_CONNECT + 1; i < COUNT_EVENTS; i++)
+		say_most(names[i], &cs->rates[i], cs->unit);
+	if (cs->most_entries > 0)
+		log_info("anvil", "statistics: max cache size %zu at %s", cs->most_entries, short_time(cs->most_entries_at, at));
+	cs->most_entries = 0;
+}
+
+static void
+on_status_timer(void *arg)
+{
+	struct state *s = arg;
+
+	say_all(s);
+	loop_timer_set(&s->status, s->status_every);
+}
+
+static void
 on_stats_ask(void *arg, struct ipc *c, const struct ipc_stats_ask *m, int fd)
 {
 	const struct state *s = arg;
@@ -81,6 +152,7 @@ configure(void *arg, struct span frozen, struct err *err)
 		return false;
 	s->unit = conf_time(conf_main(conf), P_anvil_rate_time_unit);
 	s->counters.unit = s->unit;
+	s->status_every = conf_time(conf_main(conf), P_anvil_status_update_time);
 	conf_unref(conf);
 	return true;
 }
@@ -93,12 +165,16 @@ start(void *arg, struct err *err)
 	(void)err;
 	counters_init(&s->counters, s->unit);
 	loop_timer_init(&s->expiry, expire, s);
+	loop_timer_init(&s->status, on_status_timer, s);
+	if (s->status_every > 0)
+		loop_timer_set(&s->status, s->status_every);
 	return true;
 }
 
 static const struct ipc_handlers handlers = {
 	.count_connect = on_count_connect,
 	.count_disconnect = on_count_disconnect,
+	.count_event = on_count_event,
 	.stats_ask = on_stats_ask,
 	.closed = on_closed,
 };

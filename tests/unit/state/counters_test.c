@@ -116,11 +116,45 @@ test_forgets(void **state)
 	counters_clear(&cs);
 }
 
+static void
+test_events(void **state)
+{
+	struct counters cs;
+	uint32_t open, rate;
+	char name[32];
+
+	(void)state;
+	counters_init(&cs, UNIT);
+	assert_int_equal(counters_event(&cs, COUNT_MAIL, 0, SPAN("smtp"), SPAN("192.0.2.1"), 0), 1);
+	assert_int_equal(counters_event(&cs, COUNT_MAIL, 0, SPAN("smtp"), SPAN("192.0.2.1"), 1), 2);
+	assert_int_equal(counters_event(&cs, COUNT_RCPT, 0, SPAN("smtp"), SPAN("192.0.2.1"), 2), 1);
+	/* A sender that looks like a client, and one of another kind. */
+	assert_int_equal(counters_event(&cs, COUNT_MAIL, 2, SPAN_NONE, SPAN("192.0.2.1"), 2), 1);
+	assert_int_equal(counters_event(&cs, COUNT_MAIL, 3, SPAN_NONE, SPAN("192.0.2.1"), 2), 1);
+	counters_connect(&cs, SPAN("smtp"), SPAN("192.0.2.1"), 0, 3, &open, &rate);
+	assert_int_equal(rate, 1);
+	assert_int_equal(cs.map.count, 3);
+	assert_int_equal(cs.rates[COUNT_MAIL].n, 2);
+	assert_string_equal(cs.rates[COUNT_MAIL].whose, "smtp:192.0.2.1");
+	/* A new unit begins for all of it. */
+	assert_int_equal(counters_event(&cs, COUNT_RCPT, 0, SPAN("smtp"), SPAN("192.0.2.1"), UNIT + 1), 1);
+	assert_int_equal(counters_event(&cs, COUNT_MAIL, 0, SPAN("smtp"), SPAN("192.0.2.1"), UNIT + 2), 1);
+	for (int i = 0; i < 2 * COUNTERS_MAX; i++) {
+		int n = snprintf(name, sizeof name, "sender-%d", i);
+		(void)counters_event(&cs, COUNT_MAIL, 2, SPAN_NONE, span_of(name, (size_t)n), UNIT + 3);
+	}
+	assert_int_equal(cs.map.count, COUNTERS_MAX);
+	counters_connect(&cs, SPAN("smtp"), SPAN("192.0.2.99"), 0, UNIT + 4, &open, &rate);
+	assert_int_equal(rate, 0);
+	counters_disconnect(&cs, SPAN("smtp"), SPAN("192.0.2.99"), 0, UNIT + 5);
+	counters_clear(&cs);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_story), cmocka_unit_test(test_keys), cmocka_unit_test(test_forgets),
+		cmocka_unit_test(test_story), cmocka_unit_test(test_keys), cmocka_unit_test(test_events), cmocka_unit_test(test_forgets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
