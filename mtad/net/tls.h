@@ -105,6 +105,7 @@ struct tls_facts {
 	const char	*client_signature, *client_signature_curve, *client_digest;	/* of the client's certificate; "" where it had none */
 	unsigned	 client_signature_bits;
 	const char	*server_name;		/* that the client asked for; "" */
+	bool		 name_found;		/* by_name had credentials for it */
 };
 const struct tls_facts *tls_facts(struct tls *);
 /* "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits) key-exchange X25519 server-signature ...", as Postfix logs it. */

@@ -174,7 +174,7 @@ tls_facts(struct tls *t)
 	t->has_facts = true;
 	t->facts = (struct tls_facts){ .key_exchange = "", .curve = "", .signature = "", .signature_curve = "", .digest = "",
 		.client_signature = "", .client_signature_curve = "", .client_digest = "",
-		.server_name = t->server_name == NULL ? "" : t->server_name, .resumed = gnutls_session_is_resumed(t->session) != 0 };
+		.server_name = t->server_name == NULL ? "" : t->server_name, .name_found = t->named != NULL, .resumed = gnutls_session_is_resumed(t->session) != 0 };
 	cipher_facts(t);
 	/* As Postfix: of older versions the cipher's name says what there is to say. */
 	if (gnutls_protocol_get_version(t->session) < GNUTLS_TLS1_3)

@@ -42,7 +42,9 @@ on_helo(void *arg, enum smtp_verb verb, struct span name)
 
 	set(&s->helo, span_head(name, HELO_MAX));
 	session_forward_drop(s);
-	s->esmtp = verb != SMTP_HELO;
+	/* For good, as Postfix has it: HELO does not take it back. */
+	if (verb != SMTP_HELO)
+		s->esmtp = true;
 	session_decide(s, DECIDE_HELO);
 }
 

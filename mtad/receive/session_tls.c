@@ -1,6 +1,7 @@
 #include "receive/session_tls.h"
 
-#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -55,7 +56,8 @@ look_at_certificate(struct session *s)
 	(void)tls_fingerprint(der, set->digest, true, &t->key_fingerprint);
 	unsigned fault = tls_verify(t->tls, set->creds, set->depth, set->any_purpose);
 	t->trusted = fault == 0;
-	if (!t->trusted && set->loglevel >= 1)
+	/* Where it is not demanded nobody minds. */
+	if (!t->trusted && set->loglevel >= (set->ask == TLS_REQUIRE ? 1 : 2))
 		log_fault(s, fault);
 }
 
@@ -64,20 +66,22 @@ log_established(struct session *s)
 {
 	struct session_tls *t = s->tls;
 	const struct tls_server *set = settings(s);
-	const char *asked = tls_facts(t->tls)->server_name;
+	const struct tls_facts *f = tls_facts(t->tls);
 	struct buf *text = &s->rx->text;
 	char client[CLIENT_TEXT];
 
+	session_client(s, client);
+	if (f->server_name[0] != '\0' && !f->name_found && set->sni.count > 0)
+		log_info(session_program(s), "TLS SNI %s from %s not matched, using default chain", f->server_name, client);
 	if (set->loglevel < 1)
 		return;
-	session_client(s, client);
 	if (t->has_certificate && set->loglevel >= 2)
 		log_info(session_program(s), "%s: subject_CN=%s, issuer=%s, fingerprint=%s, pkey_fingerprint=%s", client, t->names.subject_cn,
 		    t->names.issuer_cn, t->fingerprint.len > 0 ? t->fingerprint.ptr : "", t->key_fingerprint.len > 0 ? t->key_fingerprint.ptr : "");
 	buf_reset(text);
 	tls_describe(t->tls, text);
-	log_info(session_program(s), "%s TLS connection %s from %s%s%s: %s", standing(t), tls_facts(t->tls)->resumed ? "reused" : "established",
-	    client, asked[0] != '\0' ? " to " : "", asked, text->ptr);
+	log_info(session_program(s), "%s TLS connection %s from %s%s%s: %s", standing(t), f->resumed ? "reused" : "established",
+	    client, f->name_found ? " to " : "", f->name_found ? f->server_name : "", text->ptr);
 }
 
 /* What stands in a comment of a header must not end it. */
@@ -183,6 +187,8 @@ session_tls_step(struct session *s)
 	case TLS_DONE:
 		break;
 	}
+	/* The client's last words of the handshake ask for no answer: it may hold its next ones back until these are acknowledged. */
+	(void)setsockopt(s->fd, IPPROTO_TCP, TCP_QUICKACK, &(int){ 1 }, sizeof(int));
 	t->shaking = false;
 	s->timer_for = TIMER_CLIENT;
 	s->deadline = 0;
@@ -232,7 +238,6 @@ secured(struct session *s)
 {
 	free(s->helo);
 	s->helo = NULL;
-	s->esmtp = false;
 	smtp_server_secured(s->server);
 	session_auth_begin(s);
 }

@@ -202,7 +202,9 @@ def test_client_certificates(server, pki, who, says, why):
         assert "queued" in d.secure(context(getattr(pki, who))).send()
     assert re.search(rf"{says} TLS connection established from localhost\[127\.0\.0\.1\]: .*client-signature ECDSA \(prime256v1\) client-digest SHA256", server.log())
     if why:
-        server.wait_log(rf"client certificate verification failed for localhost\[127\.0\.0\.1\]: {why}")
+        with Dialogue(server.must) as d:
+            d.secure(context(getattr(pki, who)))
+        server.wait_log(rf"must/smtpd.*client certificate verification failed for localhost\[127\.0\.0\.1\]: {why}")
 
 
 def test_permitted_by_certificate(tmp_path, pki):
@@ -223,6 +225,7 @@ def test_names(server, pki):
         with Dialogue(server.port) as d:
             assert d.secure(name=name).peer_cn() == cn, name
     server.wait_log(r"established from localhost\[127\.0\.0\.1\] to other\.site\.test: TLSv1\.3")
+    server.wait_log(r"smtpd\[\d+\]: TLS SNI nobody\.test from localhost\[127\.0\.0\.1\] not matched, using default chain\n")
 
 
 def test_compiled_names(tmp_path, pki):
