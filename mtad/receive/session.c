@@ -110,12 +110,8 @@ session_end(struct session *s)
 	s->dead = true;
 	session_note(s, "the session ends");
 	log_end(s);
-<<<<<<< HEAD
 	session_uncount(s);
-=======
-	uncount(s);
 	session_rates_drop(s);
->>>>>>> 12882c5 (Rate limits of clients (messages, recipients, AUTH), and by network, sender, user and domain, in the state role; anvil's statistics in the log)
 	asks_drop(&rx->counters, s);
 	session_decision_drop(s);
 	session_auth_drop(s);
