@@ -180,7 +180,7 @@ def tool(*words, link=None, text=None):
 
 
 def route(address, sender=None):
-    return tool("route", address, *(("--sender", sender) if sender is not None else ()))
+    return tool("route", address, *(("--from", sender) if sender is not None else ()))
 
 
 class Agents(World):

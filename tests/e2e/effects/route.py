@@ -29,7 +29,7 @@ ROWS = [
     hop("empty_address_default_transport_maps_lookup_key", None, "s@src.test", OUT, "next hop dest.test", "next hop by", sender="",
         sender_dependent_default_transport_maps="inline:{s@src.test=smtp:by}"),
     hop("relocated_maps", None, "inline:{r@dest.test=new@there.test}", OUT, "transport smtp", "5.1.6 .*moved to new@there.test|User has moved"),
-    hop("relocated_prefix_enable", None, "no", OUT, "User has moved to x", "(?<!User has moved to )x y z", relocated_maps="inline:{{r@dest.test=x y z}}"),
+    hop("relocated_prefix_enable", None, "no", OUT, "User has moved to x", r"next hop +x y z", relocated_maps="inline:{{r@dest.test=x y z}}"),
     hop("append_at_myorigin", None, "no", "bob", "recipient  bob@site.test", r"recipient  bob\n"),
     hop("append_dot_mydomain", "no", "yes", "bob@short", "next hop short$", "bob@short.site.test"),
     hop("myorigin", None, "origin.test", "bob", "bob@site.test", "bob@origin.test"),
