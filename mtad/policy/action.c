@@ -35,7 +35,7 @@ access_dsn(struct span *text, char dsn[12])
 {
 	size_t at = 2, n;
 
-	if (text->len < 5 || strchr("245", text->ptr[0]) == NULL || text->ptr[1] != '.')
+	if (text->len < 5 || !span_has(SPAN("245"), text->ptr[0]) || text->ptr[1] != '.')
 		return false;
 	if ((n = digits(span_skip(*text, at))) == 0 || n > 3)
 		return false;
