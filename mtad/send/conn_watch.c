@@ -55,7 +55,7 @@ stage_name(const struct conn *c)
 {
 	static const char *const stages[] = { [CLIENT_GREETING] = "greeting", [CLIENT_HELLO] = "EHLO", [CLIENT_STARTTLS] = "STARTTLS",
 		[CLIENT_TLS] = "TLS handshake", [CLIENT_AUTH] = "AUTH", [CLIENT_READY] = "ready",
-		[CLIENT_RSET] = "RSET", [CLIENT_MAIL] = "MAIL", [CLIENT_RCPT] = "RCPT", [CLIENT_DATA] = "DATA",
+		[CLIENT_RSET] = "RSET", [CLIENT_XFORWARD] = "XFORWARD", [CLIENT_MAIL] = "MAIL", [CLIENT_RCPT] = "RCPT", [CLIENT_DATA] = "DATA",
 		[CLIENT_BODY] = "content", [CLIENT_DOT] = "END-OF-MESSAGE", [CLIENT_QUIT] = "QUIT", [CLIENT_CLOSED] = "closed" };
 
 	if (c->client == NULL)

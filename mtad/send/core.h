@@ -95,6 +95,7 @@ struct delivery {
 	uint32_t	*numbers;
 	size_t		 count, cap;
 	struct client_mail mail;
+	struct client_origin origin;
 	struct message	 message;
 	bool		 message_read;
 	struct facts	*facts;		/* what tables that block say; NULL: nothing was asked */
@@ -157,6 +158,8 @@ bool	delivery_map_addresses(struct delivery *);
  * onward.c: true where d->login is what the table says for this host. False: it waits, and again is called, or the delivery has failed.
  */
 bool	delivery_find_login(struct delivery *, const char *host, void (*again)(struct delivery *));
+/* onward.c: whose mail it is, for XFORWARD. */
+const struct client_origin *delivery_origin(struct delivery *);
 /* Reads the record; false: it failed, and the delivery has ended. */
 bool	delivery_read_message(struct delivery *);
 

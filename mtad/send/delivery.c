@@ -481,6 +481,8 @@ delivery_session_ready(struct delivery *d, struct conn *conn)
 		.eightbit = eightbit && !convert, .utf8 = needs_utf8(d),
 		.ret_full = (e->flags & ENVELOPE_RET_FULL) != 0, .ret_hdrs = (e->flags & ENVELOPE_RET_HDRS) != 0,
 		.name_original = d->settings->name_original, .rcpts = d->rcpts, .rcpt_count = d->count };
+	if (d->settings->xforward)
+		d->mail.origin = delivery_origin(d);
 	if (d->onward_known)
 		d->mail.sender = span_str(d->onward.ptr);
 	content_begin(d, convert);

@@ -32,6 +32,7 @@ take_times(struct settings *s, const struct view *v, bool lmtp)
 	t[CLIENT_DATA] = conf_time(v, BOTH(lmtp, data_init_timeout));
 	t[CLIENT_BODY] = conf_time(v, BOTH(lmtp, data_xfer_timeout));
 	t[CLIENT_DOT] = conf_time(v, BOTH(lmtp, data_done_timeout));
+	t[CLIENT_XFORWARD] = conf_time(v, BOTH(lmtp, xforward_timeout));
 	t[CLIENT_RSET] = conf_time(v, BOTH(lmtp, rset_timeout));
 	t[CLIENT_QUIT] = conf_time(v, BOTH(lmtp, quit_timeout));
 	s->connect_timeout = conf_time(v, BOTH(lmtp, connect_timeout));
@@ -73,6 +74,7 @@ take_network(struct settings *s, const struct view *v, bool lmtp)
 	net_addr_parse(span_trim(span_str(conf_str(v, BOTH(lmtp, bind_address6)))), 0, &s->bind6);
 	s->name_original = conf_bool(conf_program(s->conf, "cleanup"), P_enable_original_recipient);
 	s->session_limit = (size_t)conf_int(v, BOTH(lmtp, mx_session_limit));
+	s->xforward = conf_bool(v, BOTH(lmtp, send_xforward_command));
 	s->skip_quit = conf_bool(v, BOTH(lmtp, skip_quit_response));
 	s->fallback = conf_str(v, BOTH(lmtp, fallback_relay));
 	s->convert = !conf_bool(v, P_disable_mime_output_conversion);

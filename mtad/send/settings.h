@@ -33,6 +33,7 @@ struct settings {
 	size_t		 session_limit;
 	struct net_addr	 bind4, bind6;
 	bool		 skip_quit;		/* close right after QUIT */
+	bool		 xforward;	/* tell the next server whose mail it is */
 	bool		 name_original;	/* enable_original_recipient: in ORCPT */
 	bool		 convert;		/* 8-bit content for servers without 8BITMIME */
 	struct tls_client tls;

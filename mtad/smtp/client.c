@@ -62,6 +62,8 @@ request_name(const struct smtp_client *c)
 		return "AUTH command";
 	case CLIENT_RSET:
 		return "RSET command";
+	case CLIENT_XFORWARD:
+		return "XFORWARD command";
 	default:
 		return "end of DATA command";
 	}
@@ -81,6 +83,8 @@ stage_text(const struct smtp_client *c)
 		return "receiving the STARTTLS response";
 	case CLIENT_RSET:
 		return "sending RSET probe";
+	case CLIENT_XFORWARD:
+		return "sending XFORWARD";
 	case CLIENT_MAIL:
 		return "sending MAIL FROM";
 	case CLIENT_RCPT:
@@ -212,6 +216,8 @@ hello_line(struct smtp_client *c, struct span line)
 	}
 	uint32_t cap = smtp_ehlo_keyword(word) & ~c->options->discard;
 	c->caps |= cap;
+	if (cap == EHLO_XFORWARD)
+		client_forward_offered(c, rest);
 	if (cap == EHLO_AUTH)
 		client_auth_offered(c, rest);
 	if (cap == EHLO_SIZE && span_word(&rest, " \t\r", &word))
@@ -260,6 +266,8 @@ on_reply(struct smtp_client *c)
 		return client_on_auth(c);
 	case CLIENT_RSET:
 		return client_on_rset(c);
+	case CLIENT_XFORWARD:
+		return client_on_xforward(c);
 	case CLIENT_MAIL:
 		return client_on_mail(c);
 	case CLIENT_RCPT:

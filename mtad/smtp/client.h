@@ -31,6 +31,7 @@ enum client_stage {
 	CLIENT_AUTH,
 	CLIENT_READY,		/* nothing: a transaction may begin */
 	CLIENT_RSET,
+	CLIENT_XFORWARD,
 	CLIENT_MAIL,
 	CLIENT_RCPT,
 	CLIENT_DATA,
@@ -117,6 +118,13 @@ struct client_content {
 	void		*arg;
 };
 
+/* Whose mail it is, for XFORWARD; what is not known is empty. */
+struct client_origin {
+	struct span	 name, addr, protocol, helo;
+	struct span	 ident;		/* the queue ID here */
+	bool		 local;		/* from this machine */
+};
+
 /* A transaction. The caller's; must live until it is done or the client is freed. */
 struct client_mail {
 	struct span	 sender;
@@ -127,6 +135,7 @@ struct client_mail {
 	bool		 utf8;		/* needs SMTPUTF8 */
 	bool		 ret_full, ret_hdrs;
 	bool		 name_original;	/* a recipient without ORCPT is named as it was given first */
+	const struct client_origin *origin;	/* NULL: nobody is told */
 	struct client_rcpt *rcpts;
 	size_t		 rcpt_count;
 	struct client_content content;

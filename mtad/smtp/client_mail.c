@@ -3,6 +3,8 @@
  */
 #include "smtp/client_state.h"
 
+#define FORWARD_PARTS	2	/* commands of XFORWARD */
+
 /* For every recipient that has no verdict yet. */
 void
 client_judge_rest(struct smtp_client *c, struct client_verdict v)
@@ -53,27 +55,43 @@ skip_judged(struct smtp_client *c)
 		c->at++;
 }
 
+/* Nothing stands before the transaction: XFORWARD or MAIL is next, and goes out where it has not yet. */
+static void
+begin(struct smtp_client *c)
+{
+	c->stage = CLIENT_XFORWARD;
+	while (!c->pipelined && c->forwards == 0 && c->forward_part < FORWARD_PARTS)
+		c->forwards += client_send_forward(c, c->forward_part++);
+	if (c->forwards > 0)
+		return;
+	c->stage = CLIENT_MAIL;
+	if (!c->pipelined)
+		client_send_mail(c);
+}
+
 static void
 send_envelope(struct smtp_client *c)
 {
 	struct client_mail *m = c->mail;
 
 	c->pipelined = (c->caps & EHLO_PIPELINING) != 0;
-	if (c->dirty) {
+	c->forwards = c->forward_part = 0;
+	if (c->dirty)
 		client_send_line(c, "RSET\r\n");
-		c->stage = CLIENT_RSET;
-	} else {
-		c->stage = CLIENT_MAIL;
+	if (!c->pipelined && !c->dirty)
+		begin(c);
+	if (c->pipelined) {
+		while (c->forward_part < FORWARD_PARTS)
+			c->forwards += client_send_forward(c, c->forward_part++);
+		client_send_mail(c);
+		for (size_t i = 0; i < m->rcpt_count; i++)
+			if (m->rcpts[i].verdict.result == CLIENT_PENDING)
+				client_send_rcpt(c, &m->rcpts[i]);
+		client_send_line(c, "DATA\r\n");
+		begin(c);
 	}
-	if (c->dirty && !c->pipelined)
-		return;
-	client_send_mail(c);
-	if (!c->pipelined)
-		return;
-	for (size_t i = 0; i < m->rcpt_count; i++)
-		if (m->rcpts[i].verdict.result == CLIENT_PENDING)
-			client_send_rcpt(c, &m->rcpts[i]);
-	client_send_line(c, "DATA\r\n");
+	if (c->dirty)
+		c->stage = CLIENT_RSET;
 }
 
 enum client_event
@@ -112,9 +130,16 @@ client_on_rset(struct smtp_client *c)
 	if (c->reply.code / 100 != 2)
 		return client_fail(c, client_reply_verdict(c));
 	c->dirty = false;
-	c->stage = CLIENT_MAIL;
-	if (!c->pipelined)
-		client_send_mail(c);
+	begin(c);
+	return CLIENT_MORE;
+}
+
+/* Whatever it says: who is told less, or does not believe it, takes the mail all the same. */
+enum client_event
+client_on_xforward(struct smtp_client *c)
+{
+	if (--c->forwards == 0)
+		begin(c);
 	return CLIENT_MORE;
 }
 

@@ -28,6 +28,9 @@ struct smtp_client {
 	uint32_t	 caps;
 	uint64_t	 size_limit;	/* of the server; 0: it named none */
 	unsigned	 mechanisms;	/* of AUTH, that were offered and are known */
+	unsigned	 xforward;	/* attributes that the server takes */
+	unsigned	 forwards;	/* replies to XFORWARD that are awaited */
+	unsigned	 forward_part;	/* the next of its commands */
 	struct sasl_client *sasl;	/* AUTH goes on */
 	bool		 login_refused;	/* 535: the password is wrong */
 	enum client_secure secure;
@@ -77,8 +80,13 @@ enum client_event client_fail(struct smtp_client *, struct client_verdict);
 struct client_verdict client_own_verdict(const char *dsn, char *text);
 struct client_verdict client_reply_verdict(struct smtp_client *);
 
+/* client_forward.c: what stands behind XFORWARD in the reply to EHLO; one of the two commands, false where there is nothing to say. */
+void	client_forward_offered(struct smtp_client *, struct span words);
+bool	client_send_forward(struct smtp_client *, unsigned part);
+
 /* client_mail.c: replies of a transaction; a verdict for all that have none; the transaction's end. */
 enum client_event client_on_rset(struct smtp_client *);
+enum client_event client_on_xforward(struct smtp_client *);
 enum client_event client_on_mail(struct smtp_client *);
 enum client_event client_on_rcpt(struct smtp_client *);
 enum client_event client_on_data(struct smtp_client *);

@@ -34,7 +34,8 @@ deliver(struct smtp_client *c, unsigned options)
 {
 	rcpts[0] = (struct client_rcpt){ .address = SPAN("b@y.test"), .orcpt = SPAN("rfc822;x"), .notify = 2 };
 	rcpts[1] = (struct client_rcpt){ .address = SPAN("c d@y.test") };
-	mail = (struct client_mail){ .sender = SPAN("a@x.test"), .size = 100, .eightbit = true, .utf8 = (options & 8) != 0,
+	static const struct client_origin origin = { .name = SPAN("n a=me"), .addr = SPAN("::1"), .helo = SPAN("h"), .ident = SPAN("X") };
+	mail = (struct client_mail){ .origin = &origin, .sender = SPAN("a@x.test"), .size = 100, .eightbit = true, .utf8 = (options & 8) != 0,
 		.rcpts = rcpts, .rcpt_count = 2, .content.parts = { SPAN("h: 1\n\n"), SPAN(".\n..\nx") } };
 	return smtp_client_deliver(c, &mail);
 }

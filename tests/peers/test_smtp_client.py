@@ -96,6 +96,7 @@ SITES = {
     "both": {**ALL_CHECKS, "smtp_generic_maps": "texthash:DIR/generic"},
     "header checks alone": {"smtp_header_checks": "pcre:DIR/checks"},
     "body checks alone": {"smtp_body_checks": "pcre:DIR/body"},
+    "xforward": {"smtp_send_xforward_command": "yes"},
     "no DSN": {"smtp_discard_ehlo_keywords": "dsn, silent-discard"},
     "7 bits": {**ALL_CHECKS, "smtp_generic_maps": "texthash:DIR/generic", "smtp_discard_ehlo_keywords": "8bitmime, smtputf8, silent-discard", "smtp_connection_cache_on_demand": "no"},
 }
@@ -305,3 +306,19 @@ def test_the_next_server_is_told_what_the_sender_asked_for(pair, site):
     results = pair.both(site, dsn_mails())
     assert len(results) > 30
     assert not differ(results)
+
+
+@pytest.mark.parametrize("extensions", [("XFORWARD NAME ADDR PROTO HELO SOURCE PORT IDENT",), ("PIPELINING", "XFORWARD ADDR HELO"), ("XFORWARD NAME PROTO SOURCE", "PIPELINING")])
+def test_the_next_server_hears_whose_mail_it_is(pair, extensions):
+    before = [s.extensions for s in pair.sinks]
+    for s in pair.sinks:
+        s.extensions = extensions
+        s.dialogue.clear()
+    ids = [pair.send(which, "xforward", "x", USUAL + "\nhello\n", "sender@plain.test", ["rcpt@plain.test"]) for which in range(2)]
+    wait_for(lambda: all(b"QUIT" in s.dialogue for s in pair.sinks))
+    for s, extensions in zip(pair.sinks, before):
+        s.extensions = extensions
+    # What came as client's port is not kept with a message here.
+    said = [[re.sub(rb" PORT=\d+| SIZE=\d+", b"", line).replace(queue_id.encode(), b"ID") for line in s.dialogue] for s, queue_id in zip(pair.sinks, ids)]
+    assert any(line.startswith(b"XFORWARD") for line in said[0])
+    assert said[1] == said[0]
