@@ -84,6 +84,12 @@ route_hosts_put(struct session *s, const struct route *r, struct jsonl *j)
 	struct looking l = { .row = j };
 	struct resolve_settings *settings;
 
+	if (service == NULL && !span_eqs(r->transport, "error")) {
+		(void)snprintf(l.trouble.text, sizeof l.trouble.text, "master.cf has no transport \"%.*s\"", SPAN_ARG(span_head(r->transport, 100)));
+		jsonl_str(j, "hosts_failed", span_str(l.trouble.text));
+		jsonl_str(j, "hosts_dsn", SPAN("4.3.0"));
+		return HOSTS_NONE;
+	}
 	if (service == NULL || (strcmp(service->command, "smtp") != 0 && strcmp(service->command, "lmtp") != 0))
 		return HOSTS_NOT_ASKED;
 	struct dns *dns = local_dns(s);

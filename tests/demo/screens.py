@@ -141,6 +141,9 @@ def screens(build, port=None):
         made["map-controller"] = demo.show("map", "put", "transport_maps", "partner.test", "smtp:[mx.partner.test]", "--plan")
         made["lint-console"] = demo.console("keys C", "wait 1 error", "keys ]", size="80x16")
         made["lint-controller"] = demo.show("lint")
+        made["route-controller"] = demo.show("route", "mia@partner.test") + "\n" + demo.show("route", "ivy@shop.test")
+        made["simulate-controller"] = demo.show("simulate", "client=192.0.2.7,mail.example.net", "helo=mail.example.net", "from=eve@example.net",
+                                                "rcpt=someone@elsewhere.example")
         client = Client(demo.port)
         made["debug-console"] = demo.console("keys 7", "wait scanner.example", "keys <Enter>", "wait live",
                                              f"save-screen {demo.folder.name}/looks", "wait Recipient addr",

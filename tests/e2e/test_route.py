@@ -48,6 +48,8 @@ def test_hosts(site):
         r = site.ctl("--json", "route", f"x@{name}")
         row, = site.rows("route", f"x@{name}")
         assert r.returncode == 1 and row["hosts"] == [] and row["hosts_dsn"] == dsn and text in row["hosts_failed"]
+    r = site.ctl("-o", "transport_maps=inline:{many.test=esmtp:x}", "--json", "route", "x@many.test")
+    assert r.returncode == 1 and 'master.cf has no transport \\"esmtp\\"' in r.stdout, r
     row, = site.rows("route", "x@many.test", "--no-dns")
     assert "hosts" not in row
 
