@@ -323,18 +323,28 @@ ended(struct tls *t, int rc)
 	return -1;
 }
 
+static size_t
+unread(const struct tls *t)
+{
+	return t->raw.len + (ahead_len - ahead_at);
+}
+
 static ssize_t
 recv_records(struct tls *t, char *to, size_t size, int *rc)
 {
 	size_t got = 0;
 
 	while (got < size) {
+		size_t before = unread(t);
 		ssize_t n = gnutls_record_recv(t->session, to + got, size - got);
 		if (n > 0) {
 			got += (size_t)n;
 			continue;
 		}
 		if (n == GNUTLS_E_INTERRUPTED || n == GNUTLS_E_WARNING_ALERT_RECEIVED)
+			continue;
+		/* Said after each ticket, whatever follows it. */
+		if (n == GNUTLS_E_AGAIN && unread(t) > 0 && unread(t) != before)
 			continue;
 		if (n == GNUTLS_E_REHANDSHAKE)
 			refuse_rehandshake(t);
