@@ -18,6 +18,7 @@ int	config_support_run(struct session *, const struct request *);	/* support che
 int	sasl_run(struct session *, const struct request *);	/* passwd ls del */
 int	route_run(struct session *, const struct request *);
 int	simulate_run(struct session *, const struct request *);
+int	tls_probe_run(struct session *, const struct request *);
 int	lint_command_run(struct session *, const struct request *);
 
 /* What a TABLE argument means: "type:name", "/path", or a parameter that names one table. */
@@ -42,6 +43,8 @@ bool	local_flag(const struct request *, const char *option);
 /* A resolver with the instance's settings, on the loop (base/loop.h); NULL: said. dns_free it. Needs session_configure. */
 struct dns;
 struct dns *local_dns(struct session *);
+/* With `checked`, one that validates by mtad_dns_anchor or the root's keys. */
+struct dns *local_dns_checked(struct session *, bool checked);
 
 /* A change that was made, or (done false) would be: {"file","key","old","new","diff","done"}. Spans without ptr are left out. */
 struct change {

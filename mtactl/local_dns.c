@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/loop.h"
@@ -18,8 +19,28 @@ close_file(int fd)
 		close(fd);
 }
 
+/* Memory that holds the root's keys, or the configured file. */
+static int
+open_anchor(const char *path)
+{
+	if (path[0] != '\0')
+		return open(path, O_RDONLY | O_CLOEXEC);
+	int fd = memfd_create("dns-anchor", MFD_CLOEXEC);
+	if (fd >= 0 && write(fd, dns_root_anchors, strlen(dns_root_anchors)) != (ssize_t)strlen(dns_root_anchors)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
 struct dns *
 local_dns(struct session *s)
+{
+	return local_dns_checked(s, false);
+}
+
+struct dns *
+local_dns_checked(struct session *s, bool checked)
 {
 	static bool looped;
 	const struct view *v = conf_main(s->conf);
@@ -29,6 +50,10 @@ local_dns(struct session *s)
 	struct dns *dns = NULL;
 	struct err err = { .kind = ERR_NONE };
 
+	if (checked && (config.anchor = open_anchor(conf_str(v, P_mtad_dns_anchor))) < 0) {
+		session_say(s, "mtad_dns_anchor = %s: %s", conf_str(v, P_mtad_dns_anchor), strerror(errno));
+		goto out;
+	}
 	if (zone[0] != '\0' && (config.zone = open(zone, O_RDONLY | O_CLOEXEC)) < 0)
 		session_say(s, "mtad_dns_zone = %s: %s", zone, strerror(errno));
 	if (zone[0] == '\0' || config.zone >= 0) {
@@ -39,6 +64,8 @@ local_dns(struct session *s)
 		if (dns == NULL)
 			(void)local_fail(s, &err);
 	}
+out:
+	close_file(config.anchor);
 	close_file(config.resolv_conf);
 	close_file(config.hosts);
 	close_file(config.zone);

@@ -312,7 +312,7 @@ static local_fn *const locals[COMMAND_COUNT] = {
 	[CMD_config_comment] = config_change_run, [CMD_config_check] = config_support_run, [CMD_config_diff] = config_support_run,
 	[CMD_config_support] = config_support_run,
 	[CMD_sasl_passwd] = sasl_run, [CMD_sasl_ls] = sasl_run, [CMD_sasl_del] = sasl_run,
-	[CMD_route] = route_run, [CMD_simulate] = simulate_run, [CMD_lint] = lint_command_run,
+	[CMD_route] = route_run, [CMD_simulate] = simulate_run, [CMD_lint] = lint_command_run, [CMD_tls_probe] = tls_probe_run,
 };
 
 static int

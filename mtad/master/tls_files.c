@@ -14,16 +14,12 @@
 #include "base/crc32c.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/dns.h"
 #include "smtp/tls_client.h"
 
 #define IDENTITY	128
 #define DIRECTORY_MAX	((size_t)8 << 20)
 #define DIRECTORY_FILES	2000u
-
-/* IANA's root trust anchors: KSK-2017 and KSK-2024. */
-static const char root_anchors[] =
-    ". IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D\n"
-    ". IN DS 38696 8 2 683D2D0ACB8C9B712A1948B27F741219298D0A450D612C483AF444A4C0FB2B16\n";
 
 struct file {
 	char		*path;
@@ -263,7 +259,7 @@ dns_anchor_add(struct descs *now, const struct conf *conf, struct err *err)
 		err_sys(err, "mtad_dns_anchor = %s", path);
 		return false;
 	}
-	int fd = memory_of("dns-anchor", span_str(root_anchors));
+	int fd = memory_of("dns-anchor", span_str(dns_root_anchors));
 	if (fd < 0) {
 		err_sys(err, "trust anchors");
 		return false;

@@ -50,6 +50,9 @@ struct dns_config {
 	int64_t		 timeout;	/* of one lookup */
 };
 
+/* Trust anchors of the root (IANA's KSK-2017 and KSK-2024), as the anchor's descriptor gives them. */
+extern const char *const dns_root_anchors;
+
 struct dns;
 struct dns_query;
 

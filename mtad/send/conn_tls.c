@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "send/core.h"
 
+#define IDLE_MAX	16u	/* messages of TLS's own in a row */
 #define LOG_SUMMARY	1	/* smtp_tls_loglevel: the outcome of handshakes */
 #define LOG_UNTRUSTED	2	/* why a certificate that need not be trusted is not */
 
@@ -20,17 +21,18 @@ on_unread(void *arg)
 ssize_t
 conn_recv(struct conn *c, void *bytes, size_t size)
 {
+	unsigned idle = 0;
 	size_t got = 0;
 	ssize_t n;
 
 	if (c->tls == NULL)
 		return read(c->io.fd, bytes, size);
-	/* The socket does not become readable for what TLS has read already. */
+	/* The socket does not become readable for what TLS has read already; a session ticket in front of it gives EAGAIN once. */
 	do {
 		n = tls_recv(c->tls, (char *)bytes + got, size - got);
 		if (n > 0)
 			got += (size_t)n;
-	} while (n > 0 && got < size && tls_pending(c->tls));
+	} while ((n > 0 || (n < 0 && errno == EAGAIN && ++idle < IDLE_MAX)) && got < size && tls_pending(c->tls));
 	if (tls_pending(c->tls)) {
 		c->unread = (struct loop_task){ .fn = on_unread, .arg = c, .next = c->unread.next, .queued = c->unread.queued };
 		loop_defer(&c->unread);

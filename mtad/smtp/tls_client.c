@@ -324,6 +324,16 @@ tls_client_init(struct tls_client *c, const struct view *v, bool lmtp, const str
 }
 
 void
+tls_client_force(struct tls_client *c, const struct view *v, bool lmtp, const struct tls_files *files)
+{
+	*c = (struct tls_client){ .view = v, .lmtp = lmtp, .files = *files, .used = true };
+	take_rest(c);
+	c->optional = priority(c, false);
+	c->mandatory = priority(c, true);
+	c->broken = !load_own(c) || !load_anchors(c);
+}
+
+void
 tls_client_clear(struct tls_client *c)
 {
 	if (c->by_policy)

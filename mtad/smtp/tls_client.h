@@ -48,6 +48,8 @@ struct tls_client {
 
 /* The view must outlive it. What is wrong is told to `warn`. Free with tls_client_clear. */
 void	tls_client_init(struct tls_client *, const struct view *, bool lmtp, const struct tls_files *, const struct tls_warn *);
+/* As if a level were set, for levels that are tried; nothing is said. Tables are not opened. */
+void	tls_client_force(struct tls_client *, const struct view *, bool lmtp, const struct tls_files *);
 void	tls_client_clear(struct tls_client *);
 
 /* The files that it reads: calls for each path. For who opens them. */
@@ -117,7 +119,7 @@ struct tls_judgement {
 void	tls_judge(const struct tls_plan *, struct tls *, struct tls_judgement *);
 /* "Verified", "Trusted", "Untrusted", "Anonymous". */
 const char *tls_judgement_word(const struct tls_judgement *);
-/* What the level says to it: NULL where mail may be sent, else "Server certificate not trusted" or "Server certificate not verified". */
+/* What the level says to it: NULL where mail may be sent, else "Server certificate not verified". */
 const char *tls_judgement_refusal(const struct tls_plan *, const struct tls_judgement *);
 
 #endif

@@ -56,19 +56,24 @@ say_faults(struct tls_judgement *j, struct tls *tls)
 	size_t top = tls_peer_count(tls) - 1;
 	bool known = tls_cert_names(tls_peer_der(tls, top), &names);
 
-	tls_fault_text(j->faults, known ? names.issuer_cn : "", &text);
+	if (j->faults == TLS_FAULT_PURPOSE)
+		buf_str(&text, "not designated for use as a server certificate");
+	else
+		tls_fault_text(j->faults, known ? names.issuer_cn : "", &text);
 	say(j, text.ptr == NULL ? "" : text.ptr);
 	if (known)
 		tls_cert_names_clear(&names);
 	buf_clear(&text);
 }
 
+/* As OpenSSL has it for Postfix: a wrong name makes a certificate untrusted, and is told before wrong dates, but not before a wrong issuer. */
 static void
 judge_name(const struct tls_plan *p, struct span der, struct tls_judgement *j)
 {
 	j->name = fitting_name(p, der);
-	j->matched = j->name != NULL;
-	if (!j->matched)
+	j->matched = j->trusted && j->name != NULL;
+	j->trusted = j->matched;
+	if (j->name == NULL && !(j->faults & ~(unsigned)(TLS_FAULT_EXPIRED | TLS_FAULT_NOT_YET)))
 		say(j, "num=62:hostname mismatch");
 }
 
@@ -120,7 +125,7 @@ tls_judge(const struct tls_plan *p, struct tls *tls, struct tls_judgement *j)
 		judge_dane(p, tls, j);
 	} else {
 		judge_chain(p, tls, j);
-		if (j->trusted && tls_level_is_pkix(p->level))
+		if (tls_level_is_pkix(p->level))
 			judge_name(p, der, j);
 	}
 	j->secured = j->trusted && j->matched && p->level != TLS_LEVEL_HALF_DANE;
@@ -135,9 +140,5 @@ tls_judgement_word(const struct tls_judgement *j)
 const char *
 tls_judgement_refusal(const struct tls_plan *p, const struct tls_judgement *j)
 {
-	if (tls_level_trusts(p->level) && !j->trusted)
-		return "Server certificate not trusted";
-	if (tls_level_matches(p->level) && !j->matched)
-		return "Server certificate not verified";
-	return NULL;
+	return tls_level_matches(p->level) && !j->matched ? "Server certificate not verified" : NULL;
 }

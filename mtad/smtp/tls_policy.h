@@ -34,8 +34,6 @@ enum tls_level tls_level_find(struct span);
 static inline bool tls_level_encrypts(enum tls_level l) { return l > TLS_LEVEL_MAY; }
 /* The certificate has to be the right one. */
 static inline bool tls_level_matches(enum tls_level l) { return l > TLS_LEVEL_ENCRYPT; }
-/* And has to come from whom we trust, by an authority or by DNSSEC. */
-static inline bool tls_level_trusts(enum tls_level l) { return l >= TLS_LEVEL_HALF_DANE; }
 static inline bool tls_level_is_pkix(enum tls_level l) { return l >= TLS_LEVEL_VERIFY; }
 
 #define TLS_POLICY_WORDS	64u	/* names or files of one entry */

@@ -166,7 +166,7 @@ COMMANDS = {
     "config support": [[]], "config check": [[]], "config diff": [[]], "config comment": [["mysitemacro", "--plan"], [EVIL]],
     "route": [["r@evil.test"], ["no@no.test"], [f'"{EVIL}"@slow.test']], "simulate": [[f"client=127.0.0.9,{EVIL}", "helo=" + EVIL, "from=a@b.test", "rcpt=r@evil.test"], ["client=1.2.3.4", EVIL]], "lint": [[], ["--format", "gcc"], ["--format", "json"]],
     "sasl passwd": [[EVIL]], "sasl ls": [[]], "sasl del": [[EVIL]],
-    "reload": [[]], "spool dump": [[]], "spool check": [[]], "help": [["queue", "ls"]], "stop": [[]],
+    "reload": [[]], "spool dump": [[]], "spool check": [[]], "help": [["queue", "ls"]], "stop": [[]], "tls probe": [["no.test"], [EVIL], ["slow.test", "--level", EVIL]],
 }
 NAMES = {"postqueue": [["-p"]], "mailq": [[]], "postcat": [["-q", "ID"], ["-vq", "WIDE"]], "postconf": [["-n"], ["mysitemacro"]], "postmap": [["-q", "no.test", "TABLE"]],
          "postsuper": [["-h", "ID"]], "sendmail": [["-v", EVIL]],

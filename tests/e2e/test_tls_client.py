@@ -1,4 +1,5 @@
 """TLS towards other servers: levels, policies, good and bad certificates, what falls back to clear text and what never does."""
+import json
 import re
 import ssl
 import sys
@@ -105,14 +106,14 @@ def test_broken_handshake(tmp_path, ca, good):
 
 def test_bad_certificates(tmp_path, ca, good):
     """One site, a policy a host; the whole matrix beside Postfix is in tests/peers."""
-    cells = [("expired", "verify", "not trusted"), ("self-signed", "secure", "not trusted"), ("wrong-name", "verify", "not trusted|not verified"),
+    cells = [("expired", "verify", "verified"), ("self-signed", "secure", "verified"), ("wrong-name", "verify", "verified"),
              ("expired", "encrypt", None), ("wrong-name", "may", None)]
     for kind, level, refusal in cells:
         with TlsSink(ca.bad(kind, "mx.good.test")) as sink, \
                 site(tmp_path / f"{kind}-{level}", sink, ca, smtp_tls_policy_maps=f"inline:{{ good.test={level} }}") as m:
             got = deliver(m, sink)
             if refusal:
-                assert got[0] == "deferred" and got[2] == "4.7.5" and re.fullmatch(f"Server certificate ({refusal})", got[1]), (kind, level, got)
+                assert got[0] == "deferred" and got[2] == "4.7.5" and re.fullmatch(f"Server certificate not {refusal}", got[1]), (kind, level, got)
                 assert not sink.messages
             else:
                 assert got[0] == "sent", (kind, level, got)
@@ -181,9 +182,41 @@ def test_ca_path_and_renewal(tmp_path, ca, good):
     (folder / "00000000.0").write_bytes(Authority(tmp_path / "other", "Other CA").ca_file.read_bytes())
     with TlsSink(good) as sink, site(tmp_path / "m", sink, smtp_tls_CApath=str(folder), smtp_tls_security_level="verify") as m:
         queue_id = m.send("a@site.test", "user@good.test")
-        assert status(m, queue_id)[:2] == ("deferred", "Server certificate not trusted")
+        assert status(m, queue_id)[:2] == ("deferred", "Server certificate not verified")
         (folder / "00000001.0").write_bytes(ca.ca_file.read_bytes())
         m.wait_log(rf"{queue_id}: to=.*status=sent")
+
+
+def test_probe_and_why(tmp_path, ca, good):
+    """What the controller says of a server beforehand, and of the mail afterwards, is one thing."""
+    cells = {"good.test": (good, 0, "Verified", None), "two.test": (ca.bad("expired", "mx.good.test"), 1, None, "certificate has expired"),
+             "plain.test": (None, 1, None, "TLS is required, but was not offered by host")}
+    with TlsSink(good) as sink, TlsSink(cells["two.test"][0]) as late, Sink(host="127.0.0.2") as clear:
+        port = {"good.test": sink.port, "two.test": late.port, "plain.test": clear.port}
+        routes = ", ".join(f"{d}=smtp:[mx.good.test]:{p}" for d, p in port.items())
+        with site(tmp_path / "m", sink, ca, smtp_tls_security_level="verify", transport_maps=f"inline:{{ {routes} }}") as m:
+            ids = {}
+            for domain, (certificate, status, word, detail) in cells.items():
+                r = m.ctl("--json", "tls", "probe", f"[mx.good.test]:{port[domain]}")
+                assert r.returncode == status, (domain, r.stdout, r.stderr)
+                row = json.loads(r.stdout)
+                assert row["level"] == "verify" and row["delivered"] == (status == 0)
+                if certificate:
+                    assert row["chain"][0]["sha256"] == certificate.fingerprint() and row["chain"][0]["key_sha256"] == certificate.fingerprint(public_key=True)
+                    assert row["chain"][0]["names"] == ["mx.good.test"] and row["protocol"] == "TLSv1.3"
+                    assert {v["level"]: v["delivered"] for v in row["levels"]} == {
+                        "none": True, "may": True, "encrypt": True, "dane": True, "dane-only": False, "verify": status == 0, "secure": status == 0}
+                assert word is None or row["tls"] == word
+                assert detail is None or detail in row.get("detail", "") + row["reason"]
+                text = m.ctl("tls", "probe", f"[mx.good.test]:{port[domain]}").stdout
+                assert ("the configuration's level is verify: delivers, Verified" in text) == (status == 0), text
+                ids[domain] = m.send("a@site.test", f"user@{domain}")
+                assert globals()["status"](m, ids[domain])[0] == ("sent" if status == 0 else "deferred")
+            for domain, code in (("two.test", "tls-certificate"), ("plain.test", "no-tls")):
+                why = m.rows("why", ids[domain])
+                assert code in json.dumps(why) and "mtactl tls probe" in json.dumps(why), why
+            assert m.ctl("tls", "probe", "good.test", "--level", "sure").returncode == 64
+            assert m.ctl("tls", "probe", "nowhere.test").returncode == 1
 
 
 def test_lmtp(tmp_path, ca, good):

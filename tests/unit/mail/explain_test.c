@@ -28,6 +28,15 @@ static const struct {
 	{ "host mx.a.test[192.0.2.1] said: 421 4.7.0 Too many connections", "4.7.0", 421, "rate-limited" },
 	{ "host mx.a.test[192.0.2.1] said: 451 4.3.0 no", "4.3.0", 451, "refused-for-now" },
 	{ "host mx.a.test[192.0.2.1] said: 554 5.5.0 no", "5.5.0", 554, "refused" },
+	{ "TLS is required, but was not offered by host mx.a.test[192.0.2.1]", "4.7.4", 0, "no-tls" },
+	{ "TLS is required, but host mx.a.test[192.0.2.1] refused to start TLS: 454 4.7.0 no", "4.7.0", 454, "tls-refused" },
+	{ "TLS is required, but our TLS engine is unavailable", "4.7.5", 0, "tls-broken-here" },
+	{ "Server certificate not verified", "4.7.5", 0, "tls-certificate" },
+	{ "Cannot start TLS: handshake failure", "4.7.5", 0, "tls-handshake" },
+	{ "TLSA lookup error for mx.a.test:25", "4.7.5", 0, "dane-lookup" },
+	{ "no TLSA records found", "4.7.5", 0, "no-dane" },
+	{ "non DNSSEC destination", "4.7.5", 0, "no-dane" },
+	{ "client TLS configuration problem", "4.7.5", 0, "tls-configuration" },
 	{ "something of our own", "4.3.0", 0, "failed-for-now" },
 };
 
