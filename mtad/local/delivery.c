@@ -133,6 +133,7 @@ log_delivery(const struct delivery *d, struct span recipient, struct span origin
 	char id[QID_TEXT];
 	struct delivery_log l = { .recipient = recipient, .orig_to = original, .relay = span_str(d->transport), .arrival = d->arrival,
 		.active = d->active, .handoff = d->handoff, .done = clock_wall(), .dsn = span_str(r->dsn),
+		.probe = d->probe,
 		.status = r->status == OUTCOME_EXPANDED ? OUTCOME_SENT : r->status, .text = span_str(r->text) };
 	delivery_log_put(&line, &l);
 	log_info(program_name(d), "%s: %s", qid_text(d->id, id), line.ptr);
@@ -302,7 +303,7 @@ start_child(struct delivery *d, struct report *r)
 {
 	struct segment *s = local_segment(d->local, d->loc.segment);
 	int ends[2];
-	if (s == NULL) {
+	if (s == NULL && !d->probe) {
 		report_set(r, OUTCOME_DEFERRED, SCOPE_MESSAGE, "4.3.0", "segment %u of the spool is not open here", d->loc.segment);
 		return false;
 	}
@@ -310,7 +311,7 @@ start_child(struct delivery *d, struct report *r)
 		.id = d->id, .recipient = d->now.address, .recipients = buf_view(&d->recipients),
 		.original = original_of(d), .delivered = d->now.address, .orcpt = d->now.orcpt, .notify = d->now.notify,
 		.sender = span_str(d->sender),
-		.hostname = role_hostname(), .now = clock_wall(), .segment_fd = s->fd, .nonce = s->nonce, .loc = d->loc,
+		.hostname = role_hostname(), .now = clock_wall(), .segment_fd = d->probe ? -1 : s->fd, .nonce = d->probe ? 0 : s->nonce, .probe = d->probe, .loc = d->loc,
 		.spill_fd = d->spill_fd };
 	if (d->program == PROGRAM_LOCAL && d->forwards_fd < 0)
 		d->forwards_fd = memfd_create("forwards", MFD_CLOEXEC);

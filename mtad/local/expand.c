@@ -321,7 +321,7 @@ local_deliver(struct job *job, struct report *r)
 	x->leaves = BUF_INIT((size_t)1 << 20);
 	for (size_t i = 0; i < sizeof x->groups / sizeof *x->groups; i++)
 		x->groups[i] = BUF_INIT(FORWARD_BYTES_MAX);
-	if (!expand_no_loop(x, job->recipient, r)) {
+	if (!job->probe && !expand_no_loop(x, job->recipient, r)) {
 		free(x);
 		return;
 	}

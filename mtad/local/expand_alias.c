@@ -123,7 +123,10 @@ expand_alias(struct expand *x, const struct item *it, struct span name, struct s
 	from.ext = unmatched.len > 0 && expand_lists(x, P_propagate_unmatched_extensions, "alias") ? expand_str(unmatched) : NULL;
 	if (got == TABLE_FAILED)
 		expand_result(x, it, &r);
-	else if (got == TABLE_FOUND)
+	else if (got == TABLE_FOUND && x->job->probe) {
+		report_probed(&r, "aliased to ", value.ptr);
+		expand_result(x, it, &r);
+	} else if (got == TABLE_FOUND)
 		add_alias(x, &from, key, buf_view(&value), &owner);
 	buf_clear(&value);
 	return got != TABLE_ABSENT;

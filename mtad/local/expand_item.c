@@ -25,7 +25,11 @@ pass_on(struct expand *x, const struct item *it, struct span address)
 	char text[ADDRESS_MAX + 1];
 
 	snprintf(text, sizeof text, "%.*s", SPAN_ARG(address));
-	if (expand_once(x, "indirect %s", text))
+	if (x->job->probe) {
+		struct report r = { .status = OUTCOME_SENT };
+		report_probed(&r, "forwards to ", text);
+		expand_result(x, it, &r);
+	} else if (expand_once(x, "indirect %s", text))
 		expand_forward(x, it, address, SPAN_NONE);
 }
 
@@ -220,6 +224,11 @@ expand_command(struct expand *x, const struct item *it, const char *text)
 		expand_failed(x, it, OUTCOME_BOUNCED, "5.7.1", "mail to command is restricted");
 		return;
 	}
+	if (x->job->probe) {
+		report_probed(&r, "delivers to command: ", text);
+		expand_result(x, it, &r);
+		return;
+	}
 	bool ready = expand_actor(x, it, &a, &r) && find_directory(x, it, &dir, &r);
 	if (ready && !expand_once(x, "command %u %s", (unsigned)a.uid, text))
 		return;
@@ -272,7 +281,9 @@ expand_file(struct expand *x, const struct item *it, const char *path)
 		expand_failed(x, it, OUTCOME_BOUNCED, "5.7.1", "mail to file is restricted");
 		return;
 	}
-	if (expand_actor(x, it, &a, &r)) {
+	if (x->job->probe) {
+		report_probed(&r, "delivers to file: ", path);
+	} else if (expand_actor(x, it, &a, &r)) {
 		if (!expand_once(x, "file %u %s", (unsigned)a.uid, path))
 			return;
 		actor_run(x->job, &a, put_file, &(struct filing){ &job, path }, &r);

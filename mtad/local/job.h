@@ -36,6 +36,7 @@ struct job {
 	uint64_t	 nonce;
 	struct loc	 loc;
 	int		 spill_fd;	/* -1: none */
+	bool		 probe;		/* there is no message: the report says whether one would be delivered */
 	bool		 loops;		/* nothing is added that would tell a loop: none is looked for */
 	int		 forwards_fd;	/* what is to become messages of their own (local/forward.h); 0: none */
 	/* Of the files that are written to; job_run fills them in. */
@@ -64,6 +65,8 @@ void	report_set(struct report *, enum outcome_status, enum outcome_scope, const 
 	    __attribute__((format(printf, 5, 6)));
 /* What the site should know of; the first one stays. */
 void	report_warn(struct report *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Of a probe: mail would be delivered so. */
+void	report_probed(struct report *, const char *how, const char *where);
 /* A failure of the file system: status and DSN by the errno; the text ends in ": ERROR". */
 void	report_errno(struct report *, int error, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void	report_pack(struct buf *, const struct report *);

@@ -103,6 +103,7 @@ on_deliver(void *arg, struct ipc *c, const struct ipc_deliver *m, int fd)
 	d->local = l;
 	d->lease = m->lease;
 	d->id = (struct qid){ m->id_usec, m->id_writer };
+	d->probe = m->length == 0;
 	d->loc = loc_make(m->segment, m->offset, m->length);
 	d->conf = conf_ref(l->conf);
 	d->spill_fd = fd;

@@ -211,6 +211,10 @@ pipe_deliver(struct job *job, struct report *r)
 	}
 	if (!find_actor(job, &p.spec, &a, r))
 		return;
+	if (job->probe) {
+		report_probed(r, "delivers to command: ", p.spec.argv[0] + 5);
+		return;
+	}
 	if (job->sender.len == 0)
 		job->sender = span_str(p.spec.null_sender);
 	job->loops = !(p.spec.flags & COMMAND_DELIVERED_TO);

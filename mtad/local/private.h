@@ -29,6 +29,7 @@ struct delivery {
 	struct loc	 loc;
 	int		 spill_fd;
 	enum job_program program;
+	bool		 probe;		/* of an address: nothing is delivered */
 	bool		 at_once;	/* a pipe gets all recipients in one go */
 	char		*transport, *nexthop, *sender;
 	struct buf	 recipients;	/* packed, as they came */

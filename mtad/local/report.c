@@ -19,6 +19,12 @@ report_set(struct report *r, enum outcome_status status, enum outcome_scope scop
 }
 
 void
+report_probed(struct report *r, const char *how, const char *where)
+{
+	report_set(r, OUTCOME_SENT, SCOPE_RECIPIENT, "2.0.0", "%s%.400s", how, where);
+}
+
+void
 report_warn(struct report *r, const char *fmt, ...)
 {
 	va_list ap;

@@ -160,6 +160,10 @@ user_deliver(const struct job *job, const struct passwd *pw, struct report *r)
 	struct target t;
 	if (!find_target(job, pw, &t, r))
 		return;
+	if (job->probe) {
+		report_probed(r, t.maildir ? "delivers to maildir" : "delivers to mailbox", "");
+		return;
+	}
 	bool root = geteuid() == 0;
 	if (root && t.in_spool && !t.shared && !t.maildir)
 		deliver_guarded(job, pw, &t, r);

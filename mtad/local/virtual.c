@@ -79,6 +79,10 @@ virtual_deliver(struct job *job, struct report *r)
 	if (!find_path(job, path, r) || !number(job, P_virtual_uid_maps, conf_int(job->view, P_virtual_minimum_uid), &uid, r) ||
 	    !number(job, P_virtual_gid_maps, 1, &gid, r))
 		return;
+	if (job->probe) {
+		report_probed(r, path[strlen(path) - 1] == '/' ? "delivers to maildir" : "delivers to mailbox", "");
+		return;
+	}
 	struct actor owner = { uid, gid, NULL };
 	if (actor_become(&owner, r))
 		deliver(job, path, r);

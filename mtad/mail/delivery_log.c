@@ -101,7 +101,7 @@ delivery_log_put(struct buf *b, const struct delivery_log *l)
 	buf_span(b, SPAN(", dsn="));
 	buf_span(b, l->dsn);
 	buf_span(b, SPAN(", status="));
-	buf_str(b, outcome_status_text(l->status));
+	buf_str(b, !l->probe ? outcome_status_text(l->status) : l->status <= OUTCOME_EXPANDED ? "deliverable" : "undeliverable");
 	buf_span(b, SPAN(" ("));
 	buf_span(b, l->text);
 	buf_char(b, ')');

@@ -4,6 +4,7 @@
 #ifndef MAIL_DELIVERY_LOG_H
 #define MAIL_DELIVERY_LOG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -20,6 +21,7 @@ struct delivery_log {
 	int64_t		 connected;		/* when the connection was there; 0: none was needed */
 	int64_t		 done;
 	struct span	 dsn;
+	bool		 probe;		/* "deliverable", "undeliverable" */
 	uint8_t		 status;	/* enum outcome_status */
 	struct span	 text;		/* in the parentheses */
 };

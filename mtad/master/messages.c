@@ -19,7 +19,7 @@
 
 /* Who talks to whom; the control role with everybody. */
 static const unsigned talks_to[ROLE_COUNT] = {
-	[ROLE_QUEUE] = 1u << ROLE_RECEIVE | 1u << ROLE_SEND | 1u << ROLE_LOCAL | 1u << ROLE_LOOKUP,
+	[ROLE_QUEUE] = 1u << ROLE_RECEIVE | 1u << ROLE_SEND | 1u << ROLE_LOCAL | 1u << ROLE_LOOKUP | 1u << ROLE_STATE,
 	[ROLE_RECEIVE] = 1u << ROLE_LOOKUP | 1u << ROLE_STATE,
 	[ROLE_LOCAL] = 1u << ROLE_LOOKUP,
 	[ROLE_SEND] = 1u << ROLE_LOOKUP,

@@ -49,13 +49,6 @@ check_warn_if_reject(struct check *c, struct span arg)
 }
 
 enum result
-check_unsupported(struct check *c, struct span arg)
-{
-	(void)arg;
-	return refuse_configuration(c);
-}
-
-enum result
 check_sleep(struct check *c, struct span arg)
 {
 	struct span value;

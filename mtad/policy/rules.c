@@ -236,10 +236,6 @@ add_rule(struct compiling *c, const struct restriction *what, struct span *rest)
 {
 	struct span arg = SPAN_NONE;
 
-	if (what->check == check_unsupported) {
-		err_set(c->err, ERR_SYS, "\"%s\" is not supported in this version; remove it to start", what->name);
-		return false;
-	}
 	if (what->arg != ARG_NONE && !table_word(rest, &arg)) {
 		err_set(c->err, ERR_SYS, "%s wants an argument behind it", what->name);
 		return false;

@@ -2,6 +2,7 @@
  * What the lookup role answers for routing. An answer is kept for two seconds, so that a message which asks several times while it is routed, and its
  * neighbours, ask the same once.
  */
+#include "queue/probes.h"
 #include "queue/role.h"
 
 #include <stdlib.h>
@@ -70,8 +71,10 @@ settle(struct role_queue *rq, struct answer *a, enum fact_state state, struct sp
 	a->until = clock_mono() + KEEP;
 	a->waiters = NULL;
 	a->count = 0;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		queue_routed(&rq->q, waiters[i]);
+		probes_routed(rq, waiters[i]);
+	}
 	free(waiters);
 }
 

@@ -1,3 +1,4 @@
+#include "queue/probes.h"
 #include "queue/role.h"
 
 #include <sched.h>
@@ -96,6 +97,7 @@ config_take(struct role_queue *rq, struct conf *conf, struct err *err)
 	if (rq->minfree < largest + largest / 2)
 		rq->minfree = largest + largest / 2;
 	rq->segment_size = (uint64_t)conf_int(v, P_mtad_segment_size);
+	probes_configured();
 	router_free(rq->router);
 	conf_unref(rq->conf);
 	rq->router = router;

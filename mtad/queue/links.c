@@ -1,6 +1,7 @@
 /*
  * The channels to workers: who is there, what each can read and write, what it was told.
  */
+#include "queue/probes.h"
 #include "queue/role.h"
 
 #include <stdlib.h>
@@ -143,7 +144,10 @@ link_closed(void *arg, struct ipc *ipc)
 		notices_worker_gone(&rq->q, l->slot);
 	else if (l->role == ROLE_CONTROL)
 		queries_control_gone(rq);
+	enum role role = l->role;
+	uint32_t slot = l->slot;
 	link_free(rq, l);
+	probes_gone(rq, role, slot);
 }
 
 void

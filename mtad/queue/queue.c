@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "mail/date.h"
+#include "queue/probes.h"
 #include "queue/role.h"
 #include "table/files.h"
 
@@ -169,6 +170,7 @@ static const struct ipc_handlers handlers = {
 	.result = workers_on_result,
 	.lease_held = workers_on_lease_held,
 	.lookup_done = answers_on_lookup_done,
+	.verify_probe = probes_on_ask,
 	.ask = queries_on_ask,
 	.ask_more = queries_on_more,
 	.ask_drop = queries_on_drop,

@@ -1,6 +1,7 @@
 /*
  * What workers tell and are told: deliveries, results, notices, segments.
  */
+#include "queue/probes.h"
 #include "queue/role.h"
 
 #include <stdlib.h>
@@ -152,6 +153,10 @@ workers_on_result(void *arg, struct ipc *ipc, const struct ipc_result *m, int fd
 	struct qid id = { m->id_usec, m->id_writer };
 
 	(void)fd;
+	if (m->lease & PROBE_LEASE) {
+		probes_result(rq, ipc, m);
+		return;
+	}
 	queue_result(&rq->q, m->lease, id, m->last != 0, m->scope, m->outcomes, m->forwards, acknowledge, m->lease,
 	    (uint64_t)ipc_peer(ipc) << 32 | ipc_slot(ipc));
 	queue_role_wake(rq);
@@ -163,6 +168,8 @@ workers_on_lease_held(void *arg, struct ipc *ipc, const struct ipc_lease_held *m
 	struct role_queue *rq = arg;
 
 	(void)fd;
+	if (m->lease & PROBE_LEASE)	/* its result interests nobody any more */
+		return;
 	lease_adopt(&rq->q, m->lease, (struct qid){ m->id_usec, m->id_writer }, (uint8_t)ipc_peer(ipc), ipc_slot(ipc),
 	    m->transport, m->nexthop, m->recipients);
 }

@@ -282,6 +282,16 @@ on_lookup_done(void *state, struct ipc *ipc, const struct ipc_lookup_done *m, in
 }
 
 static void
+on_verify_told(void *state, struct ipc *ipc, const struct ipc_verify_told *m, int fd)
+{
+	struct receive *rx = state;
+
+	(void)ipc;
+	(void)fd;
+	asks_answer(&rx->counters, m->request, &(struct ask_answer){ .ok = true, .status = m->status, .value = m->text });
+}
+
+static void
 on_counted(void *state, struct ipc *ipc, const struct ipc_counted *m, int fd)
 {
 	struct receive *rx = state;
@@ -355,7 +365,7 @@ receive_role(void)
 	static const struct ipc_handlers handlers = {
 		.segment_grant = on_segment_grant, .spill_grant = on_spill_grant, .submit_ack = on_submit_ack,
 		.spool_state = on_spool_state, .segment_open = on_segment_open, .segment_close = on_segment_close,
-		.notice_make = on_notice_make, .lookup_done = on_lookup_done, .counted = on_counted,
+		.notice_make = on_notice_make, .lookup_done = on_lookup_done, .counted = on_counted, .verify_told = on_verify_told,
 		.stats_ask = on_stats_ask, .watch = on_watch, .debug_peers = on_debug_peers, .rows_ask = on_rows_ask,
 		.closed = on_closed, .credit = on_credit,
 	};

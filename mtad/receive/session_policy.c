@@ -215,6 +215,33 @@ begin_policy(struct session *s, const struct fact_want *w)
 	return true;
 }
 
+/* What is known of an address: a digit, and the text. */
+static void
+verified(void *arg, uint64_t id, const struct ask_answer *a)
+{
+	struct session *s = arg;
+	struct buf value = BUF_INIT(4096);
+
+	if (s->facts == NULL)
+		return;
+	buf_char(&value, (char)('0' + a->status % 10));
+	buf_span(&value, a->value);
+	bool known = facts_answer(s->facts, id, a->ok ? FACT_KNOWN : FACT_FAILED, a->ok ? buf_view(&value) : SPAN("no answer"));
+	buf_clear(&value);
+	if (known)
+		learnt(s);
+}
+
+static bool
+begin_verify(struct session *s, const struct fact_want *w)
+{
+	if (!span_eqs(w->source, "verify") || s->rx->counters.ipc == NULL)
+		return false;
+	ipc_send_verify_ask(s->rx->counters.ipc, &(struct ipc_verify_ask){ .request = asks_add(&s->rx->counters, verified, s, w->id),
+	    .address = w->key }, -1);
+	return true;
+}
+
 static void
 slept(void *arg)
 {
@@ -248,7 +275,7 @@ fetch(struct session *s)
 
 	s->fetching = true;
 	while (facts_wanted(s->facts, &w)) {
-		if ((span_eqs(w.source, "sleep") && begin_sleep(s, &w)) || begin_policy(s, &w))
+		if ((span_eqs(w.source, "sleep") && begin_sleep(s, &w)) || begin_verify(s, &w) || begin_policy(s, &w))
 			continue;
 		if (!dns_facts_fetch(s->rx->dns, &s->dns, &w, dns_learnt, s))
 			(void)asks_lookup(&s->rx->lookups, s->facts, &w, looked_up, s);
@@ -311,6 +338,7 @@ session_decision_drop(struct session *s)
 {
 	s->decision = DECIDE_NOTHING;
 	asks_drop(&s->rx->lookups, s);
+	asks_drop(&s->rx->counters, s);
 	dns_facts_drop(&s->dns);
 	policy_ask_drop(s->policy);
 	s->policy = NULL;

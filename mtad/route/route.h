@@ -51,6 +51,8 @@ struct router;
  * where NAME is a parameter.
  */
 struct router *router_new(struct conf *, struct err *);
+/* The same for probes of addresses: address_verify_transport_maps and its relatives in place of theirs. */
+struct router *router_new_probing(struct conf *, struct err *);
 void	router_free(struct router *);
 const struct view *router_view(const struct router *);
 

@@ -62,16 +62,27 @@ in_parent_list(const struct view *v, const char *name)
 	return false;
 }
 
+/* The parameters that probes of addresses have of their own. */
+struct choices {
+	enum param	 local, virtual, relay, other, relayhost, transport_maps, sender_relayhost, sender_transport;
+};
+
+static const struct choices usual = { P_local_transport, P_virtual_transport, P_relay_transport, P_default_transport, P_relayhost,
+	P_transport_maps, P_sender_dependent_relayhost_maps, P_sender_dependent_default_transport_maps };
+static const struct choices probing = { P_address_verify_local_transport, P_address_verify_virtual_transport,
+	P_address_verify_relay_transport, P_address_verify_default_transport, P_address_verify_relayhost, P_address_verify_transport_maps,
+	P_address_verify_sender_dependent_relayhost_maps, P_address_verify_sender_dependent_default_transport_maps };
+
 static void
-take_values(struct router *r)
+take_values(struct router *r, const struct choices *c)
 {
 	const struct view *v = r->view;
 
-	r->local_to = destination_of(conf_str(v, P_local_transport));
-	r->virtual_to = destination_of(conf_str(v, P_virtual_transport));
-	r->relay_to = destination_of(conf_str(v, P_relay_transport));
-	r->default_to = destination_of(conf_str(v, P_default_transport));
-	r->relayhost = span_str(conf_str(v, P_relayhost));
+	r->local_to = destination_of(conf_str(v, c->local));
+	r->virtual_to = destination_of(conf_str(v, c->virtual));
+	r->relay_to = destination_of(conf_str(v, c->relay));
+	r->default_to = destination_of(conf_str(v, c->other));
+	r->relayhost = span_str(conf_str(v, c->relayhost));
 	r->myhostname = span_str(conf_str(v, P_myhostname));
 	r->myorigin = span_str(conf_str(v, P_myorigin));
 	r->mydomain = span_str(conf_str(v, P_mydomain));
@@ -98,33 +109,45 @@ open_tables(struct router *r, enum param p, struct tables *tables, struct err *e
 }
 
 static bool
-open_all(struct router *r, struct err *err)
+open_all(struct router *r, const struct choices *c, struct err *err)
 {
 	return open_list(r, P_mydestination, MATCH_STRING, &r->local, err) &&
 	    open_list(r, P_virtual_alias_domains, MATCH_STRING, &r->virtual_alias, err) &&
 	    open_list(r, P_virtual_mailbox_domains, MATCH_STRING, &r->virtual_mailbox, err) &&
 	    open_list(r, P_relay_domains, MATCH_DOMAIN, &r->relay, err) &&
-	    open_tables(r, P_transport_maps, &r->transport_maps, err) &&
+	    open_tables(r, c->transport_maps, &r->transport_maps, err) &&
 	    open_tables(r, P_relocated_maps, &r->relocated_maps, err) &&
-	    open_tables(r, P_sender_dependent_relayhost_maps, &r->sender_relayhost, err) &&
-	    open_tables(r, P_sender_dependent_default_transport_maps, &r->sender_transport, err);
+	    open_tables(r, c->sender_relayhost, &r->sender_relayhost, err) &&
+	    open_tables(r, c->sender_transport, &r->sender_transport, err);
 }
 
-struct router *
-router_new(struct conf *conf, struct err *err)
+static struct router *
+make(struct conf *conf, const struct choices *choices, struct err *err)
 {
 	struct router *r;
 
 	MEM_NEW(r);
 	r->conf = conf_ref(conf);
 	r->view = conf_program(conf, "trivial-rewrite");
-	take_values(r);
+	take_values(r, choices);
 	add_own(r, conf_addresses(conf));
 	add_own(r, conf_str(r->view, P_proxy_interfaces));
-	if (open_all(r, err))
+	if (open_all(r, choices, err))
 		return r;
 	router_free(r);
 	return NULL;
+}
+
+struct router *
+router_new(struct conf *conf, struct err *err)
+{
+	return make(conf, &usual, err);
+}
+
+struct router *
+router_new_probing(struct conf *conf, struct err *err)
+{
+	return make(conf, &probing, err);
 }
 
 void

@@ -82,6 +82,7 @@ struct delivery {
 	int64_t		 arrival, active;	/* wall */
 	int64_t		 handoff, connected;	/* wall */
 	uint32_t	 attempt;
+	bool		 probe;		/* of an address: there is no message */
 	int		 spill;
 	struct buf	 data;		/* holds the spans below */
 	struct span	 transport, nexthop, sender, recipients;

@@ -83,6 +83,7 @@ delivery_new(struct send *s, const struct ipc_deliver *m, int fd)
 	d->lease = m->lease;
 	d->id = (struct qid){ m->id_usec, m->id_writer };
 	qid_text(d->id, d->id_text);
+	d->probe = m->length == 0;
 	d->loc = loc_make(m->segment, m->offset, m->length);
 	d->arrival = m->arrival;
 	d->active = m->active;
@@ -444,7 +445,7 @@ delivery_read_message(struct delivery *d)
 	const struct segment *segment = send_segment(d->send, d->loc.segment);
 	struct err err = { 0 };
 
-	if (d->message_read)
+	if (d->message_read || d->probe)
 		return true;
 	if (segment == NULL)
 		err_set(&err, ERR_SYS, "segment %u is not open", d->loc.segment);
@@ -461,6 +462,18 @@ delivery_read_message(struct delivery *d)
 	return false;
 }
 
+static void
+probe_ready(struct delivery *d, struct conn *conn)
+{
+	bool utf8 = !address_is_ascii(d->sender) || !address_is_ascii(d->rcpts[0].address);
+
+	d->mail = (struct client_mail){ .sender = d->sender, .converted = true, .utf8 = utf8, .probe = true,
+		.probe_data = d->settings->probe_data, .rcpts = d->rcpts, .rcpt_count = d->count };
+	if (d->onward_known)
+		d->mail.sender = span_str(d->onward.ptr);
+	conn_deliver(conn, &d->mail);
+}
+
 void
 delivery_session_ready(struct delivery *d, struct conn *conn)
 {
@@ -471,6 +484,10 @@ delivery_session_ready(struct delivery *d, struct conn *conn)
 	if (!delivery_read_message(d)) {
 		conn->delivery = NULL;
 		conn_release(conn);
+		return;
+	}
+	if (d->probe) {
+		probe_ready(d, conn);
 		return;
 	}
 	const struct envelope *e = &d->message.envelope;

@@ -65,7 +65,7 @@ delivery_map_addresses(struct delivery *d)
 	d->onward.max = 0;
 	do {
 		status = map_envelope(d, &err);
-		headers = status == MAP_FAULT ? MAP_DONE : try_headers(d, &err);
+		headers = status == MAP_FAULT || d->probe ? MAP_DONE : try_headers(d, &err);
 		if (headers != MAP_DONE)
 			status = headers;
 	} while (status == MAP_PENDING && !facts_over(d->facts) && !delivery_ask(d, delivery_begin_again));

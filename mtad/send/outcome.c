@@ -72,7 +72,7 @@ delivery_outcome(struct delivery *d, size_t i, const struct client_verdict *v, c
 	struct delivery_log log = { .recipient = d->rcpts[i].address, .orig_to = d->rcpts[i].original, .relay = o.relay,
 		.reuse = conn == NULL ? 0 : conn->uses, .arrival = d->arrival, .active = d->active,
 		.handoff = d->handoff, .connected = d->connected == 0 ? now : d->connected, .done = now, .dsn = o.dsn,
-		.status = o.status, .text = o.text };
+		.probe = d->probe, .status = o.status, .text = o.text };
 	buf_str(&line, d->id_text);
 	buf_str(&line, ": ");
 	delivery_log_put(&line, &log);

@@ -77,6 +77,7 @@ take_network(struct settings *s, const struct view *v, bool lmtp)
 	s->xforward = conf_bool(v, BOTH(lmtp, send_xforward_command));
 	s->skip_quit = conf_bool(v, BOTH(lmtp, skip_quit_response));
 	s->fallback = conf_str(v, BOTH(lmtp, fallback_relay));
+	s->probe_data = strcasecmp(conf_str(v, BOTH(lmtp, address_verify_target)), "data") == 0;
 	s->convert = !conf_bool(v, P_disable_mime_output_conversion);
 }
 

@@ -35,6 +35,7 @@ struct settings {
 	bool		 skip_quit;		/* close right after QUIT */
 	bool		 xforward;	/* tell the next server whose mail it is */
 	bool		 name_original;	/* enable_original_recipient: in ORCPT */
+	bool		 probe_data;		/* smtp_address_verify_target: probes go on to DATA */
 	bool		 convert;		/* 8-bit content for servers without 8BITMIME */
 	struct tls_client tls;
 	int64_t		 plain_after;	/* age of a message at which a failed handshake may be followed by clear text (level may) */

@@ -134,6 +134,8 @@ struct client_mail {
 	bool		 eightbit;	/* the content as it is sent has 8-bit bytes */
 	bool		 utf8;		/* needs SMTPUTF8 */
 	bool		 ret_full, ret_hdrs;
+	bool		 probe;		/* whether recipients are accepted, no more: it ends before DATA */
+	bool		 probe_data;	/* or behind that */
 	bool		 name_original;	/* a recipient without ORCPT is named as it was given first */
 	const struct client_origin *origin;	/* NULL: nobody is told */
 	struct client_rcpt *rcpts;

@@ -87,7 +87,8 @@ send_envelope(struct smtp_client *c)
 		for (size_t i = 0; i < m->rcpt_count; i++)
 			if (m->rcpts[i].verdict.result == CLIENT_PENDING)
 				client_send_rcpt(c, &m->rcpts[i]);
-		client_send_line(c, "DATA\r\n");
+		if (!m->probe)
+			client_send_line(c, "DATA\r\n");
 		begin(c);
 	}
 	if (c->dirty)
@@ -143,6 +144,17 @@ client_on_xforward(struct smtp_client *c)
 	return CLIENT_MORE;
 }
 
+/* RCPT tells what a probe wants to know, or DATA is asked too, in a step of its own. */
+static enum client_event
+probe_answered(struct smtp_client *c)
+{
+	if (!c->mail->probe_data || c->accepted == 0)
+		return client_done(c, true);
+	client_send_line(c, "DATA\r\n");
+	c->stage = CLIENT_DATA;
+	return CLIENT_MORE;
+}
+
 /* After MAIL or a RCPT was answered: the next recipient, DATA, or the end. */
 static enum client_event
 next_rcpt(struct smtp_client *c, bool refused)
@@ -154,6 +166,8 @@ next_rcpt(struct smtp_client *c, bool refused)
 				client_send_rcpt(c, &c->mail->rcpts[c->at]);
 			return CLIENT_MORE;
 		}
+		if (c->mail->probe)
+			return probe_answered(c);
 		if (c->pipelined || c->accepted > 0) {
 			c->stage = CLIENT_DATA;
 			if (!c->pipelined)
@@ -189,7 +203,7 @@ client_on_rcpt(struct smtp_client *c)
 		*v = c->failure;	/* what was said to MAIL; this reply is only an echo of it */
 	else if (c->reply.code / 100 == 2)
 		c->accepted++;
-	else
+	if (!c->discard && (c->reply.code / 100 != 2 || (c->mail->probe && !c->mail->probe_data)))
 		*v = client_reply_verdict(c);
 	c->at++;
 	skip_judged(c);
@@ -201,6 +215,15 @@ client_on_data(struct smtp_client *c)
 {
 	if (c->reply.code / 100 != 3) {
 		client_judge_rest(c, client_reply_verdict(c));
+		return client_done(c, true);
+	}
+	if (c->mail->probe) {		/* it waits for content that does not come: no more is to be done here */
+		struct client_verdict v = client_reply_verdict(c);
+		v.result = CLIENT_SENT;
+		v.dsn = SPAN("2.0.0");
+		v.text = v.reply;
+		client_judge_rest(c, v);
+		c->closing = true;
 		return client_done(c, true);
 	}
 	if (c->accepted == 0) {

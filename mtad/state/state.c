@@ -8,6 +8,7 @@
 #include "base/loop.h"
 #include "conf/conf.h"
 #include "state/counters.h"
+#include "state/probing.h"
 
 static struct state {
 	struct counters	 counters;
@@ -124,7 +125,7 @@ on_stats_ask(void *arg, struct ipc *c, const struct ipc_stats_ask *m, int fd)
 	struct buf b = BUF_INIT(0);
 
 	(void)fd;
-	buf_printf(&b, "{\"clients\":%zu}", s->counters.map.count);
+	buf_printf(&b, "{\"clients\":%zu,\"verified\":%zu}", s->counters.map.count, probing_count());
 	ipc_send_stats(c, &(struct ipc_stats){ m->request, buf_view(&b) }, -1);
 	buf_clear(&b);
 }
@@ -135,6 +136,8 @@ on_closed(void *arg, struct ipc *c)
 {
 	struct state *s = arg;
 
+	if (c == probing_queue_channel())
+		probing_queue(NULL);
 	if (ipc_peer(c) == ROLE_RECEIVE) {
 		counters_slot_gone(&s->counters, ipc_slot(c), clock_mono());
 		expire(s);
@@ -153,6 +156,7 @@ configure(void *arg, struct span frozen, struct err *err)
 	s->unit = conf_time(conf_main(conf), P_anvil_rate_time_unit);
 	s->counters.unit = s->unit;
 	s->status_every = conf_time(conf_main(conf), P_anvil_status_update_time);
+	probing_configure(conf);
 	conf_unref(conf);
 	return true;
 }
@@ -168,13 +172,24 @@ start(void *arg, struct err *err)
 	loop_timer_init(&s->status, on_status_timer, s);
 	if (s->status_every > 0)
 		loop_timer_set(&s->status, s->status_every);
+	probing_start();
 	return true;
+}
+
+static void
+on_peer(void *arg, struct ipc *c)
+{
+	(void)arg;
+	if (ipc_peer(c) == ROLE_QUEUE)
+		probing_queue(c);
 }
 
 static const struct ipc_handlers handlers = {
 	.count_connect = on_count_connect,
 	.count_disconnect = on_count_disconnect,
 	.count_event = on_count_event,
+	.verify_ask = probing_on_ask,
+	.verify_probed = probing_on_probed,
 	.stats_ask = on_stats_ask,
 	.closed = on_closed,
 };
@@ -189,6 +204,7 @@ state_role(void)
 		.state = &state,
 		.configure = configure,
 		.start = start,
+		.peer = on_peer,
 	};
 	return &spec;
 }
