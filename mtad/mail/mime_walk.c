@@ -9,6 +9,7 @@
 #include "mail/mime_type.h"
 
 #define NESTING_MORE	2
+#define FAULTY_MAX	200
 #define TYPE_MAX	((size_t)16 << 10)	/* of the headers that tell the structure */
 
 struct level {
@@ -30,9 +31,62 @@ struct mime_walk {
 	uint64_t	 offset;	/* in the text of this part */
 	struct buf	 line, header, types;
 	struct buf	 deep;		/* not empty: past the limit */
+	enum walk_fault	 fault;		/* the first one */
+	struct buf	 faulty;	/* what has it, cut short */
+	bool		 seven;		/* the part says that its text has seven bits, and that is looked at */
 	struct level	*levels;
 	unsigned	 depth, cap;
 };
+
+/* -- what strict sites look for -- */
+
+static bool
+has_8bit(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if ((unsigned char)s.ptr[i] >= 0x80)
+			return true;
+	return false;
+}
+
+static void
+note_fault(struct mime_walk *w, enum walk_fault fault, struct span where)
+{
+	if (w->fault != WALK_GOOD || (w->opt.strict & WALK_STRICT(fault)) == 0)
+		return;
+	w->fault = fault;
+	buf_span(&w->faulty, span_head(where, FAULTY_MAX));
+}
+
+static void
+look_at_text(struct mime_walk *w, struct span text)
+{
+	if (!w->seven || w->fault != WALK_GOOD || !has_8bit(text))
+		return;
+	note_fault(w, WALK_8BIT_BODY, text);
+}
+
+/* RFC 2045, section 6.4: what has parts of its own is not encoded as a whole. */
+static void
+look_at_encoding(struct mime_walk *w, const struct mime_type *t, struct span block)
+{
+	struct header h;
+
+	w->seven = (w->opt.strict & WALK_STRICT(WALK_8BIT_BODY)) != 0 &&
+	    (t->encoding == MIME_ENC_NONE || t->encoding == MIME_ENC_7BIT);
+	if (t->kind == MIME_LEAF || t->encoding != MIME_ENC_OTHER)
+		return;
+	while (header_next(&block, &h))
+		if (span_caseeqs(h.name, "content-transfer-encoding"))
+			note_fault(w, WALK_ENCODING, span_rtrim(h.raw));
+}
+
+enum walk_fault
+mime_walk_fault(const struct mime_walk *w, struct span *where)
+{
+	*where = buf_view(&w->faulty);
+	return w->fault;
+}
 
 /* -- structure -- */
 
@@ -78,6 +132,8 @@ begin_content(struct mime_walk *w, struct span block, bool in_digest)
 	w->in_header = false;
 	w->offset = 0;
 	mime_type_look(block, in_digest, &t);
+	if (w->opt.strict != 0)
+		look_at_encoding(w, &t, block);
 	if (t.kind == MIME_MESSAGE)
 		begin_header(w, WALK_NESTED, false);
 	else if (t.kind != MIME_LEAF)
@@ -95,6 +151,7 @@ mime_walk_new(const struct walk_options *opt, struct span header)
 	w->header = BUF_INIT(0);
 	w->types = BUF_INIT(TYPE_MAX);
 	w->deep = BUF_INIT(0);
+	w->faulty = BUF_INIT(0);
 	if (opt->structure)
 		begin_content(w, header, false);
 	return w;
@@ -111,13 +168,14 @@ mime_walk_free(struct mime_walk *w)
 	buf_clear(&w->header);
 	buf_clear(&w->types);
 	buf_clear(&w->deep);
+	buf_clear(&w->faulty);
 	free(w);
 }
 
 bool
 mime_walk_idle(const struct mime_walk *w)
 {
-	return !w->in_header && w->depth == 0 && !w->opt.lines;
+	return !w->in_header && w->depth == 0 && !w->opt.lines && !w->seven && w->fault == WALK_GOOD;
 }
 
 bool
@@ -147,6 +205,7 @@ give_line(struct mime_walk *w, struct span text, bool ended)
 	bool wanted = w->opt.lines && (w->opt.lines_limit == 0 || w->offset < w->opt.lines_limit);
 
 	w->offset += text.len + ended;
+	look_at_text(w, text);
 	if (wanted) {
 		give(w, WALK_LINE, text, ended);
 		return;
@@ -173,6 +232,8 @@ give_header(struct mime_walk *w)
 			buf_cut(&w->types, before);
 		}
 	}
+	if ((w->opt.strict & WALK_STRICT(WALK_8BIT_HEADER)) != 0 && has_8bit(text))
+		note_fault(w, WALK_8BIT_HEADER, text);
 	give(w, w->class, text, w->header_ended);
 	buf_reset(&w->header);
 }
@@ -276,6 +337,7 @@ take_run(struct mime_walk *w, struct span *in)
 			return false;
 	}
 	w->offset += n;
+	look_at_text(w, span_head(*in, n));
 	give(w, WALK_RUN, span_head(*in, n), false);
 	/* Without parts the next piece may go on in the middle of a line: nothing depends on it. */
 	*in = span_skip(*in, n);

@@ -27,7 +27,12 @@ struct walk_item {
 };
 typedef void	walk_fn(void *arg, const struct walk_item *);
 
+/* What strict sites refuse (strict_7bit_headers, strict_8bitmime_body, strict_mime_encoding_domain). */
+enum walk_fault { WALK_GOOD, WALK_8BIT_HEADER, WALK_8BIT_BODY, WALK_ENCODING };
+#define WALK_STRICT(fault)	(1u << (fault))
+
 struct walk_options {
+	unsigned	 strict;	/* bits of the faults to look for; without structure none is seen */
 	bool		 structure;	/* false: all is text (disable_mime_input_processing) */
 	bool		 lines;		/* of text are wanted, up to */
 	uint64_t	 lines_limit;	/* body_checks_size_limit: so many bytes of each part; 0: all */
@@ -45,6 +50,8 @@ void	mime_walk_free(struct mime_walk *);	/* NULL is fine */
 bool	mime_walk_idle(const struct mime_walk *);
 void	mime_walk_put(struct mime_walk *, struct span, walk_fn *, void *arg);
 void	mime_walk_end(struct mime_walk *, walk_fn *, void *arg);
+/* The first fault so far, and the header, or the line's beginning, that has it. */
+enum walk_fault mime_walk_fault(const struct mime_walk *, struct span *where);
 /* Parts are nested deeper than the limit (by as much more as Postfix lets through); those are walked as text. *header: the one that said so. */
 bool	mime_walk_too_deep(const struct mime_walk *, struct span *header);
 

@@ -79,7 +79,7 @@ content_checks_free(struct content_checks *c)
 bool
 content_checks_has(const struct content_checks *c, enum check_kind kind)
 {
-	return c->kind[kind].tables.count > 0;
+	return c != NULL && c->kind[kind].tables.count > 0;
 }
 
 enum check_kind

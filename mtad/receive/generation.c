@@ -96,6 +96,18 @@ has_word(struct span list, const char *word)
 	return false;
 }
 
+static unsigned
+strict_bits(const struct view *cleanup)
+{
+	bool all = conf_bool(cleanup, P_strict_8bitmime);
+
+	if (conf_bool(cleanup, P_disable_mime_input_processing))
+		return 0;
+	return (all || conf_bool(cleanup, P_strict_7bit_headers) ? WALK_STRICT(WALK_8BIT_HEADER) : 0u) |
+	    (all || conf_bool(cleanup, P_strict_8bitmime_body) ? WALK_STRICT(WALK_8BIT_BODY) : 0u) |
+	    (conf_bool(cleanup, P_strict_mime_encoding_domain) ? WALK_STRICT(WALK_ENCODING) : 0u);
+}
+
 /* Header and body checks; nothing where nothing is set. */
 static bool
 set_checks(struct settings *s, const struct view *cleanup, struct err *err)
@@ -104,12 +116,14 @@ set_checks(struct settings *s, const struct view *cleanup, struct err *err)
 
 	if (!content_checks_new(s->generation->conf, cleanup, CHECK_CLEANUP, &in->checks, err))
 		return false;
-	if (in->checks == NULL)
+	unsigned strict = strict_bits(cleanup);
+	if (in->checks == NULL && strict == 0)
 		return true;
-	in->refuse_deep = content_checks_has(in->checks, CHECK_HEADER) || content_checks_has(in->checks, CHECK_MIME) ||
+	in->refuse_deep = strict != 0 || content_checks_has(in->checks, CHECK_HEADER) || content_checks_has(in->checks, CHECK_MIME) ||
 	    content_checks_has(in->checks, CHECK_NESTED);
 	in->walk = (struct walk_options){
-		.structure = !conf_bool(cleanup, P_disable_mime_input_processing) && (content_checks_has(in->checks, CHECK_MIME) ||
+		.strict = strict,
+		.structure = !conf_bool(cleanup, P_disable_mime_input_processing) && (strict != 0 || content_checks_has(in->checks, CHECK_MIME) ||
 		    content_checks_has(in->checks, CHECK_NESTED) || content_checks_has(in->checks, CHECK_BODY)),
 		.lines = content_checks_has(in->checks, CHECK_BODY),
 		.lines_limit = (uint64_t)conf_int(cleanup, P_body_checks_size_limit),

@@ -43,6 +43,7 @@ enum intake_state { INTAKE_OPEN, INTAKE_WAITING, INTAKE_WRITING };
 /* Header and body checks of one message. */
 struct intake_check {
 	bool		 on;		/* no action has ended them */
+	bool		 tables;	/* there are such; else only strict_... is asked for */
 	bool		 changed;	/* content is not as it came */
 	bool		 discard;
 	struct buf	 header, out;	/* as they become */

@@ -20,10 +20,11 @@ intake_check_new(struct intake *in)
 {
 	struct intake_check *c;
 
-	if (in->settings->checks == NULL)
+	if (in->settings->checks == NULL && in->settings->walk.strict == 0)
 		return;
 	MEM_NEW(c);
 	c->on = true;
+	c->tables = in->settings->checks != NULL;
 	c->header = c->out = c->result.value = BUF_INIT(0);
 	in->check = c;
 }
@@ -140,9 +141,9 @@ look(struct intake *in, enum check_kind kind, struct span text, bool ended, stru
 	struct check_result *r = &c->result;
 	char id[QID_TEXT];
 
-	if (c->on)
+	if (c->on && c->tables)
 		content_check(in->settings->checks, kind, text, r);
-	if (!c->on || (r->action == CHECK_DUNNO && r->complaint[0] == '\0')) {
+	if (!c->on || !c->tables || (r->action == CHECK_DUNNO && r->complaint[0] == '\0')) {
 		put_line(out, text, ended);
 		return;
 	}
@@ -163,6 +164,28 @@ look(struct intake *in, enum check_kind kind, struct span text, bool ended, stru
 	c->changed = c->changed || drops || r->action == CHECK_PREPEND;
 }
 
+/* As cleanup(8) refuses what breaks MIME. */
+static void
+refuse_mime(struct intake *in, const char *what, struct span where)
+{
+	struct check_source s;
+	char id[QID_TEXT];
+
+	source_of(in, &s);
+	where = span_head(where, span_find(where, '\n'));
+	log_info("cleanup", "%s: reject: mime-error %s: %.*s from %.*s; from=<%.*s> to=<%.*s>", qid_text(in->envelope.id, id), what,
+	    SPAN_ARG(span_head(where, 100)), SPAN_ARG(s.origin), SPAN_ARG(s.sender), SPAN_ARG(s.recipient));
+	in->fault = arena_printf(&in->arena, "550 5.6.0 %s", what);
+	if (in->fault == NULL)
+		in->fault = write_error;
+}
+
+static const char *const faults[] = {
+	[WALK_8BIT_HEADER] = "improper use of 8-bit data in message header",
+	[WALK_8BIT_BODY] = "improper use of 8-bit data in message body",
+	[WALK_ENCODING] = "invalid message/* or multipart/* encoding domain",
+};
+
 /* -- the message's own block -- */
 
 struct span
@@ -175,6 +198,8 @@ intake_check_header(struct intake *in, struct span block)
 	while (header_next(&block, &h)) {
 		bool ended = h.raw.len > 0 && h.raw.ptr[h.raw.len - 1] == '\n';
 		struct span text = span_head(h.raw, h.raw.len - ended);
+		if ((in->settings->walk.strict & WALK_STRICT(WALK_8BIT_HEADER)) != 0 && in->fault == NULL && has_8bit(text))
+			refuse_mime(in, faults[WALK_8BIT_HEADER], text);
 		look(in, content_check_kind(CHECK_HEADER, text), text, ended, &c->header);
 	}
 	return buf_view(&c->header);
@@ -208,18 +233,6 @@ item(void *arg, const struct walk_item *it)
 		look(in, content_check_kind(kinds[it->class], it->text), it->text, it->ended, &in->check->out);
 }
 
-static void
-refuse_depth(struct intake *in, struct span header)
-{
-	struct check_source s;
-	char id[QID_TEXT];
-
-	source_of(in, &s);
-	log_info("cleanup", "%s: reject: mime-error MIME nesting exceeds safety limit: %.*s from %.*s; from=<%.*s> to=<%.*s>",
-	    qid_text(in->envelope.id, id), SPAN_ARG(span_head(header, 100)), SPAN_ARG(s.origin), SPAN_ARG(s.sender), SPAN_ARG(s.recipient));
-	in->fault = "550 5.6.0 MIME nesting exceeds safety limit";
-}
-
 bool
 intake_checks_body(const struct intake *in)
 {
@@ -238,7 +251,10 @@ intake_check_body(struct intake *in, struct span piece, bool last)
 	if (last)
 		mime_walk_end(c->walk, item, in);
 	if (mime_walk_too_deep(c->walk, &header) && in->settings->refuse_deep && in->fault == NULL)
-		refuse_depth(in, header);
+		refuse_mime(in, "MIME nesting exceeds safety limit", header);
+	enum walk_fault fault = mime_walk_fault(c->walk, &header);
+	if (fault != WALK_GOOD && in->fault == NULL)
+		refuse_mime(in, faults[fault], header);
 	if (c->out.over)
 		in->fault = write_error;
 	return buf_view(&c->out);
