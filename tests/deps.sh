@@ -6,7 +6,7 @@ build="gcc make pkg-config libc6-dev libevent-dev libunbound-dev libjansson-dev 
  libidn2-dev libpcre2-dev libgsasl-dev libreadline-dev libncurses-dev libpq-dev libmariadb-dev libldap-dev libsqlite3-dev"
 test="libcmocka-dev python3 python3-pytest python3-pexpect python3-pyte python3-aiosmtpd python3-dnspython strace
  procps openssl gnutls-bin git clang libclang-rt-14-dev llvm-14 mandoc"
-peers="postfix postfix-pcre postfix-sqlite postfix-pgsql postfix-mysql postfix-ldap swaks msmtp mutt libsasl2-modules dovecot-core fail2ban nsd postgrey postfix-policyd-spf-python ldnsutils haproxy postgresql mariadb-server slapd ldap-utils memcached sslscan testssl.sh"
+peers="postfix postfix-pcre postfix-lmdb postfix-cdb postfix-sqlite postfix-pgsql postfix-mysql postfix-ldap swaks msmtp mutt libsasl2-modules dovecot-core fail2ban nsd postgrey postfix-policyd-spf-python ldnsutils haproxy postgresql mariadb-server slapd ldap-utils memcached sslscan testssl.sh"
 bench="postfix procps python3"
 want=""
 for set in "$@"; do
