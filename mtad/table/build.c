@@ -371,6 +371,8 @@ table_change_text(struct table_change *c, const char *name, struct span text)
 	unsigned number = 0;
 
 	while (c->err.kind == ERR_NONE && conf_lines_next(&lines, &line, &number)) {
+		if (!table_line_ok(span_str(name), number, &lines, line))
+			continue;
 		if (c->options.aliases)
 			add_alias(c, span_str(name), number, line, &key, &value);
 		else

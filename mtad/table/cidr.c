@@ -118,7 +118,8 @@ cidr_open(const struct conf *conf, struct span name, void **state, struct err *e
 		return false;
 	MEM_NEW(c);
 	while (conf_lines_next(&lines, &line, &number))
-		add_line(c, name, line, number);
+		if (table_line_ok(name, number, &lines, line))
+			add_line(c, name, line, number);
 	while (c->depth > 0) {
 		table_warn(name, number, "IF without its ENDIF");
 		c->rules[c->open[--c->depth]].skip = c->count;

@@ -294,7 +294,7 @@ patterns_open(const struct pattern_engine *engine, const struct conf *conf, stru
 	p->engine = engine;
 	p->path = name;
 	while (conf_lines_next(&lines, &line, &p->line))
-		if (!span_has(line, '\0'))
+		if (table_line_ok(name, p->line, &lines, line))
 			add_line(p, line);
 	while (p->depth > 0) {
 		table_warn(name, p->line, "IF has no matching ENDIF");

@@ -9,6 +9,91 @@
 #include "base/mem.h"
 #include "table/patterns.h"
 
+/*
+ * The C library follows nested groups with its stack, and writes repetitions out: "((((..." would end the process, "a{1,999}{1,999}" its memory. So both are
+ * bounded before it sees them. Nothing is checked here but that: what is wrong is counted somehow, and left to the library to say.
+ */
+#define DEPTH_MAX	250u
+#define COST_MAX	65536u
+
+struct cost {
+	unsigned	 group[DEPTH_MAX + 1];	/* atoms of each open group */
+	unsigned	 depth, last;		/* of the atom before */
+};
+
+static unsigned
+bounded(unsigned long long n)
+{
+	return n > COST_MAX ? COST_MAX + 1 : (unsigned)n;
+}
+
+static void
+add_atom(struct cost *c, unsigned atoms)
+{
+	c->last = atoms;
+	c->group[c->depth] = bounded((unsigned long long)c->group[c->depth] + atoms);
+}
+
+/* Behind "{": the highest count. */
+static const char *
+repeat(struct cost *c, const char *at)
+{
+	unsigned long long n = 0, most = 1;
+
+	for (; *at != '\0' && *at != '}'; at++) {
+		n = *at >= '0' && *at <= '9' ? (n > COST_MAX ? n : n * 10 + (unsigned)(*at - '0')) : 0;
+		most = n > most ? n : most;
+	}
+	unsigned atoms = bounded(c->last * most);
+	c->group[c->depth] = bounded((unsigned long long)c->group[c->depth] + atoms);
+	c->last = atoms;
+	return at;
+}
+
+static const char *
+bracket(const char *at)
+{
+	if (*at == '^')
+		at++;
+	if (*at == ']')
+		at++;
+	while (*at != '\0' && *at != ']')
+		at++;
+	return at;
+}
+
+/* Extended expressions group with "(" and "{", the others with a backslash before. NULL, or the reason. */
+static const char *
+too_much(const char *at, bool extended)
+{
+	struct cost c = { .depth = 0 };
+
+	for (; *at != '\0'; at++) {
+		bool escaped = *at == '\\' && at[1] != '\0';
+		at += escaped;
+		if (*at == '(' && escaped != extended) {
+			if (c.depth == DEPTH_MAX)
+				return "parentheses are too deeply nested";
+			c.group[++c.depth] = 0;
+		} else if (*at == ')' && escaped != extended && c.depth > 0) {
+			c.depth--;
+			add_atom(&c, c.group[c.depth + 1]);
+		} else if (*at == '{' && escaped != extended) {
+			at = repeat(&c, at + 1);
+		} else if (*at == '[' && !escaped) {
+			at = bracket(at + 1);
+			add_atom(&c, 1);
+		} else {
+			add_atom(&c, 1);
+		}
+		if (c.group[c.depth] > COST_MAX)
+			return "the expression, its repetitions written out, is too large";
+		if (*at == '\0')
+			break;
+	}
+	return NULL;
+}
+
 static void
 regexp_free(void *pattern)
 {
@@ -34,6 +119,11 @@ regexp_compile(const char *pattern, const char *letters, unsigned want, unsigned
 			(void)snprintf(why, why_size, "unknown regexp option \"%c\"", *letters);
 			return NULL;
 		}
+	}
+	const char *refused = too_much(pattern, (flags & REG_EXTENDED) != 0);
+	if (refused != NULL) {
+		(void)snprintf(why, why_size, "%s", refused);
+		return NULL;
 	}
 	MEM_NEW(re);
 	int rc = regcomp(re, pattern, flags);

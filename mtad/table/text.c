@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "conf/lines.h"
 #include "table/type.h"
 
 #define TEXT_MAX	((size_t)64 << 20)
@@ -96,6 +97,18 @@ table_text(const struct conf *conf, const char *type, struct span path, struct b
 	if (!ok)
 		buf_clear(space);
 	return ok;
+}
+
+bool
+table_line_ok(struct span path, unsigned number, const struct conf_lines *lines, struct span line)
+{
+	if (lines->text.over)
+		table_warn(path, number, "the line is longer than %zu bytes -- ignoring this line", lines->text.max);
+	else if (span_has(line, '\0'))
+		table_warn(path, number, "the line has a NUL byte -- ignoring this line");
+	else
+		return true;
+	return false;
 }
 
 bool

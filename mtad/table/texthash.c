@@ -45,7 +45,8 @@ texthash_open(const struct conf *conf, struct span name, void **state, struct er
 	MEM_NEW(p);
 	pairs_init(p);
 	while (conf_lines_next(&lines, &line, &number))
-		add_line(p, name, line, number);
+		if (table_line_ok(name, number, &lines, line))
+			add_line(p, name, line, number);
 	buf_clear(&lines.text);
 	buf_clear(&space);
 	*state = p;

@@ -53,6 +53,9 @@ bool	table_find(const struct conf *, struct span spec, const struct table_type *
  * The text of a table: what the conf carries, else where this process may open paths, the file itself, read into *space. The span lives as long as both.
  */
 bool	table_text(const struct conf *, const char *type, struct span path, struct buf *space, struct span *text, struct err *);
+/* False, and warned of, for a line that no rule can be: one with a NUL byte, or cut as it is too long. */
+struct conf_lines;
+bool	table_line_ok(struct span path, unsigned number, const struct conf_lines *, struct span line);
 /* "key value" off a line: the key ends at the first white space outside "quotes", which stay. False with the reason where the line is none. */
 bool	table_pair(struct span line, struct span *key, struct span *value, const char **why);
 
