@@ -52,9 +52,12 @@ def test_processes_end(tmp_path):
     def slow(session, argument):
         while stuck:
             time.sleep(0.05)
-    with make(tmp_path, {"RCPT": slow}, {"address_verify_poll_count": "1", "address_verify_negative_refresh_time": "1s"}) as (mtad, sink):
+    with make(tmp_path, {"RCPT": slow}, {"address_verify_poll_count": "1", "address_verify_pending_request_limit": "1", "address_verify_negative_refresh_time": "1s"}) as (mtad, sink):
         assert rcpt(mtad, "a@far.test")[0] == 450
         wait_for(lambda: any(b"RCPT" in d for d in sink.dialogue))
+        assert rcpt(mtad, "third@far.test")[0] == 450
+        time.sleep(0.3)
+        assert not any(b"third@" in d for d in sink.dialogue), "no more than address_verify_pending_request_limit"
         for pid in mtad.pids()["send"]:
             os.kill(pid, 9)
         wait_for(lambda: b"the delivery process ended" in rcpt(mtad, "a@far.test")[1])

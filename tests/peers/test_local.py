@@ -142,7 +142,7 @@ class Pair:
         def quiet():
             a, b = len(self.mtad.log()), len(self.postfix.log())
             done = all(all(re.search(m, log) for m in marks) for log in (self.mtad.log(), self.postfix.log()))
-            time.sleep(0.7)
+            time.sleep(0.5)
             return done and (a, b) == (len(self.mtad.log()), len(self.postfix.log()))
         wait_for(quiet, seconds)
 
@@ -287,7 +287,7 @@ VARIANTS = {
     "restricted": {"allow_mail_to_commands": "include", "allow_mail_to_files": "forward, include", "duplicate_filter_limit": "2"},
     "allowed": {"allow_mail_to_commands": "alias, forward, include", "command_execution_directory": "@D@/h/$local/${extension?e}${extension:none}",
                 "command_expansion_filter": "abcdefghijklmnopqrstuvwxyz", "command_time_limit": "1s", "local_command_shell": "/bin/sh -c",
-                "export_environment": "LANG MYVAR=hello", "default_privs": "irc"},
+                "export_environment": "LANG MYVAR=hello", "import_environment": "MAIL_CONFIG LANG=de", "default_privs": "irc"},
     "directory": {"command_execution_directory": "@D@/h/a$domain", "execution_directory_expansion_filter": "abcdefghijklmnopqrstuvwxyz/-0123456789_",
                   "soft_bounce": "yes"},
 }

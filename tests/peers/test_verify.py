@@ -35,6 +35,7 @@ def pair(main):
                   "transport_maps": "inline:{ {err@far.test=error:5.7.9 not this one}, {ret@far.test=retry:4.7.8 not now}, {disc@far.test=discard:}, "
                                     "{nowhere@far.test=nosuch:}, {pipe@far.test=agent:}}",
                   "smtpd_recipient_restrictions": "reject_unverified_recipient, permit", **main}
+        common = {k: v.replace("@PORT@", str(sink.port)) for k, v in common.items()}
         line = "agent unix - n n - - pipe user=nobody argv=/bin/true $recipient\nvirtual unix - n n - - virtual\n"
         mtad = Instance(f"{base}/m", main=common, root=True)
         mtad.master += line
@@ -114,6 +115,19 @@ VARIANTS = {
     "routes": ({"address_verify_transport_maps": "inline:{ {yes@far.test=error:5.7.7 by its own map} }", "address_verify_relayhost": "[127.0.0.9]:9",
                 "address_verify_local_transport": "error:5.7.6 local", "address_verify_virtual_transport": "discard:"},
                [("s@src.test", r) for r in ("yes@far.test", "no@other.test", "games@site.test", "box@vm.test")]),
+    "more routes": ({"relayhost": "", "address_verify_default_transport": "error:5.7.5 default", "address_verify_relay_transport": "error:5.7.4 relay",
+                     "transport_maps": ""}, [("s@src.test", r) for r in ("no@other.test", "yes@far.test")]),
+    "by sender": ({"relayhost": "", "transport_maps": "", "address_verify_sender": "prober@site.test", "relay_domains": "",
+                   "address_verify_sender_dependent_default_transport_maps": "inline:{ {prober@site.test=error:5.7.3 by sender} }"},
+                  [("s@src.test", "no@other.test")]),
+    "relay by sender": ({"address_verify_relayhost": "[127.0.0.9]:9", "transport_maps": "", "address_verify_sender": "prober@site.test", "relay_domains": "",
+                         "address_verify_sender_dependent_relayhost_maps": "inline:{ {prober@site.test=[127.0.0.1]:@PORT@} }"},
+                        [("s@src.test", "yes@far.test")]),
+    "lmtp": ({"transport_maps": "inline:{ {far.test=lmtp:inet:127.0.0.1:@PORT@} }", "lmtp_address_verify_target": "data", "address_verify_sender": "prober"},
+             [("s@src.test", r) for r in ("yes@far.test", "no@far.test", "data@far.test")]),
+    "sender texts": ({"smtpd_recipient_restrictions": "permit", "smtpd_sender_restrictions": "reject_unverified_sender, check_sender_access static:REJECT",
+                      "unverified_sender_reject_reason": "no such sender", "unverified_sender_tempfail_action": "defer"},
+                     [(s, "games@site.test") for s in ("no@far.test", "soft@far.test")]),
     "no bad ones": ({"address_verify_negative_cache": "no", "address_verify_poll_count": "3"}, [("s@src.test", r) for r in ("yes@far.test", "no@far.test")]),
     "warn": ({"smtpd_recipient_restrictions": "warn_if_reject reject_unverified_recipient, permit"},
              [("s@src.test", r) for r in ("yes@far.test", "no@far.test", "soft@far.test")]),
@@ -132,6 +146,6 @@ def test_parameters(name):
         warned = [sorted(re.findall(r"reject_warning: .*", re.sub(r":\d+", "", p.log()))) for p in (mtad, postfix)]
         assert warned[0] == warned[1]
         senders = {d for d in sink.dialogue if d.startswith(b"MAIL")}
-        wanted = {"<>": b"MAIL FROM:<>", "prober": b"MAIL FROM:<prober@site.test>"}.get(main.get("address_verify_sender"), b"MAIL FROM:<double-bounce@site.test>")
+        wanted = {"<>": b"MAIL FROM:<>", "prober@site.test": b"MAIL FROM:<prober@site.test>", "prober": b"MAIL FROM:<prober@site.test>"}.get(main.get("address_verify_sender"), b"MAIL FROM:<double-bounce@site.test>")
         assert all(d.startswith(wanted) for d in senders), senders
         assert not sink.messages and mtad.queue() == []
