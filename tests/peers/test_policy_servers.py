@@ -136,3 +136,41 @@ def test_a_server_that_fails(tmp_path):
         assert len(re.findall(r"warning: problem talking to server inet:127\.0\.0\.1:\d+: ", mta.log())) == 3
     server.shutdown()
     server.server_close()
+
+
+@pytest.mark.parametrize("setting,connections", [({}, 1), ({"smtpd_policy_service_max_idle": "1s"}, 2), ({"smtpd_policy_service_max_ttl": "1s"}, 2),
+                                                 ({"smtpd_policy_service_request_limit": "2"}, 2)])
+def test_how_long_a_connection_serves(tmp_path, setting, connections):
+    """Three questions, with a pause before the third."""
+    os.chmod(tmp_path, 0o755)
+    accepted = []
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self):
+            accepted.append(self)
+            for line in self.rfile:
+                if line == b"\n":
+                    self.wfile.write(b"action=REJECT asked\n\n")
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with Instance(tmp_path / "site", {"smtpd_recipient_restrictions": f"check_policy_service inet:127.0.0.1:{server.server_address[1]}", "local_recipient_maps": "",
+                                      "mtad_receive_workers": "1", **setting}) as mta:
+        for pause in (0, 0, 1.3):
+            time.sleep(pause)
+            assert rcpt(mta, "a@b.test", "user@site.test")[0] == 554
+    assert len(accepted) == connections
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("setting,least,most", [({"smtpd_policy_service_timeout": "1s", "smtpd_policy_service_retry_delay": "1s"}, 3, 6),
+                                                ({"smtpd_policy_service_timeout": "1s", "smtpd_policy_service_retry_delay": "3s"}, 5, 8)])
+def test_how_long_a_silent_one_is_waited_for(tmp_path, setting, least, most):
+    os.chmod(tmp_path, 0o755)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        with Instance(tmp_path / "site", {"smtpd_recipient_restrictions": f"check_policy_service inet:127.0.0.1:{listener.getsockname()[1]}", "local_recipient_maps": "",
+                                          **setting}) as mta:
+            began = time.monotonic()
+            assert rcpt(mta, "a@b.test", "user@site.test") == (451, b"4.3.5 <user@site.test>: Recipient address rejected: Server configuration problem")
+            assert least <= time.monotonic() - began + 0.1 and time.monotonic() - began < most

@@ -238,6 +238,15 @@ config("policy", {"client": "check_policy_service inet:127.0.0.1:@POLICY@", "rec
 config("policy_down", {"recipient": "check_policy_service { inet:127.0.0.1:1, try_limit=1, { default_action = 421 4.3.9 no policy } }"}, case())
 config("policy_down_default", {"recipient": "check_policy_service inet:127.0.0.1:1", "smtpd_policy_service_retry_delay": "1s", "smtpd_policy_service_try_limit": "1"}, case())
 
+config("maps_rbl", {"client": "reject_maps_rbl", "maps_rbl_domains": "wl.test, bl.test"}, case(client="127.0.0.2"), case(client="127.0.0.5"), case(client="127.0.0.6"))
+config("multi_bounce_code", {"data": "reject_multi_recipient_bounce", "multi_recipient_bounce_reject_code": "554"}, case(sender="", rcpts=[U, "root@site.test"]))
+config("tempfail", {"sender": "reject_unknown_sender_domain", "helo": "reject_unknown_helo_hostname", "reject_tempfail_action": "defer", "recipient": "reject"},
+       case(sender="a@x.fail.test"), case(helo="x.fail.test"))
+config("expansion", {"client": "reject_rbl_client bl.test", "smtpd_expansion_filter": "abcdefgh123 ./:"}, case(client="127.0.0.2"))
+config("policy_defaults", {"recipient": "check_policy_service inet:127.0.0.1:1", "smtpd_policy_service_default_action": "DEFER_IF_PERMIT 4.3.8 no word", "smtpd_policy_service_try_limit": "1"},
+       case())
+config("policy_context", {"recipient": "check_policy_service inet:127.0.0.1:@POLICY@", "smtpd_policy_service_policy_context": "a context"}, case(sender="dunno@policy.test"))
+
 LISTS = {"client": "smtpd_client_restrictions", "helo": "smtpd_helo_restrictions", "sender": "smtpd_sender_restrictions", "relay": "smtpd_relay_restrictions",
          "recipient": "smtpd_recipient_restrictions", "data": "smtpd_data_restrictions", "end": "smtpd_end_of_data_restrictions", "etrn": "smtpd_etrn_restrictions"}
 
@@ -319,7 +328,7 @@ def make(address, ports, fill):
     """main.cf, and the lines of master.cf. Both servers have the same ports, at different addresses: a test process has no more than a hundred."""
     main, lines = dict(SITE), ""
     for number, (name, (values, cases)) in enumerate(C.items()):
-        raw = any("$" in v for v in values.values()) or "smtpd_reject_footer" in values
+        raw = any("$" in v for v in values.values()) or "smtpd_reject_footer" in values or "smtpd_expansion_filter" in values
         if raw:     # texts with macros of their own stand where nothing fills them in
             options = "".join(f" -o {{ {LISTS.get(k, k)} = {fill(v)} }}" for k, v in values.items())
         else:

@@ -239,6 +239,100 @@ other_stages(void **state)
 	buf_clear(&got);
 }
 
+/* What the DNS would say: by "TYPE name". */
+static void
+answer_dns(struct facts *f, uint64_t *seed)
+{
+	static const struct { const char *key, *value; } known[] = {
+		{ "A 5.113.0.203.bl.example", "127.0.0.4\n" }, { "TXT 5.113.0.203.bl.example", "a reason\n" }, { "MX good.example", "10 mx.good.example\n" },
+		{ "MX null.example", "0 \n" }, { "A mx.good.example", "192.0.2.7\n" }, { "A name.example", "203.0.113.5\n" }, { "NS good.example", "ns.good.example\n" },
+		{ "A ns.good.example", "192.0.2.8\n" },
+	};
+	struct fact_want w[32];
+	size_t n = 0;
+
+	while (n < 32 && facts_wanted(f, &w[n]))
+		n++;
+	for (; n > 0; n--) {
+		*seed = *seed * 6364136223846793005u + 1;
+		size_t i = (size_t)(*seed >> 33) % n, k = 0;
+		while (k < sizeof known / sizeof *known && !span_eqs(w[i].key, known[k].key))
+			k++;
+		bool fails = span_ends(w[i].key, "fail.example");
+		bool found = k < sizeof known / sizeof *known;
+		assert_true(facts_answer(f, w[i].id, found ? FACT_KNOWN : fails ? FACT_FAILED : FACT_ABSENT, found ? span_str(known[k].value) : SPAN_NONE));
+		w[i] = w[n - 1];
+	}
+}
+
+/* Restrictions that ask the DNS, tables, policy servers; in any order of answers the same. */
+static void
+with_facts(void **state)
+{
+	static const struct { const char *more, *sender, *want; } cases[] = {
+		{ "reject_rbl_client bl.example", "", "554 5.7.1 Service unavailable; Client host [203.0.113.5] blocked using bl.example; a reason" },
+		{ "reject_rbl_client bl.example=127.0.0.[5..9]", "", "ok" },
+		{ "reject_rbl_client fail.example, reject_rbl_client bl.example=127.0.0.4", "", "554 5.7.1 Service unavailable; Client host [203.0.113.5] blocked using bl.example; a reason" },
+		{ "permit_dnswl_client bl.example, reject", "", "ok" },
+		{ "permit_dnswl_client fail.example, reject", "", "450 4.7.1 <203.0.113.5>: Client host rejected: Service unavailable" },
+		{ "reject_unknown_sender_domain", "a@good.example", "ok" },
+		{ "reject_unknown_sender_domain", "a@null.example", "550 5.7.27 <a@null.example>: Sender address rejected: Domain null.example does not accept mail (nullMX)" },
+		{ "reject_unknown_sender_domain", "a@none.example", "450 4.1.8 <a@none.example>: Sender address rejected: Domain not found" },
+		{ "reject_unknown_sender_domain", "a@fail.example", "450 4.1.8 <a@fail.example>: Sender address rejected: Domain not found" },
+		{ "reject_unknown_sender_domain, reject", "a@fail.example", "554 5.7.1 <root@site.example>: Recipient address rejected: Access denied" },
+		{ "check_sender_mx_access inline:{ 192.0.2.7=REJECT }", "a@good.example", "554 5.7.1 <a@good.example>: Sender address rejected: Access denied" },
+		{ "check_sender_ns_access inline:{ {ns.good.example=REJECT 5.1.8 x} }", "a@sub.good.example", "554 5.1.8 <a@sub.good.example>: Sender address rejected: x" },
+		{ "check_sender_mx_access static:OK", "a@good.example", "451 4.3.5 Server configuration error" },
+		{ "check_client_a_access inline:{ 203.0.113=REJECT }", "", "554 5.7.1 <name.example[203.0.113.5]>: Client host rejected: Access denied" },
+		{ "check_sender_access static:DISCARD", "", "discard" },
+		{ "check_sender_access static:{HOLD x}", "", "ok effects" },
+		{ "check_policy_service inet:127.0.0.1:1", "", "451 4.3.5 <root@site.example>: Recipient address rejected: Server configuration problem" },
+		{ "check_policy_service { inet:127.0.0.1:1, { default_action = DUNNO } }", "", "ok" },
+		{ "reject_sender_login_mismatch", "own@site.example", "553 5.7.1 <own@site.example>: Sender address rejected: not logged in" },
+		{ "reject_sender_login_mismatch", "any@good.example", "ok" },
+	};
+	struct policy_verdict v = { .text = BUF_INIT(0) };
+	struct buf got = BUF_INIT(0), more = BUF_INIT(0), trace = BUF_INIT(0), first = BUF_INIT(0);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		buf_reset(&more);
+		buf_printf(&more, "smtpd_recipient_restrictions = %s\nsmtpd_sasl_auth_enable = yes\nlocal_recipient_maps =\nsmtpd_sender_login_maps = inline:{ own@site.example=owner }\n", cases[i].more);
+		struct site site = site_open(more.ptr);
+		struct policy_session s = { .client_name = SPAN("name.example"), .client_addr = SPAN(FAR), .helo = SPAN("helo.example"), .protocol = SPAN("ESMTP"),
+		    .sender = span_str(cases[i].sender), .recipient = SPAN("root@site.example"), .has_sender = true, .has_recipient = true };
+		for (uint64_t seed = 0; seed < 5; seed++) {
+			struct facts *f = facts_new();
+			uint64_t order = seed;
+			facts_reset(f, 0);
+			buf_reset(&trace);
+			while (policy_check(site.policy, POLICY_RECIPIENT, &s, f, &v, &trace) == POLICY_PENDING) {
+				answer_dns(f, &order);
+				buf_reset(&trace);
+			}
+			facts_free(f);
+			if (seed == 0) {
+				buf_reset(&first);
+				buf_span(&first, buf_view(&trace));
+			}
+			assert_true(span_eq(buf_view(&trace), buf_view(&first)));
+		}
+		buf_reset(&got);
+		if (v.action == POLICY_REFUSE)
+			buf_printf(&got, "%d %s %s", v.code, v.dsn, v.reply);
+		else
+			buf_str(&got, v.action == POLICY_DISCARD ? "discard" : v.effects.len > 0 ? "ok effects" : "ok");
+		if (strcmp(got.ptr, cases[i].want) != 0)
+			fail_msg("%s: \"%s\", not \"%s\"", cases[i].more, got.ptr, cases[i].want);
+		site_close(&site);
+	}
+	policy_verdict_clear(&v);
+	buf_clear(&got);
+	buf_clear(&more);
+	buf_clear(&trace);
+	buf_clear(&first);
+}
+
 static void
 log_lines(void **state)
 {
@@ -374,7 +468,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(recipients), cmocka_unit_test(other_stages), cmocka_unit_test(log_lines), cmocka_unit_test(lists),
-		cmocka_unit_test(wrong_configurations), cmocka_unit_test(order_of_facts),
+		cmocka_unit_test(wrong_configurations), cmocka_unit_test(order_of_facts), cmocka_unit_test(with_facts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
