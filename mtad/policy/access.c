@@ -164,30 +164,30 @@ run_named(struct check *c, const char *source, struct span value)
 }
 
 /*
- * x.1.y says what is wrong with which address: a table that serves for senders and recipients both means the one at hand. Behind its class; NULL: as it is.
+ * x.1.y says what is wrong with which address: a table that serves for senders and recipients both means the one at hand. Behind its class; false: as it is.
  */
-static const char *
-fitting(const struct check *c, const char *dsn)
+static bool
+fitting(const struct check *c, const char *dsn, char out[8])
 {
-	static const char *const sender[] = { ".1.0", ".1.7", ".1.8", ".1.7", ".1.7", ".1.0", ".1.7", ".1.7", ".1.8" };
-	static const char *const recipient[] = { ".1.0", ".1.1", ".1.2", ".1.3", ".1.4", ".1.5", ".1.6", ".1.3", ".1.2" };
+	static const char last[2][9] = { { '0', '1', '2', '3', '4', '5', '6', '3', '2' }, { '0', '7', '8', '7', '7', '0', '7', '7', '8' } };
 	bool of_sender = strcmp(c->class, "Sender address") == 0, of_recipient = strcmp(c->class, "Recipient address") == 0;
 
 	if (strncmp(dsn + 1, ".1.", 3) != 0)
-		return NULL;
+		return false;
+	bool known = dsn[4] >= '0' && dsn[4] <= '8' && dsn[5] == '\0';
 	if (!of_sender && !of_recipient)
-		return ".0.0";
-	if (dsn[5] != '\0' || dsn[4] > '8')
-		return ".1.0";
-	return (of_sender ? sender : recipient)[dsn[4] - '0'];
+		(void)snprintf(out, 8, ".0.0");
+	else
+		(void)snprintf(out, 8, ".1.%c", known ? last[of_sender][dsn[4] - '0'] : '0');
+	return true;
 }
 
 static void
 fit_dsn(const struct check *c, struct access *a)
 {
-	const char *rest = a->dsn[0] == '\0' ? NULL : fitting(c, a->dsn);
+	char rest[8];
 
-	if (rest != NULL)
+	if (a->dsn[0] != '\0' && fitting(c, a->dsn, rest))
 		(void)snprintf(a->dsn + 1, sizeof a->dsn - 1, "%.4s", rest);
 }
 
