@@ -276,7 +276,7 @@ open_service(struct opening *o, const struct service *s, struct err *err)
 	bool smtpd = strcmp(s->command, "smtpd") == 0;
 	char key[300], name[256];
 
-	if (s->type == SERVICE_INET && smtpd)
+	if (s->type == SERVICE_INET && (smtpd || strcmp(s->command, "postscreen") == 0))
 		return open_inet(o, s, err);
 	if (s->type != SERVICE_UNIX || !smtpd)
 		return true;
@@ -296,6 +296,15 @@ is_built_in(const struct service *s)
 	return strcmp(s->command, "pickup") == 0 || strcmp(s->command, "qmgr") == 0 || strcmp(s->command, "nqmgr") == 0;
 }
 
+static bool
+has_postscreen(const struct conf *conf)
+{
+	for (size_t i = 0; i < conf_service_count(conf); i++)
+		if (conf_service(conf, i)->type == SERVICE_INET && strcmp(conf_service(conf, i)->command, "postscreen") == 0)
+			return true;
+	return false;
+}
+
 void
 listen_check(const struct conf *conf, struct conf_problems *problems)
 {
@@ -304,12 +313,14 @@ listen_check(const struct conf *conf, struct conf_problems *problems)
 	buf_printf(&file, "%s/master.cf", conf_dir(conf));
 	for (size_t i = 0; i < conf_service_count(conf); i++) {
 		const struct service *s = conf_service(conf, i);
-		if (s->type == SERVICE_PASS)
-			conf_problem_add(problems, PROBLEM_WARNING, file.ptr, s->line, "\"%s\": a service of type pass is not served: nothing "
-			    "here (postscreen) would hand it clients; give it type inet", s->name);
+		if (s->type == SERVICE_PASS && strcmp(s->command, "smtpd") == 0 && has_postscreen(conf))
+			continue;
+		if (s->type == SERVICE_PASS && strcmp(s->command, "smtpd") == 0)
+			conf_problem_add(problems, PROBLEM_WARNING, file.ptr, s->line, "\"%s\": a service of type pass is not served: no "
+			    "postscreen line hands it clients; give it type inet", s->name);
 		else if (s->type == SERVICE_FIFO && !is_built_in(s))
 			conf_problem_add(problems, PROBLEM_WARNING, file.ptr, s->line, "\"%s\": a service of type fifo is not served", s->name);
-		else if (s->type == SERVICE_INET && strcmp(s->command, "smtpd") != 0)
+		else if (s->type == SERVICE_INET && strcmp(s->command, "smtpd") != 0 && strcmp(s->command, "postscreen") != 0)
 			conf_problem_add(problems, PROBLEM_WARNING, file.ptr, s->line, "\"%s\": an inet service of %s is not served", s->name,
 			    s->command);
 	}

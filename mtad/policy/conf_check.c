@@ -5,6 +5,7 @@
 #include "policy/content_check.h"
 #include "policy/policy.h"
 #include "policy/sasl.h"
+#include "policy/screen.h"
 #include "route/generic.h"
 #include "smtp/sasl_client.h"
 #include "table/table.h"
@@ -133,6 +134,12 @@ policy_check_conf(struct conf *conf, struct conf_problems *problems)
 		bool lmtp = strcmp(s->command, "lmtp") == 0;
 		if (lmtp || strcmp(s->command, "smtp") == 0)
 			check_client(conf, conf_view(conf, s), lmtp, problems);
+		if (s->type == SERVICE_INET && strcmp(s->command, "postscreen") == 0) {
+			struct screen *screen = screen_new(conf_view(conf, s), &err);
+			if (screen == NULL)
+				report(conf, conf_view(conf, s), &err, problems);
+			screen_free(screen);
+		}
 		if (strcmp(s->command, "smtpd") != 0)
 			continue;
 		struct policy *p = policy_new(conf_view(conf, s), router, &err);

@@ -293,6 +293,21 @@ own_settings(struct generation *g, struct settings *s, const char *program, stru
 	return intake_settings(s, program, err);
 }
 
+/* A line that runs postscreen has the sessions of the line that it hands its clients to. */
+static bool
+screen_settings(struct generation *g, struct settings *s, const struct service *service, struct buf *scratch, struct err *err)
+{
+	const struct view *v = conf_view(g->conf, service);
+	const struct service *behind = screen_behind(g->conf, v);
+
+	if (behind == NULL) {
+		err_set(err, ERR_PERM, "smtpd_service_name: master.cf has no smtpd service \"%s\" of type pass for postscreen",
+		    conf_str(v, P_smtpd_service_name));
+		return false;
+	}
+	return service_settings(g, s, behind, scratch, err) && (s->screen = screen_new(v, err)) != NULL;
+}
+
 static bool
 fill(struct generation *g, struct buf *scratch, struct err *err)
 {
@@ -308,6 +323,9 @@ fill(struct generation *g, struct buf *scratch, struct err *err)
 		const struct service *service = conf_service(g->conf, i);
 		if (span_eqs(span_str(service->command), "smtpd") &&
 		    !service_settings(g, &g->services[i], service, scratch, err))
+			return false;
+		if (service->type == SERVICE_INET && span_eqs(span_str(service->command), "postscreen") &&
+		    !screen_settings(g, &g->services[i], service, scratch, err))
 			return false;
 	}
 	if (!own_settings(g, &g->submission, "pickup", scratch, err) ||
@@ -365,6 +383,7 @@ generation_unref(struct generation *g)
 	for (size_t i = 0; i < g->service_count; i++) {
 		policy_free(g->services[i].policy);
 		sasl_free(g->services[i].sasl);
+		screen_free(g->services[i].screen);
 		tls_server_free(g->services[i].tls);
 		match_list_free(g->services[i].debug_peers);
 		match_list_free(g->services[i].xclient_hosts);

@@ -16,6 +16,7 @@
 #include "policy/content_check.h"
 #include "policy/policy.h"
 #include "policy/sasl.h"
+#include "policy/screen.h"
 #include "receive/session_rates.h"
 #include "route/mapping.h"
 #include "route/route.h"
@@ -51,6 +52,7 @@ struct settings {
 	struct generation *generation;
 	const struct view *view;
 	struct policy	*policy;		/* NULL: local submission, nothing is asked */
+	struct screen	*screen;		/* NULL: clients have a session at once */
 	struct sasl	*sasl;			/* NULL: smtpd_sasl_auth_enable is off */
 	struct smtp_server_config smtp;
 	struct tls_server *tls;			/* NULL: local submission, notices */

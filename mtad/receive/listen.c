@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "base/role.h"
+#include "receive/screen.h"
 #include "receive/session.h"
 #include "receive/state.h"
 
@@ -103,7 +104,9 @@ begin(struct listener *l, int fd, const struct sockaddr *from)
 	struct net_addr client = { .len = 0 };
 
 	(void)net_addr_from(from, &client);
-	if (l->settings->proxy)
+	if (l->settings->screen != NULL)
+		screen_client(l->rx, l->settings, fd, &client);
+	else if (l->settings->proxy)
 		session_proxied(l->rx, l->settings, fd, &client);
 	else
 		session_accept(l->rx, l->settings, fd, &client, NULL);

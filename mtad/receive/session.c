@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "receive/screen.h"
 #include "receive/session_auth.h"
 #include "receive/session_xclient.h"
 #include "receive/state.h"
@@ -92,6 +93,7 @@ free_dead(struct session *s)
 	free(s->sasl_method);
 	free(s->sasl_user);
 	free(s->sasl_sender);
+	free(s->refusal);
 	free(s->sender);
 	free(s->rcpt.address);
 	free(s->rcpt.orcpt);
@@ -489,6 +491,7 @@ session_accept(struct receive *rx, struct settings *settings, int fd, const stru
 	struct smtp_server_options options = { .discard = settings->discard, .bare_lf = settings->bare_lf, .tls = tls->level != TLS_LEVEL_NONE,
 		.tls_required = tls->level == TLS_LEVEL_ENCRYPT, .tls_active = tls->wrapper };
 
+	s->refusal = mem_str(rx->screen_refusal);
 	if (client->len == 0) {
 		(void)snprintf(s->addr, sizeof s->addr, "unknown");
 	} else {
@@ -549,6 +552,7 @@ sessions_unpause(struct receive *rx)
 void
 sessions_stop(struct receive *rx, bool now)
 {
+	screens_stop(rx);
 	sessions_proxied_stop(rx);
 	for (struct session *s = rx->sessions, *next; s != NULL; s = next) {
 		next = s->next;
