@@ -44,6 +44,7 @@ struct session {
 	struct settings	*settings;
 	struct smtp_server *server;
 	struct session_tls *tls;	/* NULL: in clear */
+	void		(*tls_then)(struct session *);	/* wrapper mode */
 	struct loop_io	 io;
 	struct loop_timer timer;
 	int		 fd;

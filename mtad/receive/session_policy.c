@@ -455,15 +455,10 @@ named(struct session *s)
 	log_info(session_program(s), "connect from %s", session_client(s, client));
 	session_renamed(s);
 	session_x_begin(s);
-	if (!s->settings->tls->wrapper) {
+	if (s->settings->tls->wrapper)
+		session_tls_wrap(s, connect_counted);
+	else
 		connect_counted(s);
-	} else if (s->settings->tls->usable) {
-		session_tls_begin(s, connect_counted);
-	} else {
-		log_warning(session_program(s), "Wrapper-mode request dropped from %s for service %s. TLS context initialization failed. For details "
-		    "see earlier warnings in your logs.", client, s->settings->name);
-		session_end(s);
-	}
 }
 
 void

@@ -11,6 +11,7 @@
 #include "net/tls_server.h"
 #include "receive/session.h"
 #include "receive/session_auth.h"
+#include "receive/session_rates.h"
 #include "receive/state.h"
 
 #define RECEIVED_MAX	2000
@@ -256,12 +257,53 @@ session_tls_start(struct session *s)
 	session_tls_begin(s, secured);
 }
 
+static void
+granted(struct session *s, const char *reply)
+{
+	smtp_server_answer(s->server, reply);
+}
+
 void
 session_on_starttls(void *arg)
 {
 	struct session *s = arg;
 
-	smtp_server_answer(s->server, s->settings->tls != NULL && s->settings->tls->usable ? NULL : "454 4.7.0 TLS not available due to local problem");
+	if (s->settings->tls != NULL && s->settings->tls->usable)
+		session_rates(s, RATE_TLS, granted);
+	else
+		granted(s, "454 4.7.0 TLS not available due to local problem");
+}
+
+/* Whoever called may go on with the session, which may have ended here. */
+static void
+wrapper_counted(struct session *s, const char *reply)
+{
+	bool busy = s->busy;
+	char client[CLIENT_TEXT];
+
+	s->busy = true;
+	if (reply == NULL) {
+		session_tls_begin(s, s->tls_then);
+	} else {
+		log_warning(session_program(s), "Refusing TLS service request from %s for service %s", session_client(s, client), s->settings->name);
+		smtp_server_bye(s->server, NULL);
+	}
+	s->busy = busy;
+}
+
+void
+session_tls_wrap(struct session *s, void (*then)(struct session *))
+{
+	char client[CLIENT_TEXT];
+
+	if (s->settings->tls->usable) {
+		s->tls_then = then;
+		session_rates(s, RATE_TLS, wrapper_counted);
+		return;
+	}
+	log_warning(session_program(s), "Wrapper-mode request dropped from %s for service %s. TLS context initialization failed. For details "
+	    "see earlier warnings in your logs.", session_client(s, client), s->settings->name);
+	smtp_server_bye(s->server, NULL);
 }
 
 void

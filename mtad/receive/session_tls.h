@@ -29,6 +29,8 @@ void	session_tls_begin(struct session *, void (*then)(struct session *));
 void	session_tls_step(struct session *);
 void	session_tls_late(struct session *);
 void	session_tls_clear(struct session *);
+/* Wrapper mode: before the client is greeted. */
+void	session_tls_wrap(struct session *, void (*then)(struct session *));
 /* After STARTTLS was granted and its reply is out. */
 void	session_tls_start(struct session *);
 /* The op: grants STARTTLS or says why not. */

@@ -428,3 +428,24 @@ def test_slow_handshake_ends(tmp_path, pki):
             begun = time.time()
             assert ended(d) and time.time() - begun < 5
         mta.wait_log(r"SSL_accept error from localhost\[127\.0\.0\.1\]: Connection timed out\n.*lost connection after STARTTLS from localhost")
+
+
+def test_too_many_sessions(tmp_path, pki):
+    wrapped = free_port()
+    mta = site(tmp_path, pki, {"smtpd_client_new_tls_session_rate_limit": "2", "smtpd_client_event_limit_exceptions": ""})
+    mta.master += f"127.0.0.1:{wrapped} inet n - y - - smtpd\n  -o smtpd_tls_wrappermode=yes\n"
+    mta.write()
+    with mta:
+        for n in range(4):
+            with Dialogue(mta.port) as d:
+                d.say("EHLO x")
+                assert d.say("STARTTLS") == ("220 2.0.0 Ready to start TLS" if n < 2 else "454 4.7.0 Error: too many new TLS sessions from 127.0.0.1")
+                assert n < 2 or d.say("NOOP").startswith("250")
+        mta.wait_log(r"warning: New TLS session rate limit exceeded: 3 from localhost\[127\.0\.0\.1\] for service ")
+        for n in range(3):
+            try:
+                with Dialogue(wrapped, context()) as d:
+                    assert n < 2 and d.banner.startswith("220")
+            except OSError:
+                assert n == 2
+        mta.wait_log(r"warning: Refusing TLS service request from localhost\[127\.0\.0\.1\] for service ")
