@@ -242,7 +242,7 @@ generation_use(struct master *m, struct conf *conf, struct err *err)
 	if (m->generation > 1)
 		children_fit(m, m->reload_note, sizeof m->reload_note);
 	if (names) {
-		note(m, "; send processes are started anew, one after the other, for the changed DNS settings");
+		note(m, "; send processes are started anew, one after the other, for the changed DNS settings; receive processes keep the old ones until a restart");
 		children_roll(m);
 	}
 	return true;
