@@ -132,6 +132,8 @@ struct delivery {
 };
 
 struct span delivery_key(const void *item);
+/* Begins the transaction of a probe. */
+void	delivery_probe(struct delivery *, struct conn *);
 struct delivery *delivery_new(struct send *, const struct ipc_deliver *, int fd);
 void	delivery_free(struct delivery *);	/* forgotten: acknowledged */
 void	delivery_begin(struct delivery *);

@@ -462,18 +462,6 @@ delivery_read_message(struct delivery *d)
 	return false;
 }
 
-static void
-probe_ready(struct delivery *d, struct conn *conn)
-{
-	bool utf8 = !address_is_ascii(d->sender) || !address_is_ascii(d->rcpts[0].address);
-
-	d->mail = (struct client_mail){ .sender = d->sender, .converted = true, .utf8 = utf8, .probe = true,
-		.probe_data = d->settings->probe_data, .rcpts = d->rcpts, .rcpt_count = d->count };
-	if (d->onward_known)
-		d->mail.sender = span_str(d->onward.ptr);
-	conn_deliver(conn, &d->mail);
-}
-
 void
 delivery_session_ready(struct delivery *d, struct conn *conn)
 {
@@ -487,7 +475,7 @@ delivery_session_ready(struct delivery *d, struct conn *conn)
 		return;
 	}
 	if (d->probe) {
-		probe_ready(d, conn);
+		delivery_probe(d, conn);
 		return;
 	}
 	const struct envelope *e = &d->message.envelope;
