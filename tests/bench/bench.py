@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Measures mtad beside Debian's Postfix and the floor, on one machine in one run, and writes docs/benchmarks.md.
 
-  tests/bench/bench.py [--build DIR] [relay] [idle] [list] [queue] [views] [--rounds N] [--scale N] [--dry]
+  tests/bench/bench.py [--build DIR] [relay] [idle] [list] [queue] [views] [tables] [--rounds N] [--scale N] [--dry]
 A part alone is written over its own section of the page. --scale 10 takes a tenth of the messages: to see whether it works.
 """
 import argparse
@@ -465,6 +465,69 @@ def views(folder, build, rounds, say):
         " (to reach: less than 5 % more).\n")
 
 
+def write_tables(folder, count):
+    """500 virtual domains, `count` aliases, 1,000 expressions; the keys that are asked, half of them in the table."""
+    os.makedirs(folder, exist_ok=True)
+    os.chmod(folder, 0o755)
+    with open(f"{folder}/domains", "w") as d, open(f"{folder}/aliases", "w") as a, open(f"{folder}/patterns", "w") as p:
+        d.writelines(f"domain{n}.test x\n" for n in range(500))
+        a.writelines(f"user{n}@domain{n % 500}.test target{n}@elsewhere.test\n" for n in range(count))
+        p.writelines(f"/^user[0-9]+{n}\\.(list|bounce)-[a-z]+@domain{n % 500}\\.test$/ target{n}@elsewhere.test\n" for n in range(1000))
+    return [f"user{n * 7919 % (2 * count)}@domain{n * 7919 % (2 * count) % 500}.test" for n in range(count)]
+
+
+def lookup_time(rounds, command, table, keys):
+    """Microseconds a question: what so many take more than none."""
+    none = min(timed([*command, "-q", "-", table], input=b"")[0] for _ in range(rounds))
+    all_of_them = statistics.median(timed([*command, "-q", "-", table], input="\n".join(keys).encode())[0] for _ in range(rounds))
+    return max(all_of_them - none, 0) / len(keys) * 1e6
+
+
+def start_time(mta):
+    """Until the daemon says that it serves."""
+    seen, start = len(mta.log()), time.perf_counter()
+    mta.start(expect_ready=False)
+    while "daemon started" not in mta.log()[seen:]:
+        time.sleep(0.005)
+        if time.perf_counter() - start > 60:
+            raise SystemExit("mtad does not start")
+    took = time.perf_counter() - start
+    mta.stop()
+    return took
+
+
+def tables(folder, build, rounds, say):
+    """A site with many tables: what a lookup costs, and a start."""
+    from mtadtest import Instance
+    count = scaled(100000)
+    keys = write_tables(f"{folder}/tables", count)
+    few, here = keys[:200], f"{folder}/tables"
+    for name in ("main.cf", "master.cf"):
+        open(f"{here}/{name}", "w").close()
+    ours = [f"{build}/mtactl", "postmap", "-c", here]
+    theirs = ["postmap", "-c", here] if shutil.which("postmap") else None
+    for path in ("domains", "aliases"):
+        for command in (ours, theirs):
+            if command is not None:
+                subprocess.run([*command, f"hash:{here}/{path}"], check=True, capture_output=True)
+    say(f"## Tables\n\n500 virtual domains and {count:,} aliases in compiled tables, 1,000 regular expressions that mostly differ in their numbers; questions by "
+        "`postmap -q -`, the time for none taken off; median.\n")
+    say("| table | mtad, a question | Postfix | ratio |\n|---|---|---|---|")
+    for name, table, asked in (("compiled, 100,000 entries", f"hash:{here}/aliases", keys), ("compiled, 500 entries", f"hash:{here}/domains", keys),
+                               ("regexp, 1,000 rules", f"regexp:{here}/patterns", few), ("pcre, 1,000 rules", f"pcre:{here}/patterns", few)):
+        us = lookup_time(rounds, ours, table, asked)
+        other = lookup_time(rounds, theirs, table, asked) if theirs is not None else 0
+        say(f"| {name} | {us:.1f} us | {other:.1f} us | {us / other:.2f} |" if other > 0 else f"| {name} | {us:.1f} us | | |")
+    mta = Instance(f"{here}/mta", main={"virtual_alias_domains": f"hash:{here}/domains", "virtual_alias_maps": f"hash:{here}/aliases, regexp:{here}/patterns",
+                                        "relay_recipient_maps": f"pcre:{here}/patterns"})
+    times = [start_time(mta) for _ in range(rounds)]
+    os.unlink(f"{here}/aliases.gdbm")
+    first = start_time(mta)
+    shutil.rmtree(here)
+    say(f"\nTo reach: under 20 us a question to a compiled table. mtad serves {statistics.median(times):.2f} s after its start (to reach: 1 s); {first:.2f} s where it compiles "
+        f"the {count:,} aliases first.\n")
+
+
 def machine(folder):
     model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
     fs = subprocess.run(["stat", "-f", "-c", "%T", folder], capture_output=True, text=True).stdout.strip()
@@ -496,7 +559,7 @@ def main():
     a = p.parse_args()
     SCALE = a.scale
     os.environ["MTAD_BUILD"] = os.path.abspath(a.build)
-    parts = {"relay": relay, "idle": idle, "list": listing, "queue": queue, "views": views}
+    parts = {"relay": relay, "idle": idle, "list": listing, "queue": queue, "views": views, "tables": tables}
     unknown = [name for name in a.what if name not in parts]
     if unknown:
         p.error(f"no such part: {unknown[0]}; there are {' '.join(parts)}")
