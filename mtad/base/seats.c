@@ -10,6 +10,7 @@
 
 struct seats_row {
 	_Atomic uint64_t name;		/* a hash; 0: free */
+	_Atomic int64_t	 full;
 	_Atomic uint32_t taken[SEATS_COLUMNS];
 };
 
@@ -88,6 +89,19 @@ seats_taken(const struct seats_row *row)
 	for (unsigned i = 0; row != NULL && i < SEATS_COLUMNS; i++)
 		n += atomic_load(&row->taken[i]);
 	return n;
+}
+
+void
+seats_note_full(struct seats_row *row, int64_t now)
+{
+	if (row != NULL)
+		atomic_store(&row->full, now);
+}
+
+int64_t
+seats_full_at(const struct seats_row *row)
+{
+	return row == NULL ? 0 : atomic_load(&row->full);
 }
 
 bool

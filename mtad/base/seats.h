@@ -25,6 +25,9 @@ struct seats_row *seats_row(struct seats *, struct span name);
 bool	seats_take(struct seats_row *, uint32_t column, uint32_t limit);
 void	seats_give(struct seats_row *, uint32_t column);
 uint32_t seats_taken(const struct seats_row *);
+/* When the last seat was taken, or wanted in vain, last (monotonic); 0: never. The caller notes it. */
+void	seats_note_full(struct seats_row *, int64_t now);
+int64_t	seats_full_at(const struct seats_row *);
 void	seats_clear(struct seats *, uint32_t column);
 
 #endif

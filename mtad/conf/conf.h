@@ -55,6 +55,8 @@ struct conf *conf_parse(const char *dir, struct span main_cf, struct span master
 /* The generation as bytes for other roles, and back. conf_thaw trusts nothing: false bytes give NULL and the err. */
 void	conf_freeze(const struct conf *, struct buf *);
 struct conf *conf_thaw(struct span, struct err *);
+/* The same configuration with stress = yes, as a service with all its sessions taken has it. NULL with the err. */
+struct conf *conf_stressed(const struct conf *, struct err *);
 /* The same configuration with another text in one file that it carries (conf_file); a new reference. NULL with the err. */
 struct conf *conf_with_file(const struct conf *, struct span path, struct span data, struct err *);
 

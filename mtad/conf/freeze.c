@@ -162,8 +162,17 @@ unpack_conf(struct unpack *u, struct conf *c)
 	return unpack_files(u, c);
 }
 
-struct conf *
-conf_thaw(struct span bytes, struct err *err)
+static void
+set_stress(struct conf *c)
+{
+	struct span name = SPAN("stress");
+
+	setting_free(map_del(&c->settings, name));
+	map_add(&c->settings, setting_new(name, SPAN("yes"), 0));
+}
+
+static struct conf *
+thaw(struct span bytes, bool stress, struct err *err)
 {
 	struct unpack u = { .left = bytes };
 	struct conf_problems problems = { NULL, 0, 0 };
@@ -181,6 +190,8 @@ conf_thaw(struct span bytes, struct err *err)
 	if (!ok) {
 		err_set(err, ERR_SYS, "the configuration's bytes are damaged");
 	} else {
+		if (stress)
+			set_stress(c);
 		values_evaluate(c, &problems);
 		ok = problems.errors == 0;
 		if (!ok)
@@ -191,4 +202,21 @@ conf_thaw(struct span bytes, struct err *err)
 		return c;
 	conf_unref(c);
 	return NULL;
+}
+
+struct conf *
+conf_thaw(struct span bytes, struct err *err)
+{
+	return thaw(bytes, false, err);
+}
+
+struct conf *
+conf_stressed(const struct conf *c, struct err *err)
+{
+	struct buf frozen = BUF_INIT(0);
+
+	conf_freeze(c, &frozen);
+	struct conf *stressed = thaw(buf_view(&frozen), true, err);
+	buf_clear(&frozen);
+	return stressed;
 }

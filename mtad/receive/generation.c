@@ -341,24 +341,46 @@ fill(struct generation *g, struct buf *scratch, struct err *err)
 	return true;
 }
 
-struct generation *
-generation_new(struct span frozen, const struct user_names *users, struct seats *seats, struct buf *scratch, struct err *err)
+static struct generation *
+make(struct conf *conf, const struct user_names *users, struct seats *seats, struct buf *scratch, struct err *err)
 {
 	struct generation *g;
-	struct conf *conf = conf_thaw(frozen, err);
 
-	if (conf == NULL)
-		return NULL;
 	MEM_NEW(g);
 	g->refs = 1;
 	g->conf = conf;
 	g->seats = seats;
-	user_list_make(&g->submitters, users, "authorized_submit_users", conf_str(conf_main(conf), P_authorized_submit_users));
+	if (users != NULL)
+		user_list_make(&g->submitters, users, "authorized_submit_users", conf_str(conf_main(conf), P_authorized_submit_users));
 	g->double_bounce = BUF_INIT(0);
 	if (fill(g, scratch, err))
 		return g;
 	generation_unref(g);
 	return NULL;
+}
+
+struct generation *
+generation_new(struct span frozen, const struct user_names *users, struct seats *seats, struct buf *scratch, struct err *err)
+{
+	struct conf *conf = conf_thaw(frozen, err);
+
+	return conf == NULL ? NULL : make(conf, users, seats, scratch, err);
+}
+
+struct settings *
+generation_stress(struct settings *s, struct buf *scratch)
+{
+	struct generation *g = s->generation;
+	struct err err = { .kind = ERR_NONE };
+
+	if (g->stressed == NULL && !g->cannot_stress) {
+		struct conf *conf = conf_stressed(g->conf, &err);
+		g->stressed = conf == NULL ? NULL : make(conf, NULL, g->seats, scratch, &err);
+		g->cannot_stress = g->stressed == NULL;
+		if (g->cannot_stress)
+			log_warning(NULL, "stress: %s", err.text);
+	}
+	return g->stressed == NULL ? s : &g->stressed->services[s - g->services];
 }
 
 struct generation *
@@ -380,6 +402,7 @@ generation_unref(struct generation *g)
 {
 	if (g == NULL || --g->refs > 0)
 		return;
+	generation_unref(g->stressed);
 	for (size_t i = 0; i < g->service_count; i++) {
 		policy_free(g->services[i].policy);
 		sasl_free(g->services[i].sasl);

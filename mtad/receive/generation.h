@@ -84,6 +84,8 @@ struct generation {
 	unsigned	 refs;
 	struct conf	*conf;
 	struct seats	*seats;			/* the process', or NULL */
+	struct generation *stressed;		/* the same with stress = yes; NULL: nobody wanted it */
+	bool		 cannot_stress;		/* it could not be made, which was said */
 	struct router	*router;
 	struct settings	*services;		/* by conf_service index; view NULL where it is no smtpd */
 	size_t		 service_count;
@@ -102,6 +104,8 @@ struct generation {
 
 /* scratch: for struct smtp_server_config. NULL with the err. */
 struct generation *generation_new(struct span frozen, const struct user_names *, struct seats *, struct buf *scratch, struct err *);
+/* The settings of the same service with stress = yes, made when they are asked for first; those given where they cannot be made. */
+struct settings *generation_stress(struct settings *, struct buf *scratch);
 struct generation *generation_ref(struct generation *);
 void	generation_unref(struct generation *);	/* NULL is fine */
 

@@ -22,6 +22,7 @@
 #define RESERVE		1000
 #define BACKLOG_MAX	4096
 #define PAUSE		(SECOND / 2)	/* out of descriptors */
+#define STRESS_TIME	(1000 * SECOND)	/* that a service is taken to be under stress after its last session was */
 #define PAUSE_FULL	(SECOND / 20)	/* out of seats: other processes may free one */
 
 struct listener {
@@ -60,8 +61,11 @@ take_seat(struct listener *l)
 
 	if (l->local || seats_take(s->seats, role_slot(), s->limit)) {
 		s->sessions++;
+		if (!l->local && s->limit > 0 && seats_taken(s->seats) >= s->limit)
+			seats_note_full(s->seats, clock_mono());
 		return true;
 	}
+	seats_note_full(s->seats, clock_mono());
 	if (s->warned == 0 || clock_mono() - s->warned >= MINUTE) {
 		s->warned = clock_mono();
 		log_warning(NULL, "service \"%s\" has reached its process limit \"%u\": new clients may experience noticeable delays "
@@ -98,18 +102,35 @@ on_timer(void *arg)
 		pause_listener(l, PAUSE_FULL);
 }
 
+/* A session that begins while the service is under stress has those settings to its end, as Postfix's processes have. */
+static struct settings *
+settings_now(struct listener *l)
+{
+	struct settings *s = l->settings;
+	int64_t full = seats_full_at(s->seats);
+
+	if (full == 0 || clock_mono() - full >= STRESS_TIME)
+		return s;
+	struct settings *stressed = generation_stress(s, &l->rx->scratch);
+	s->sessions--;
+	stressed->sessions++;
+	return stressed;
+}
+
 static void
 begin(struct listener *l, int fd, const struct sockaddr *from)
 {
 	struct net_addr client = { .len = 0 };
+	/* The screener's state is the usual settings'. */
+	struct settings *s = l->settings->screen != NULL ? l->settings : settings_now(l);
 
 	(void)net_addr_from(from, &client);
-	if (l->settings->screen != NULL)
-		screen_client(l->rx, l->settings, fd, &client);
-	else if (l->settings->proxy)
-		session_proxied(l->rx, l->settings, fd, &client);
+	if (s->screen != NULL)
+		screen_client(l->rx, s, fd, &client);
+	else if (s->proxy)
+		session_proxied(l->rx, s, fd, &client);
 	else
-		session_accept(l->rx, l->settings, fd, &client, NULL);
+		session_accept(l->rx, s, fd, &client, NULL);
 }
 
 /* False where it makes no sense to go on for now. */
