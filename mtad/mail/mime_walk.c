@@ -61,9 +61,13 @@ note_fault(struct mime_walk *w, enum walk_fault fault, struct span where)
 static void
 look_at_text(struct mime_walk *w, struct span text)
 {
+	struct span line;
+
 	if (!w->seven || w->fault != WALK_GOOD || !has_8bit(text))
 		return;
-	note_fault(w, WALK_8BIT_BODY, text);
+	while (span_cut(&text, '\n', &line))
+		if (has_8bit(line))
+			note_fault(w, WALK_8BIT_BODY, line);
 }
 
 /* RFC 2045, section 6.4: what has parts of its own is not encoded as a whole. */
@@ -78,7 +82,7 @@ look_at_encoding(struct mime_walk *w, const struct mime_type *t, struct span blo
 		return;
 	while (header_next(&block, &h))
 		if (span_caseeqs(h.name, "content-transfer-encoding"))
-			note_fault(w, WALK_ENCODING, span_rtrim(h.raw));
+			note_fault(w, WALK_ENCODING, span_trim(h.value));
 }
 
 enum walk_fault

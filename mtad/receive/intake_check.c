@@ -172,7 +172,6 @@ refuse_mime(struct intake *in, const char *what, struct span where)
 	char id[QID_TEXT];
 
 	source_of(in, &s);
-	where = span_head(where, span_find(where, '\n'));
 	log_info("cleanup", "%s: reject: mime-error %s: %.*s from %.*s; from=<%.*s> to=<%.*s>", qid_text(in->envelope.id, id), what,
 	    SPAN_ARG(span_head(where, 100)), SPAN_ARG(s.origin), SPAN_ARG(s.sender), SPAN_ARG(s.recipient));
 	in->fault = arena_printf(&in->arena, "550 5.6.0 %s", what);
