@@ -49,6 +49,7 @@ take(struct receive *rx)
 	if (in != NULL) {
 		rx->pool.spare = in->next;
 		rx->pool.spares--;
+		in->next = NULL;	/* else it would bring the spares along into the list of those that wait */
 		return in;
 	}
 	MEM_NEW(in);

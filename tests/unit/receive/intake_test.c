@@ -504,12 +504,39 @@ given_up(void **state)
 	acknowledged();
 }
 
+/* Those that wait are in a list of their own, whoever was in a list with them before. */
+static void
+waits_alone(void **state)
+{
+	struct intake *used[3], *in;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++)
+		used[i] = begin(&remote);
+	for (size_t i = 0; i < 3; i++)
+		intake_drop(used[i]);
+	in = begin(&remote);
+	puts_in(in, "x\n");
+	rx->link.lagging = true;	/* in_flow_delay */
+	done.called = false;
+	intake_finish(in, on_done, NULL);
+	assert_ptr_equal(rx->pool.first, in);
+	assert_null(in->next);
+	rx->link.lagging = false;
+	in->not_before = 0;
+	intake_wake(rx);
+	assert_null(rx->pool.first);
+	assert_int_equal(loop_run(), 0);
+	assert_true(done.called);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(headers), cmocka_unit_test(envelope_and_size), cmocka_unit_test(long_header),
 		cmocka_unit_test(spill), cmocka_unit_test(queue_restarts), cmocka_unit_test(given_up),
+		cmocka_unit_test(waits_alone),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
