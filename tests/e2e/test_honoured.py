@@ -18,6 +18,7 @@ def test_honoured_ones_are_read():
               [read(p) for p in glob.glob(f"{TOP}/mtactl/*.c")]
     text = "\n".join(sources)
     used = set(re.findall(r"\bP_(\w+)", text))
+    used |= set(re.findall(r"(?m)^RATE\((\w+), ", read(f"{TOP}/mtad/receive/rates.def")))
     used |= {f"{kind}_{name}" for name in re.findall(r"\bBOTH\([\w>-]+, (\w+)\)", text) for kind in ("smtp", "lmtp")}
     used |= {name for name in rows if f"SPAN(\"{name}\")" in text or f"\"{name}\"" in read(f"{TOP}/mtad/conf/host.c")}
     suffixes = re.findall(r'"(_\w+)", P_', read(f"{TOP}/mtad/conf/transport.c"))
