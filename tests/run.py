@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 import xml.etree.ElementTree as ET
 
@@ -65,15 +66,16 @@ def unit(tally, build):
         tally.add(passed, failed, skipped)
 
 
-def pytest_file(build, path, extra):
-    """One file in a process of its own. Its output, and (passed, failed, skipped)."""
+def pytest_file(build, base, path, extra):
+    """One file in a process of its own, with a temporary folder of its own: pytest closes the usual one to others for a moment, under the feet of the
+    daemons of other files' tests. Its output, and (passed, failed, skipped)."""
     report = f"{build}/report-{os.path.basename(path)}.xml"
     if os.path.exists(report):
         os.unlink(report)
     env = {**os.environ, "MTAD_BUILD": os.path.abspath(build), "PYTHONDONTWRITEBYTECODE": "1"}
     start = time.monotonic()
     r = subprocess.run(["/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider", "-q", "--tb=short", "--durations=3",
-                        f"--junitxml={report}", path, *extra], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                        f"--basetemp={base}", f"--junitxml={report}", path, *extra], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                        stderr=subprocess.STDOUT, text=True, errors="replace")
     output = f"{r.stdout}== {path} ({time.monotonic() - start:.0f} s)\n"
     if not os.path.exists(report):
@@ -90,8 +92,10 @@ def pytest(tally, build, folder, extra):
     """Most of a test is waiting: a few files at once, the largest first."""
     files = sorted(glob.glob(f"{folder}/test_*.py"), key=os.path.getsize, reverse=True)
     ran = 0
-    with concurrent.futures.ThreadPoolExecutor(max_workers=(os.cpu_count() or 1) + 1) as pool:
-        for done in concurrent.futures.as_completed([pool.submit(pytest_file, build, f, extra) for f in files]):
+    with tempfile.TemporaryDirectory(prefix="mt", ignore_cleanup_errors=True) as folder_of_all, \
+            concurrent.futures.ThreadPoolExecutor(max_workers=(os.cpu_count() or 1) + 1) as pool:
+        os.chmod(folder_of_all, 0o755)
+        for done in concurrent.futures.as_completed([pool.submit(pytest_file, build, f"{folder_of_all}/{n}", f, extra) for n, f in enumerate(files)]):
             output, counts = done.result()
             print(output, end="", flush=True)
             tally.add(*counts)

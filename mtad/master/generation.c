@@ -437,10 +437,17 @@ reload(struct master *m, uint64_t request, bool asked)
 	struct err err;
 
 	if (m->phase != PHASE_RUNNING) {
+		if (m->phase == PHASE_STOPPING && asked) {
+			master_answer(m, request, false, "the daemon is stopping");
+			return;
+		}
+		/* As soon as it has started; who asked hears of it then. */
+		if (asked && m->reload_asked)
+			master_answer(m, m->reload_request, true, "another reload followed");
 		if (asked)
-			master_answer(m, request, false, "the daemon is starting or stopping");
-		else
-			m->reload_later = true;
+			m->reload_request = request;
+		m->reload_asked = m->reload_asked || asked;
+		m->reload_later = true;
 		return;
 	}
 	if (m->reload_asked)

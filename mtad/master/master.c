@@ -140,8 +140,11 @@ announce(struct master *m)
 	m->maildrop = maildrop_new(m, m->instance.maildrop_fd, m->instance.maildrop);
 	notify("READY=1");
 	let_parent_go(m);
-	if (m->reload_later)
-		reload(m, 0, false);
+	if (m->reload_later) {
+		bool asked = m->reload_asked;
+		m->reload_later = m->reload_asked = false;
+		reload(m, m->reload_request, asked);
+	}
 }
 
 void

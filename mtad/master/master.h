@@ -79,7 +79,7 @@ struct master {
 
 	uint64_t	 reload_request;	/* of the control role, to be answered */
 	bool		 reload_asked;
-	bool		 reload_later;	/* a signal came while it started */
+	bool		 reload_later;	/* asked for while it started */
 	bool		 reloading;
 	struct loop_timer reload_timer;
 	char		 reload_note[400];	/* what more is to be said of it */

@@ -130,6 +130,7 @@ def test_what_is_built_in(tmp_path):
     (theirs, ours) = both(tmp_path, "-m")
     assert set(theirs[1]) - set(ours[1]) <= {"internal", "nis"} and set(ours[1]) - set(theirs[1]) <= {"gdbm"}
     assert set(run([f"{BUILD}/mtactl", "postconf"], tmp_path, "-l")[1]) == {"fcntl", "dotlock"}
-    for args, status, word in ([["-a"], 0, "SASL"], [["-A"], 0, "SASL"], [["-b"], 1, "templates"], [["-t"], 1, "templates"], [["-T", "run-version"], 1, "TLS"]):
+    assert run([f"{BUILD}/mtactl", "postconf"], tmp_path, "-a")[:2] == (0, ["dovecot", "gsasl"])
+    for args, status, word in ([["-A"], 0, "SASL"], [["-b"], 1, "templates"], [["-t"], 1, "templates"], [["-T", "run-version"], 1, "TLS"]):
         got = run([f"{BUILD}/mtactl", "postconf"], tmp_path, *args)
         assert got[0] == status and got[1] == [] and word in got[2], args

@@ -93,7 +93,6 @@ ROWS = [
     row("fallback_transport", None, "discard:fb", outcome(), BOUNCED, "forwarded as", alias_maps="inline:{x=y}", **ALI),
     row("fallback_transport_maps", None, "inline:{ali=discard:fb}", outcome(), BOUNCED, "forwarded as", alias_maps="inline:{x=y}", **ALI),
     row("luser_relay", None, "lost@dest.test", outcome(), BOUNCED, SENT, alias_maps="inline:{x=y}", **ALI),
-    row("home_mailbox", None, "../../../../../../FOLDER/box/homeWORD", after("FOLDER/box/homeWORD", "FOLDER/box/WORD/games/new/*"), "/new/", "/homew"),
     row("forward_path", "FOLDER/nowhere", "FOLDER/fwd/some", outcome(), r"delivered to maildir", "forwarded as"),
     row("forward_expansion_filter", None, "z", outcome(), "forwarded as", r"delivered to maildir", forward_path="FOLDER/fwd/$extension"),
     row("local_command_shell", None, "/bin/false -c", outcome(), SENT, "Command died with status 1", mailbox_command="/bin/true"),
