@@ -8,6 +8,7 @@ import concurrent.futures
 import glob
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -78,6 +79,7 @@ def pytest_file(build, base, path, extra):
                         f"--basetemp={base}", f"--junitxml={report}", path, *extra], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                        stderr=subprocess.STDOUT, text=True, errors="replace")
     output = f"{r.stdout}== {path} ({time.monotonic() - start:.0f} s)\n"
+    shutil.rmtree(base, ignore_errors=True)     # spools are large, and there are many
     if not os.path.exists(report):
         return output, (0, 1, 0)
     suite = ET.parse(report).getroot().find("testsuite")
