@@ -436,6 +436,7 @@ def test_too_many_sessions(tmp_path, pki):
     mta.master += f"127.0.0.1:{wrapped} inet n - y - - smtpd\n  -o smtpd_tls_wrappermode=yes\n"
     mta.write()
     with mta:
+        mta.wait_log("daemon started")      # what comes before the state role is there is not counted
         for n in range(4):
             with Dialogue(mta.port) as d:
                 d.say("EHLO x")
