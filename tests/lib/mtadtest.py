@@ -355,6 +355,7 @@ class Sink:
         self.lmtp = lmtp
         self.messages = []      # (sender line, [recipient lines], content bytes)
         self.dialogue = []
+        self.sessions = []      # the same lines, by session in the order they began
         self.lock = threading.Lock()
         outer = self
 
@@ -384,7 +385,9 @@ class Sink:
     def talk(self, s):
         if not self.reply(s, "connect", b"", b"220 sink.test ESMTP").startswith(b"220"):
             return
-        s.sender, s.recipients, s.accepted = None, [], []
+        s.sender, s.recipients, s.accepted, s.lines = None, [], [], []
+        with self.lock:
+            self.sessions.append(s.lines)
         while True:
             line = s.rfile.readline(100000)
             if not line.endswith(b"\r\n"):
@@ -392,6 +395,7 @@ class Sink:
             line = line[:-2]
             with self.lock:
                 self.dialogue.append(line)
+                s.lines.append(line)
             verb, _, rest = line.partition(b" ")
             verb = verb.upper()
             if verb in (b"EHLO", b"LHLO"):
