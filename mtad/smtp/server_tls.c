@@ -50,6 +50,7 @@ smtp_server_secured(struct smtp_server *s)
 	s->secure = true;
 	s->helo = false;
 	s->esmtp = false;
+	s->authenticated = false;
 }
 
 bool

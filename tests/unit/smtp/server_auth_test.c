@@ -196,10 +196,36 @@ test_auth(void **state)
 		}
 }
 
+/* What a client proved in clear counts for nothing after STARTTLS (RFC 3207, 4.2): it may, and must, prove it again. */
+static void
+test_forgotten_in_tls(void **state)
+{
+	static struct buf scratch = BUF_INIT(1 << 20);
+	struct smtp_server_config config = { .hostname = "mx.test", .banner = "mx.test ESMTP", .noop_commands = "", .forbidden_commands = "",
+	    .line_length_limit = 100, .auth_response_limit = 20, .soft_error_limit = 10, .hard_error_limit = 20, .junk_limit = 100, .scratch = &scratch };
+	struct smtp_server_options options = { .bare_lf = SMTP_BARE_LF_NORMALIZE };
+	struct play p = { .out = BUF_INIT(1 << 20) };
+
+	(void)state;
+	p.server = smtp_server_new(&config, &options, &ops, &p, &p.out);
+	smtp_server_offer_auth(p.server, true, SPAN("PLAIN LOGIN"));
+	smtp_server_start(p.server);
+	feed(&p, SPAN("EHLO x\r\nAUTH PLAIN good\r\n"), 100);
+	assert_true(smtp_server_authenticated(p.server));
+	smtp_server_secured(p.server);
+	assert_false(smtp_server_authenticated(p.server));
+	buf_reset(&p.out);
+	feed(&p, SPAN("EHLO x\r\nAUTH PLAIN good\r\n"), 100);
+	assert_non_null(strstr(p.out.ptr, OK235));
+	smtp_server_free(p.server);
+	buf_clear(&p.out);
+	buf_clear(&scratch);
+}
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_auth) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_auth), cmocka_unit_test(test_forgotten_in_tls) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
