@@ -28,7 +28,7 @@ struct router {
 	struct destination local_to, virtual_to, relay_to, default_to;
 	struct span	 relayhost, myhostname, myorigin, mydomain, empty_recipient;
 	const char	*delimiters;
-	bool		 swap_bangpath, percent_hack, append_origin, append_domain, null_domain, numeric_domain, show_table, relocated_prefix,
+	bool		 swap_bangpath, percent_hack, hyphen_first, append_origin, append_domain, null_domain, numeric_domain, show_table, relocated_prefix,
 			 dequoted;
 };
 

@@ -381,6 +381,11 @@ resolve(struct resolving *x, enum route_status *status)
 		bad_address(x, "a route too long");
 		return YES;
 	}
+	/* Programs that get the address on their command line would take it for an option. */
+	if (!r->hyphen_first && span_starts(work_view(&x->address), "-")) {
+		bad_address(x, "begins with a hyphen (allow_min_user)");
+		return YES;
+	}
 	x->out->routed = looks_routed(name);
 	if (local) {
 		x->out->class = ROUTE_LOCAL;

@@ -92,6 +92,7 @@ take_values(struct router *r, const struct choices *c)
 	r->delimiters = conf_str(v, P_recipient_delimiter);
 	r->swap_bangpath = conf_bool(v, P_swap_bangpath);
 	r->percent_hack = conf_bool(v, P_allow_percent_hack);
+	r->hyphen_first = conf_bool(v, P_allow_min_user);
 	r->append_origin = conf_bool(v, P_append_at_myorigin);
 	r->append_domain = conf_bool(v, P_append_dot_mydomain);
 	r->null_domain = conf_bool(v, P_resolve_null_domain);

@@ -35,6 +35,7 @@ ROWS = [
     hop("myorigin", None, "origin.test", "bob", "bob@site.test", "bob@origin.test"),
     hop("mydomain", None, "domain.test", "bob@short", "bob@short.site.test", "bob@short.domain.test", append_dot_mydomain="yes"),
     hop("allow_percent_hack", None, "no", "a%dest.test@site.test", "a@dest.test", "class local"),
+    hop("allow_min_user", None, "yes", "-a@dest.test", "5.1.3 bad address", "transport smtp, next hop dest.test"),
     hop("swap_bangpath", None, "no", "dest.test!bob", "bob@dest.test", "dest.test!bob@site.test"),
     hop("resolve_dequoted_address", None, "no", '"a@dest.test"@site.test', "dest.test, |class default", "class local"),
     hop("resolve_null_domain", None, "yes", "bob@", "(?s)^(?!.*class local)", "class local"),

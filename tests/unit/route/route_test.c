@@ -71,6 +71,14 @@ static const struct { const char *more, *address, *want; } route_cases[] = {
 	{ "", "a!b!user", "default|smtp|a|b!user@a|routed" },
 	{ "append_dot_mydomain = yes\n", "user@host", "default|smtp|host|user@host" },
 	{ "default_transport = smtp\ntransport_maps = inline:{ far.example=nosuch:x }\n", "u@far.example", "default|nosuch|x|u@far.example" },
+	/* what a program would take for an option */
+	{ "", "-user@far.example", "default|error|5.1.3 bad address syntax|-user@far.example" },
+	{ "", "-user@site.example", "default|error|5.1.3 bad address syntax|-user@site.example" },
+	{ "", "-user", "default|error|5.1.3 bad address syntax|-user@mx.site.example" },
+	{ "", "-user%far.example@site.example", "default|error|5.1.3 bad address syntax|-user@far.example" },
+	{ "", "far.example!-user", "default|error|5.1.3 bad address syntax|-user@far.example" },
+	{ "", "u-ser@far.example", "default|smtp|far.example|u-ser@far.example" },
+	{ "allow_min_user = yes\n", "-user@far.example", "default|smtp|far.example|-user@far.example" },
 	/* transports and next hops */
 	{ "relayhost = [hub.example]:587\n", "user@far.example", "default|smtp|[hub.example]:587|user@far.example" },
 	{ "relayhost = hub\n", "user@relay.example", "relay|relay|hub|user@relay.example" },
