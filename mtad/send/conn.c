@@ -54,6 +54,7 @@ conn_new(struct delivery *d, struct tls_plan *plan)
 	c->pool = pool_of(d);
 	c->pool->conns++;
 	c->nexthop = span_dup(d->nexthop);
+	c->destination = span_dup(d->destination);
 	c->options = c->settings->client;
 	c->options.nexthop = c->nexthop;
 	c->options.tls = plan == NULL || plan->level <= TLS_LEVEL_NONE ? CLIENT_TLS_NEVER :
@@ -104,7 +105,7 @@ conn_close(struct conn *c)
 	free(c->relay);
 	free(c->nexthop);
 	login_free(c->login);
-	free(c->login_sender);
+	free(c->destination);
 	free(c);
 }
 
@@ -233,6 +234,7 @@ conn_handle(struct conn *c, enum client_event event)
 		break;
 	case CLIENT_GREETED:
 		note_offer(c);
+		conn_tls_keep(c);
 		if (d != NULL)
 			delivery_session_ready(d, c);
 		else
@@ -362,8 +364,6 @@ take_login(struct conn *c)
 {
 	struct delivery *d = c->delivery;
 
-	if (c->settings->login != NULL && c->settings->login->by_sender)
-		c->login_sender = span_dup(d->sender);
 	if (!d->has_login)
 		return;
 	c->login = login_new(c->settings->login, &c->send->refusals, buf_view(&d->login), c->host,

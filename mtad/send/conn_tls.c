@@ -3,14 +3,17 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "send/core.h"
 
 #define IDLE_MAX	16u	/* messages of TLS's own in a row */
 #define LOG_SUMMARY	1	/* smtp_tls_loglevel: the outcome of handshakes */
 #define LOG_UNTRUSTED	2	/* why a certificate that need not be trusted is not */
+#define LOG_CACHE	2	/* sessions that are resumed */
 
 static void
 on_unread(void *arg)
@@ -89,6 +92,7 @@ established(struct conn *c)
 	tell(c, &j);
 	const char *refusal = tls_judgement_refusal(c->plan, &j);
 	if (refusal != NULL) {
+		c->tls_kept = true;	/* is not to be */
 		conn_handle(c, smtp_client_refuse(c->client, "4.7.5", refusal));
 		return;
 	}
@@ -121,6 +125,48 @@ conn_tls_step(struct conn *c)
 	}
 }
 
+/* A session is resumed only as what it would be anew: the same server, level, name, protocols and ciphers, by the same transport. */
+static void
+session_key(const struct conn *c, struct buf *key)
+{
+	buf_printf(key, "%s\n%s\n%s\n%s\n%p", c->settings->transport, c->relay, tls_level_name(c->plan->level),
+	    c->plan->servername == NULL ? "" : c->plan->servername, (const void *)c->plan->priority);
+}
+
+/* TLS 1.3 has no session before the server has sent its ticket, which comes with its first data or later. */
+void
+conn_tls_keep(struct conn *c)
+{
+	struct buf key = BUF_INIT(8192), data = BUF_INIT(TLS_SESSION_BYTES);
+
+	if (c->tls == NULL || c->tls_failed || c->tls_kept || c->settings->tls.session_time == 0)
+		return;
+	session_key(c, &key);
+	if (!key.over && tls_resume_data(c->tls, &data) && !data.over) {
+		tls_sessions_put(&c->send->tls_sessions, buf_view(&key), buf_view(&data), clock_mono());
+		c->tls_kept = true;
+	}
+	if (data.cap > 0)
+		explicit_bzero(data.ptr, data.len);
+	buf_clear(&key);
+	buf_clear(&data);
+}
+
+static struct span
+session_for(const struct conn *c)
+{
+	struct buf key = BUF_INIT(8192);
+
+	if (c->settings->tls.session_time == 0)
+		return SPAN_NONE;
+	session_key(c, &key);
+	struct span got = tls_sessions_get(&c->send->tls_sessions, buf_view(&key), clock_mono(), c->settings->tls.session_time);
+	if (got.len > 0 && c->settings->tls.loglevel >= LOG_CACHE)
+		log_info(c->settings->program, "reloaded session %s from smtp cache", c->relay);
+	buf_clear(&key);
+	return got;
+}
+
 void
 conn_tls_begin(struct conn *c)
 {
@@ -133,6 +179,7 @@ conn_tls_begin(struct conn *c)
 		failed(c, "no usable protocols or ciphers are configured");
 		return;
 	}
+	options.resume = session_for(c);
 	c->tls = tls_new(c->io.fd, &options, &err);
 	if (c->tls == NULL)
 		failed(c, err.text);
@@ -144,6 +191,8 @@ void
 conn_tls_end(struct conn *c)
 {
 	loop_undefer(&c->unread);
+	if (!c->handshaking)
+		conn_tls_keep(c);
 	if (c->tls != NULL && !c->tls_failed)
 		tls_bye(c->tls);
 	tls_free(c->tls);

@@ -21,6 +21,7 @@
 #include "net/resolve.h"
 #include "send/rewriting.h"
 #include "send/settings.h"
+#include "send/tls_sessions.h"
 #include "smtp/client.h"
 #include "spool/message.h"
 
@@ -34,6 +35,7 @@ struct send {
 	struct asks	 lookups;	/* tables that block */
 	struct map	 settings, pools, segments, deliveries;
 	struct map	 refusals;	/* of logins */
+	struct tls_sessions tls_sessions;
 	struct conn	*conns;		/* the newest first */
 	size_t		 conn_count, conn_max;
 	struct delivery	*backlog, *backlog_last;	/* waiting for conn_count to fall */
@@ -215,6 +217,7 @@ struct conn {
 	bool		 wrapped;	/* TLS before the greeting */
 	bool		 handshaking;
 	bool		 tls_failed;
+	bool		 tls_kept;	/* its session, to be resumed */
 	bool		 plain;		/* in clear text where TLS was tried */
 	struct loop_task unread;	/* what stands in TLS's own buffer */
 	uint64_t	 request;	/* CONN_ASKED */
@@ -225,7 +228,7 @@ struct conn {
 	char		*relay;		/* "host[addr]:port" */
 	char		*nexthop;
 	struct login	*login;		/* NULL: none */
-	char		*login_sender;	/* whose login it may be; NULL: anybody's */
+	char		*destination;	/* the part of the next hop that it was made to */
 	struct conn	*prev, *next;
 	struct conn	*idle_next;
 };
@@ -233,6 +236,7 @@ struct conn {
 /* pool.c: the delivery's, made where there is none; a connection of it is gone; an idle one is in use. */
 struct span pool_key(const void *item);
 struct pool *pool_of(struct delivery *);
+struct pool *pool_find(const struct delivery *);	/* or NULL */
 void	pool_leave(struct send *, struct pool *);
 void	pool_take(struct conn *);
 
@@ -242,8 +246,10 @@ void	conn_note(struct conn *, const char *fmt, ...) __attribute__((format(printf
 /* `rows_ask`: the connections, a slice. */
 void	conns_rows(struct send *, struct ipc *, const struct ipc_rows_ask *);
 
-/* An idle connection for the delivery, or NULL. */
-struct conn *conn_take_idle(struct delivery *);
+/* reuse.c: an idle connection for the delivery. LATER: tables are asked first, and delivery_begin_again is called when they have answered. */
+enum reuse { REUSE_NONE, REUSE_TAKEN, REUSE_LATER };
+enum reuse conn_take_idle(struct delivery *, struct conn **out);
+bool	conn_idle_for(struct delivery *);
 /* Begins to connect; failures are told to the delivery, later. NULL with errno where it failed at once. */
 struct conn *conn_open(struct delivery *, const struct target *, struct tls_plan *);
 /* By way of the master. */
@@ -260,6 +266,7 @@ void	conn_tls_begin(struct conn *);
 void	conn_tls_step(struct conn *);
 void	conn_tls_timeout(struct conn *);
 void	conn_tls_end(struct conn *);
+void	conn_tls_keep(struct conn *);	/* its session, where it is to be resumed */
 void	conn_unix_answer(struct send *, uint64_t request, int fd, struct span error);
 void	conn_deliver(struct conn *, struct client_mail *);
 /* The delivery is done with it: idle, or closed. */
@@ -267,7 +274,6 @@ void	conn_release(struct conn *);
 void	conn_close(struct conn *);
 void	conn_close_idle(struct send *);
 bool	conn_close_one_idle(struct send *);	/* false where there is none */
-bool	conn_idle_for(const struct delivery *);
 void	conn_sweep(struct conn *, int64_t now);
 bool	conn_full(const struct send *);
 

@@ -245,11 +245,16 @@ delivery_begin(struct delivery *d)
 	if (d->settings->rewriting != NULL && !delivery_map_addresses(d))
 		return;
 	d->rest = d->nexthop;
-	struct conn *conn = d->fresh ? NULL : conn_take_idle(d);
-	if (conn != NULL) {
+	struct conn *conn = NULL;
+	switch (d->fresh ? REUSE_NONE : conn_take_idle(d, &conn)) {
+	case REUSE_TAKEN:
 		d->connected = d->handoff;
 		delivery_session_ready(d, conn);
 		return;
+	case REUSE_LATER:
+		return;
+	case REUSE_NONE:
+		break;
 	}
 	if (conn_full(s)) {
 		d->next = NULL;

@@ -22,10 +22,16 @@ key_of(const struct delivery *d)
 }
 
 struct pool *
+pool_find(const struct delivery *d)
+{
+	return map_get(&d->send->pools, key_of(d));
+}
+
+struct pool *
 pool_of(struct delivery *d)
 {
 	struct span key = key_of(d);
-	struct pool *p = map_get(&d->send->pools, key);
+	struct pool *p = pool_find(d);
 
 	if (p == NULL) {
 		MEM_NEW(p);
@@ -56,38 +62,4 @@ pool_take(struct conn *c)
 	if (*at == c)
 		*at = c->idle_next;
 	c->idle_next = NULL;
-}
-
-/* One that is logged in as somebody by the sender is that sender's. */
-static struct conn *
-find_idle(const struct delivery *d)
-{
-	const struct pool *p = map_get(&d->send->pools, key_of(d));
-	struct conn *c = p == NULL ? NULL : p->idle;
-
-	while (c != NULL && c->login_sender != NULL && !span_eqs(d->sender, c->login_sender))
-		c = c->idle_next;
-	return c;
-}
-
-bool
-conn_idle_for(const struct delivery *d)
-{
-	return find_idle(d) != NULL;
-}
-
-/* The one that was used last: the others may run out. */
-struct conn *
-conn_take_idle(struct delivery *d)
-{
-	struct conn *c = find_idle(d);
-
-	if (c == NULL)
-		return NULL;
-	pool_take(c);
-	c->state = CONN_OPEN;
-	c->uses++;
-	c->delivery = d;
-	d->send->reuses++;
-	return c;
 }

@@ -248,6 +248,7 @@ configure(void *state, struct span frozen, struct err *err)
 		return false;
 	table_use_descriptors(false);
 	settings_forget(&s->settings);
+	tls_sessions_forget(&s->tls_sessions);
 	conf_unref(s->conf);
 	s->conf = conf;
 	delivery_log_resolution((unsigned)conf_int(conf_main(conf), P_delay_logging_resolution_limit));
@@ -412,6 +413,7 @@ send_role(void)
 
 	the_send.settings = MAP_INIT(settings_key);
 	the_send.refusals = MAP_INIT(refusal_key);
+	the_send.tls_sessions.by_key = MAP_INIT(tls_saved_key);
 	the_send.pools = MAP_INIT(pool_key);
 	the_send.segments = MAP_INIT(segment_key);
 	the_send.deliveries = MAP_INIT(delivery_key);

@@ -298,6 +298,8 @@ take_rest(struct tls_client *c)
 		.ta_digest = conf_bool(v, P_tls_dane_trust_anchor_digest_enable) };
 	c->loglevel = log_level(conf_str(v, BOTH(lmtp, tls_loglevel)));
 	c->timeout = conf_time(v, BOTH(lmtp, starttls_timeout));
+	if (conf_str(v, BOTH(lmtp, tls_session_cache_database))[0] != '\0')
+		c->session_time = conf_time(v, BOTH(lmtp, tls_session_cache_timeout));
 	c->depth = depth < 0 ? 0 : depth > 100 ? 100 : (unsigned)depth;
 	c->many_labels = conf_bool(v, P_tls_wildcard_matches_multiple_labels);
 	c->digest = conf_str(v, BOTH(lmtp, tls_fingerprint_digest));

@@ -36,6 +36,7 @@ struct tls_client {
 	struct dane_rules rules;
 	int		 loglevel;
 	int64_t		 timeout;
+	int64_t		 session_time;	/* for which a session may be resumed; 0: none is */
 	unsigned	 depth;
 	bool		 many_labels;
 	const char	*digest;
@@ -97,6 +98,8 @@ enum tls_plan_state {
 };
 /* A plan that began with this must be cleared, whatever the result. */
 enum tls_plan_state tls_plan_begin(struct tls_plan *, const struct tls_client *, struct facts *, const struct tls_route *);
+/* Whether the tables would give this plan again: FOUND; ABSENT: another one; PENDING, FAILED. */
+enum table_result tls_plan_holds(const struct tls_plan *, struct facts *);
 void	tls_plan_dane(struct tls_plan *, const struct tls_route *, const struct dane_answer *);
 void	tls_plan_clear(struct tls_plan *);
 

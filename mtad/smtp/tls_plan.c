@@ -359,6 +359,19 @@ tls_plan_begin(struct tls_plan *p, const struct tls_client *c, struct facts *fac
 	return go_on(p, r);
 }
 
+enum table_result
+tls_plan_holds(const struct tls_plan *p, struct facts *facts)
+{
+	struct tls_plan now = { .client = p->client, .policy = TLS_POLICY_INIT };
+	struct tls_route r = { .nexthop = p->nexthop, .host = p->host };
+	enum table_result found = find_level(&now, facts, &r);
+
+	if (found != TABLE_FAILED && found != TABLE_PENDING)
+		found = now.level == p->asked && tls_policy_same(&now.policy, &p->policy) ? TABLE_FOUND : TABLE_ABSENT;
+	tls_policy_clear(&now.policy);
+	return found;
+}
+
 enum tls_plan_state
 tls_plan_at(struct tls_plan *p, const struct tls_client *c, enum tls_level level, const struct tls_route *r)
 {

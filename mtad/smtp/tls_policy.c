@@ -95,6 +95,30 @@ tls_policy_clear(struct tls_policy *p)
 	*p = TLS_POLICY_INIT;
 }
 
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool
+same_words(const struct tls_words *a, const struct tls_words *b)
+{
+	size_t i = 0;
+
+	while (i < a->count && i < b->count && strcmp(a->list[i], b->list[i]) == 0)
+		i++;
+	return i == a->count && i == b->count;
+}
+
+bool
+tls_policy_same(const struct tls_policy *a, const struct tls_policy *b)
+{
+	return a->level == b->level && a->connection_reuse == b->connection_reuse && same_text(a->protocols, b->protocols) &&
+	    same_text(a->ciphers, b->ciphers) && same_text(a->exclude, b->exclude) && same_text(a->servername, b->servername) &&
+	    same_words(&a->match, &b->match) && same_words(&a->tafiles, &b->tafiles);
+}
+
 /* -- attributes ----------------------------------------------------------------------------- */
 
 struct entry {

@@ -56,6 +56,7 @@ struct tls_policy {
 };
 #define TLS_POLICY_INIT	((struct tls_policy){ .level = TLS_LEVEL_NOT_FOUND, .connection_reuse = -1 })
 void	tls_policy_clear(struct tls_policy *);
+bool	tls_policy_same(const struct tls_policy *, const struct tls_policy *);
 
 /* Hears what is wrong, in Postfix's words; NULL: nobody. */
 struct tls_warn {
