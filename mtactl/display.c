@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -164,6 +165,51 @@ put_column(struct display *d, struct span raw, int width)
 	buf_cut(&d->out, before);
 	put(d, "%*s", (int)(want - n), "");
 	put_value(d, raw);
+}
+
+static size_t
+line_width(void)
+{
+	struct winsize size = { .ws_col = 0 };
+
+	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 40 ? size.ws_col : 80;
+}
+
+void
+put_wrapped(struct display *d, struct span raw, size_t at, size_t indent)
+{
+	struct buf text = BUF_INIT(0);
+	struct span rest = value_text(d, raw), word;
+	size_t width = line_width();
+	bool first = true;
+
+	while (span_word(&rest, " ", &word)) {
+		buf_reset(&text);
+		safe_text(&text, word, false);
+		if (!first && at + 1 + text.len > width) {
+			put(d, "\n%*s", (int)indent, "");
+			at = indent;
+			first = true;
+		}
+		put(d, "%s%.*s", first ? "" : " ", SPAN_ARG(buf_view(&text)));
+		at += text.len + !first;
+		first = false;
+	}
+	buf_clear(&text);
+}
+
+struct span
+member(struct span row, const char *key)
+{
+	struct span value;
+
+	return jsonl_find(row, key, &value) ? value : SPAN_NONE;
+}
+
+void
+put_member(struct display *d, struct span row, const char *key)
+{
+	put_value(d, member(row, key));
 }
 
 /* -- numbers -------------------------------------------------------------- */

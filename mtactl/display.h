@@ -57,10 +57,19 @@ void	put_safe(struct display *, struct span);
 void	put_value(struct display *, struct span raw);
 /* As put_value, cut or filled up to this many columns (ASCII; else bytes); negative: to the right. */
 void	put_column(struct display *, struct span raw, int width);
+/*
+ * As put_value, broken between words where the terminal's line ends (80 columns where there is none); `at` columns are taken already, and later lines begin
+ * `indent` columns in.
+ */
+void	put_wrapped(struct display *, struct span raw, size_t at, size_t indent);
 void	safe_text(struct buf *, struct span, bool keep_lines);
 /* "NAME: KIND", the text made safe, and a new line, on stderr. NAME may be NULL. */
 void	tell_safe(const char *name, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void	vtell_safe(const char *name, const char *kind, const char *fmt, va_list) __attribute__((format(printf, 3, 0)));
+
+/* A member of a row, raw; empty where it has none. */
+struct span member(struct span row, const char *key);
+void	put_member(struct display *, struct span row, const char *key);
 
 /* "12s", "5m", "3h", "2d", at most 4 columns for anything under 27 years. */
 void	age_text(struct buf *, int64_t seconds);

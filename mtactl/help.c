@@ -2,6 +2,7 @@
  * help: the list of commands, or one command's page; all of it from commands.def and selector.def.
  */
 #include "ctl/selector.h"
+#include "mtactl/local.h"
 #include "mtactl/present.h"
 #include "mtactl/session.h"
 
@@ -65,6 +66,8 @@ put_page(struct display *d, const struct command_row *row)
 	    row->where & OR_FILES ? "; reads the spool's files when mtad is down"
 	    : row->where & LOCAL ? "" : "; needs mtad running");
 	put(d, "  example: %s\n", row->example);
+	if (row == command_row(CMD_simulate))
+		simulate_words_help(d);
 	if (takes_selector(row))
 		put_fields(d, request_selects((enum command)(row - command_row((enum command)0))));
 }

@@ -43,7 +43,7 @@ local_flag(const struct request *req, const char *option)
 }
 
 static void
-put_member(struct jsonl *j, const char *key, struct span value)
+put_known(struct jsonl *j, const char *key, struct span value)
 {
 	if (value.ptr != NULL)
 		jsonl_str(j, key, value);
@@ -56,11 +56,11 @@ local_change_row(struct session *s, const struct change *c)
 	struct jsonl j = { .out = &row };
 
 	jsonl_object(&j, NULL);
-	put_member(&j, "file", c->file);
-	put_member(&j, "key", c->key);
-	put_member(&j, "old", c->old);
-	put_member(&j, "new", c->new);
-	put_member(&j, "diff", c->diff);
+	put_known(&j, "file", c->file);
+	put_known(&j, "key", c->key);
+	put_known(&j, "old", c->old);
+	put_known(&j, "new", c->new);
+	put_known(&j, "diff", c->diff);
 	jsonl_bool(&j, "done", c->done);
 	jsonl_end_object(&j);
 	session_row(s, buf_view(&row));

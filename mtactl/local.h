@@ -18,6 +18,8 @@ int	config_support_run(struct session *, const struct request *);	/* support che
 int	sasl_run(struct session *, const struct request *);	/* passwd ls del */
 int	route_run(struct session *, const struct request *);
 int	simulate_run(struct session *, const struct request *);
+/* What its words mean, for help. */
+void	simulate_words_help(struct display *);
 int	tls_probe_run(struct session *, const struct request *);
 int	lint_command_run(struct session *, const struct request *);
 

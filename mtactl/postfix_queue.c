@@ -14,7 +14,7 @@
 /* -- -j: members and their places as Postfix writes them ------------------- */
 
 static void
-put_member(struct buf *out, struct span object, const char *key, const char *before, struct span instead)
+put_field(struct buf *out, struct span object, const char *key, const char *before, struct span instead)
 {
 	struct span value;
 
@@ -31,18 +31,18 @@ json_row(struct display *d, struct span row)
 	struct jsonl_walk w;
 	const char *before = "";
 
-	put_member(&d->out, row, "queue_name", "{", SPAN_NONE);
-	put_member(&d->out, row, "queue_id", ", ", SPAN_NONE);
-	put_member(&d->out, row, "arrival_time", ", ", SPAN_NONE);
-	put_member(&d->out, row, "message_size", ", ", SPAN_NONE);
-	put_member(&d->out, row, "forced_expire", ", ", SPAN_NONE);
-	put_member(&d->out, row, "sender", ", ", SPAN("\"MAILER-DAEMON\""));
+	put_field(&d->out, row, "queue_name", "{", SPAN_NONE);
+	put_field(&d->out, row, "queue_id", ", ", SPAN_NONE);
+	put_field(&d->out, row, "arrival_time", ", ", SPAN_NONE);
+	put_field(&d->out, row, "message_size", ", ", SPAN_NONE);
+	put_field(&d->out, row, "forced_expire", ", ", SPAN_NONE);
+	put_field(&d->out, row, "sender", ", ", SPAN("\"MAILER-DAEMON\""));
 	buf_str(&d->out, ", \"recipients\": [");
 	jsonl_find(row, "recipients", &recipients);
 	for (bool some = jsonl_walk_array(&w, recipients); some && jsonl_element(&w, &one); before = ", ") {
 		buf_str(&d->out, before);
-		put_member(&d->out, one, "address", "{", SPAN_NONE);
-		put_member(&d->out, one, "delay_reason", ", ", SPAN_NONE);
+		put_field(&d->out, one, "address", "{", SPAN_NONE);
+		put_field(&d->out, one, "delay_reason", ", ", SPAN_NONE);
 		buf_char(&d->out, '}');
 	}
 	buf_str(&d->out, "]}\n");

@@ -83,6 +83,16 @@ put_place(const struct place *p, struct jsonl *j)
 		jsonl_i64(j, "line", line);
 }
 
+void
+steps_put_place(const struct steps *s, size_t at, struct jsonl *j)
+{
+	for (size_t i = s->count; i-- > 0;)
+		if (s->places[i].at == at) {
+			put_place(&s->places[i], j);
+			return;
+		}
+}
+
 static void
 put_step(const struct steps *s, const struct conf *conf, struct span line, size_t at, size_t *place, struct jsonl *j)
 {

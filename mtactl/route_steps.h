@@ -29,6 +29,8 @@ void	steps_cut(struct steps *, size_t len);
 /* For table_env.told. */
 void	steps_told(struct steps *, const struct table *, struct span key, unsigned line, struct span value);
 void	steps_add(struct steps *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* "table", "key", "line" of what answered last for the line of the trace that begins at `at`, where something did. */
+void	steps_put_place(const struct steps *, size_t at, struct jsonl *);
 /* "steps": [{"text","parameter","set" (line of main.cf),"table","key","line"}], of the trace between the two. */
 void	steps_put(const struct steps *, const struct conf *, size_t from, size_t to, struct jsonl *);
 

@@ -25,15 +25,6 @@ is_true(struct span row, const char *key)
 	return jsonl_find(row, key, &raw) && span_eqs(raw, "true");
 }
 
-static struct span
-member(struct span row, const char *key)
-{
-	struct span raw = SPAN_NONE;
-
-	(void)jsonl_find(row, key, &raw);
-	return raw;
-}
-
 /* -- a plan ----------------------------------------------------------------------- */
 
 static void

@@ -6,20 +6,6 @@
 
 #include "mtactl/present.h"
 
-static struct span
-member(struct span row, const char *key)
-{
-	struct span value;
-
-	return jsonl_find(row, key, &value) ? value : SPAN_NONE;
-}
-
-static void
-put_member(struct display *d, struct span row, const char *key)
-{
-	put_value(d, member(row, key));
-}
-
 /* -- map ---------------------------------------------------------------------------------------- */
 
 static void

@@ -7,15 +7,6 @@
 #include "ctl/jsonl.h"
 #include "mtactl/present.h"
 
-static struct span
-member(struct span row, const char *key)
-{
-	struct span value = SPAN_NONE;
-
-	(void)jsonl_find(row, key, &value);
-	return value;
-}
-
 static bool
 is_empty(struct span raw)
 {

@@ -3,15 +3,6 @@
 #include "mtactl/present.h"
 
 static void
-put_member(struct display *d, struct span row, const char *key)
-{
-	struct span value;
-
-	if (jsonl_find(row, key, &value))
-		put_value(d, value);
-}
-
-static void
 types_row(struct display *d, struct span row)
 {
 	put_member(d, row, "type");

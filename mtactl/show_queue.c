@@ -347,7 +347,7 @@ is_time(struct span key)
 }
 
 static void
-put_member(struct display *d, struct span key, struct span value, int indent)
+put_detail(struct display *d, struct span key, struct span value, int indent)
 {
 	int64_t when;
 
@@ -376,7 +376,7 @@ put_object(struct display *d, struct span object, int indent)
 	if (jsonl_walk_object(&w, object))
 		while (jsonl_member(&w, &key, &value))
 			if (value.len > 0 && *value.ptr != '[' && *value.ptr != '{')
-				put_member(d, key, value, indent);
+				put_detail(d, key, value, indent);
 }
 
 static void

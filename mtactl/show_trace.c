@@ -8,15 +8,6 @@
 #include "ctl/jsonl.h"
 #include "mtactl/present.h"
 
-static struct span
-member(struct span row, const char *key)
-{
-	struct span value = SPAN_NONE;
-
-	(void)jsonl_find(row, key, &value);
-	return value;
-}
-
 /* The string's bytes between the quotes, escapes and all: to be looked at, not shown. */
 static struct span
 inner(struct span raw)

@@ -15,93 +15,6 @@
 #include "net/addr.h"
 #include "table/table.h"
 
-struct simulation {
-	struct session	*session;
-	struct router	*router;
-	struct policy	*policy;
-	struct asker	 asker;
-	struct policy_session client;
-	struct policy_verdict verdict;
-	struct buf	 trace, name, reverse, port;
-	struct span	 recipients;	/* the words rcpt=, one blank between */
-	struct buf	 rcpts;
-	bool		 has_name;
-	int		 status;
-};
-
-/* -- what is asked ----------------------------------------------------------------------------- */
-
-static bool
-set_client(struct simulation *m, struct span value)
-{
-	size_t comma = span_find(value, ',');
-	struct net_addr a;
-
-	m->client.client_addr = span_head(value, comma);
-	if (!net_addr_parse(m->client.client_addr, 0, &a)) {
-		session_say(m->session, "client=%.*s: an address is needed (client=192.0.2.1 or client=192.0.2.1,host.example)", SPAN_ARG(value));
-		return false;
-	}
-	m->has_name = comma < value.len;
-	if (m->has_name)
-		m->client.client_name = m->client.reverse_client_name = span_skip(value, comma + 1);
-	return true;
-}
-
-static bool
-set_word(struct simulation *m, struct span key, struct span value)
-{
-	struct policy_session *c = &m->client;
-	uint64_t size;
-	const struct { const char *key; struct span *to; } texts[] = {
-		{ "helo", &c->helo }, { "auth", &c->sasl_user }, { "ccert", &c->tls.ccert_fingerprint }, { "server", &c->server_addr },
-	};
-
-	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-		if (span_eqs(key, texts[i].key)) {
-			*texts[i].to = value;
-			return true;
-		}
-	if (span_eqs(key, "client"))
-		return set_client(m, value);
-	if (span_eqs(key, "from")) {
-		c->sender = span_eqs(value, "<>") ? SPAN_NONE : value;
-		c->has_sender = true;
-		return true;
-	}
-	if (span_eqs(key, "rcpt")) {
-		buf_span(&m->rcpts, value);
-		buf_char(&m->rcpts, '\n');
-		return true;
-	}
-	if (span_eqs(key, "tls")) {
-		c->tls.protocol = span_eqs(value, "yes") ? SPAN("TLSv1.3") : span_eqs(value, "no") ? SPAN_NONE : value;
-		return true;
-	}
-	if (span_eqs(key, "size") && num_u64(value, &size)) {
-		c->size = size;
-		return true;
-	}
-	session_say(m->session, "\"%.*s=%.*s\": known are client=IP[,NAME] helo= from= rcpt= auth= tls= ccert= size= server=", SPAN_ARG(key), SPAN_ARG(value));
-	return false;
-}
-
-static bool
-read_words(struct simulation *m, struct span words)
-{
-	struct span word;
-
-	while (span_word(&words, " ", &word)) {
-		size_t at = span_find(word, '=');
-		if (!set_word(m, span_head(word, at), span_skip(word, at + 1)))
-			return false;
-	}
-	if (m->client.client_addr.len > 0)
-		return true;
-	session_say(m->session, "a client is needed: client=IP or client=IP,NAME");
-	return false;
-}
-
 /* -- the client's name, as the receive role finds it ------------------------------------------------- */
 
 static void
@@ -166,142 +79,6 @@ find_name(struct simulation *m)
 	buf_clear(&forward);
 }
 
-/* -- rows --------------------------------------------------------------------------------------------- */
-
-static void
-put_rule(struct simulation *m, const char *command, struct span line, const struct buf *before)
-{
-	struct buf row = BUF_INIT(0), fact = BUF_INIT(65536);
-	struct jsonl j = { .out = &row };
-	struct span list, rule, result;
-
-	(void)span_cut(&line, '\t', &list);
-	(void)span_cut(&line, '\t', &rule);
-	(void)span_cut(&line, '\t', &result);
-	buf_span(&fact, buf_view(before));
-	if (before->len > 0 && line.len > 0)
-		buf_str(&fact, "; ");
-	buf_span(&fact, line);
-	jsonl_object(&j, NULL);
-	jsonl_str(&j, "command", span_str(command));
-	jsonl_str(&j, "list", list);
-	jsonl_str(&j, "restriction", rule);
-	jsonl_str(&j, "result", result);
-	if (fact.len > 0)
-		jsonl_str(&j, "fact", buf_view(&fact));
-	jsonl_end_object(&j);
-	session_row(m->session, buf_view(&row));
-	buf_clear(&row);
-	buf_clear(&fact);
-}
-
-/* Lines without tabs are routing's, which a restriction asked: they stand before that one. */
-static void
-put_rules(struct simulation *m, const char *command)
-{
-	struct span rest = m->trace.len > 0 ? buf_view(&m->trace) : SPAN_NONE, line;
-	struct buf before = BUF_INIT(65536);
-
-	while (span_cut(&rest, '\n', &line)) {
-		if (span_has(line, '\t')) {
-			put_rule(m, command, line, &before);
-			buf_reset(&before);
-		} else if (line.len > 0) {
-			if (before.len > 0)
-				buf_str(&before, "; ");
-			buf_span(&before, line);
-		}
-	}
-	buf_clear(&before);
-}
-
-static void
-put_lines(struct jsonl *j, const char *key, const struct buf *lines)
-{
-	struct span rest = lines->len > 0 ? buf_view(lines) : SPAN_NONE, line;
-
-	if (lines->len == 0)
-		return;
-	jsonl_array(j, key);
-	while (span_cut(&rest, '\n', &line))
-		jsonl_str(j, NULL, line);
-	jsonl_end_array(j);
-}
-
-static void
-put_effects(struct jsonl *j, const struct policy_verdict *v)
-{
-	static const char *const names[] = { [POLICY_PREPEND] = "PREPEND", [POLICY_REDIRECT] = "REDIRECT", [POLICY_BCC] = "BCC",
-		[POLICY_FILTER] = "FILTER", [POLICY_HOLD] = "HOLD" };
-	struct span left = buf_view(&v->effects), text;
-	enum policy_effect what;
-
-	if (left.len == 0)
-		return;
-	jsonl_array(j, "effects");
-	while (policy_effect_next(&left, &what, &text)) {
-		struct buf one = BUF_INIT(65536);
-		buf_printf(&one, "%s %.*s", names[what], SPAN_ARG(text));
-		jsonl_str(j, NULL, buf_view(&one));
-		buf_clear(&one);
-	}
-	jsonl_end_array(j);
-}
-
-static const char *
-usual_reply(enum policy_stage stage)
-{
-	switch (stage) {
-	case POLICY_CLIENT:
-		return "220";
-	case POLICY_HELO:
-		return "250";
-	case POLICY_SENDER:
-		return "250 2.1.0 Ok";
-	case POLICY_RECIPIENT:
-		return "250 2.1.5 Ok";
-	case POLICY_DATA:
-		return "354 End data with <CR><LF>.<CR><LF>";
-	default:
-		return "250 2.0.0 Ok: queued";
-	}
-}
-
-/* What the client would see. */
-static void
-put_reply(struct simulation *m, enum policy_stage stage, const char *command)
-{
-	struct buf row = BUF_INIT(0), reply = BUF_INIT(65536), footed = BUF_INIT(65536);
-	struct jsonl j = { .out = &row };
-	const struct policy_verdict *v = &m->verdict;
-	bool refused = v->action == POLICY_REFUSE;
-
-	if (refused)
-		buf_printf(&reply, "%d %s %s", v->code, v->dsn, v->reply);
-	else
-		buf_str(&reply, usual_reply(stage));
-	jsonl_object(&j, NULL);
-	jsonl_str(&j, "command", span_str(command));
-	if (stage == POLICY_CLIENT) {
-		jsonl_str(&j, "client", buf_view(&m->name));
-		jsonl_str(&j, "reverse_client_name", m->client.reverse_client_name);
-	}
-	jsonl_bool(&j, "accepted", !refused);
-	jsonl_str(&j, "reply", refused && policy_footer(m->policy, &m->client, reply.ptr, &footed) ? buf_view(&footed) : buf_view(&reply));
-	if (refused && v->restriction[0] != '\0')
-		jsonl_str(&j, "decided_by", span_str(v->restriction));
-	if (v->discard)
-		jsonl_bool(&j, "discard", true);
-	put_effects(&j, v);
-	put_lines(&j, "log", &v->log);
-	put_lines(&j, "warnings", &v->warnings);
-	jsonl_end_object(&j);
-	session_row(m->session, buf_view(&row));
-	buf_clear(&row);
-	buf_clear(&reply);
-	buf_clear(&footed);
-}
-
 /* -- the dialogue -------------------------------------------------------------------------------------- */
 
 /* False where the client was refused: it would go no further. */
@@ -309,13 +86,12 @@ static bool
 step(struct simulation *m, enum policy_stage stage, const char *command)
 {
 	facts_reset(m->asker.facts, clock_wall());
-	buf_reset(&m->trace);
-	while (policy_check(m->policy, stage, &m->client, m->asker.facts, &m->verdict, &m->trace) == POLICY_PENDING) {
+	steps_cut(&m->steps, 0);
+	while (policy_check(m->policy, stage, &m->client, m->asker.facts, &m->verdict, &m->steps.trace) == POLICY_PENDING) {
 		asker_answer(&m->asker);
-		buf_reset(&m->trace);
+		steps_cut(&m->steps, 0);
 	}
-	put_rules(m, command);
-	put_reply(m, stage, command);
+	simulate_rows(m, stage, command);
 	if (m->verdict.action != POLICY_REFUSE)
 		return true;
 	m->status = 1;
@@ -362,6 +138,22 @@ content(struct simulation *m)
 		(void)step(m, POLICY_END_OF_DATA, "END-OF-MESSAGE");
 }
 
+/* What the dialogue itself asks of a client, before any restriction. */
+static bool
+may_begin(struct simulation *m, const char *command)
+{
+	const struct view *v = m->view;
+
+	if (strcmp(conf_str(v, P_smtpd_tls_security_level), "encrypt") == 0 && m->client.tls.protocol.len == 0)
+		simulate_own_reply(m, command, "530 5.7.0 Must issue a STARTTLS command first", "smtpd_tls_security_level");
+	else if (conf_bool(v, P_smtpd_helo_required) && m->client.helo.len == 0)
+		simulate_own_reply(m, command, "503 5.5.1 Error: send HELO/EHLO first", "smtpd_helo_required");
+	else
+		return true;
+	m->status = 1;
+	return false;
+}
+
 static void
 talk(struct simulation *m)
 {
@@ -372,12 +164,16 @@ talk(struct simulation *m)
 	if (!step(m, POLICY_CLIENT, "CONNECT"))
 		return;
 	c->esmtp = true;
-	if (c->helo.len > 0 && !step(m, POLICY_HELO, "EHLO"))
+	buf_printf(&command, "EHLO %.*s", SPAN_ARG(c->helo));
+	if (c->helo.len > 0 && !step(m, POLICY_HELO, command.ptr)) {
+		buf_clear(&command);
 		return;
+	}
 	c->protocol = SPAN("ESMTP");
 	if (c->has_sender) {
+		buf_reset(&command);
 		buf_printf(&command, "MAIL FROM:<%.*s>", SPAN_ARG(c->sender));
-		if (step(m, POLICY_SENDER, command.ptr) && m->rcpts.len > 0 && recipients(m))
+		if (may_begin(m, command.ptr) && step(m, POLICY_SENDER, command.ptr) && m->rcpts.len > 0 && recipients(m))
 			content(m);
 	}
 	buf_clear(&command);
@@ -406,7 +202,7 @@ view_of(struct simulation *m, const struct request *req)
 static bool
 open_all(struct simulation *m, const struct request *req)
 {
-	const struct view *view = view_of(m, req);
+	const struct view *view = m->view = view_of(m, req);
 	struct err err = { .kind = ERR_NONE };
 
 	if (view == NULL)
@@ -430,6 +226,10 @@ run(struct simulation *m)
 		find_name(m);
 	buf_printf(&m->name, "%.*s[%.*s]", SPAN_ARG(m->client.client_name), SPAN_ARG(m->client.client_addr));
 	m->status = 0;
+	if (m->client.sasl_user.len > 0 && !conf_bool(m->view, P_smtpd_sasl_auth_enable)) {
+		session_say(m->session, "auth= is left out: this service takes no logins (smtpd_sasl_auth_enable = no); --service names another one");
+		m->client.sasl_user = m->client.sasl_method = SPAN_NONE;
+	}
 	talk(m);
 	if (m->asker.not_asked)
 		session_say(m->session, "policy servers were not asked and count as saying DUNNO; --ask asks them");
@@ -442,15 +242,25 @@ run(struct simulation *m)
 static void
 warn(void *arg, const char *path, unsigned line, const char *text)
 {
-	session_say(arg, "warning: %s, line %u: %s", path, line, text);
+	struct simulation *m = arg;
+
+	session_say(m->session, "warning: %s, line %u: %s", path, line, text);
+}
+
+static void
+told(void *arg, const struct table *t, struct span key, unsigned line, struct span value)
+{
+	struct simulation *m = arg;
+
+	steps_told(&m->steps, t, key, line, value);
 }
 
 int
 simulate_run(struct session *s, const struct request *req)
 {
-	const struct table_env env = { .warn = warn, .arg = s, .blocks = true };
 	struct simulation m = { .session = s, .status = 78, .rcpts = BUF_INIT(65536), .name = BUF_INIT(4096), .reverse = BUF_INIT(4096),
-	    .trace = BUF_INIT((size_t)1 << 20) };
+	    .steps.trace = BUF_INIT((size_t)1 << 20) };
+	const struct table_env env = { .warn = warn, .told = told, .arg = &m, .blocks = true };
 	struct span words = SPAN_NONE;
 
 	m.client.client_port = SPAN("0");
@@ -459,7 +269,7 @@ simulate_run(struct session *s, const struct request *req)
 	m.verdict.text = BUF_INIT(0);
 	table_use(&env);
 	(void)request_get(req, "text", &words);
-	if (!read_words(&m, words))
+	if (!simulate_words(&m, words))
 		m.status = 64;
 	else if (session_configure(s) && open_all(&m, req))
 		run(&m);
@@ -469,9 +279,10 @@ simulate_run(struct session *s, const struct request *req)
 	policy_free(m.policy);
 	router_free(m.router);
 	dns_free(m.asker.dns);
-	buf_clear(&m.trace);
+	steps_clear(&m.steps);
 	buf_clear(&m.name);
 	buf_clear(&m.reverse);
 	buf_clear(&m.rcpts);
+	table_use(&(struct table_env){ .open = NULL });
 	return m.status;
 }

@@ -5,6 +5,7 @@
 #define MTACTL_SIMULATE_H
 
 #include "base/facts.h"
+#include "mtactl/route_steps.h"
 #include "mtactl/session.h"
 #include "net/dns_fact.h"
 #include "policy/policy.h"
@@ -20,6 +21,28 @@ struct asker {
 	bool		 unanswered;	/* something that only the daemon can ask */
 	unsigned	 slept;		/* seconds that restrictions would wait */
 };
+
+struct simulation {
+	struct session	*session;
+	const struct view *view;	/* of the smtpd line */
+	struct router	*router;
+	struct policy	*policy;
+	struct asker	 asker;
+	struct policy_session client;
+	struct policy_verdict verdict;
+	struct steps	 steps;		/* the trace of the decision, and what tables answered */
+	struct buf	 name, reverse, port;
+	struct buf	 rcpts;		/* the words rcpt=, a line each */
+	bool		 has_name;
+	int		 status;
+};
+
+/* simulate_words.c: false, and said, where they make no sense. */
+bool	simulate_words(struct simulation *, struct span words);
+/* simulate_rows.c: a row for each restriction that was asked, and one for the reply. */
+void	simulate_rows(struct simulation *, enum policy_stage, const char *command);
+/* A reply that no restriction makes, and the parameter that does. */
+void	simulate_own_reply(struct simulation *, const char *command, const char *reply, const char *param);
 
 /* Answers what a pending decision asked for. */
 void	asker_answer(struct asker *);

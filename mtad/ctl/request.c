@@ -306,8 +306,10 @@ request_complete(const struct request *req, struct err *err)
 			there = there || is_named(&g, req->args[i].name);
 		if (there || g.optional)
 			continue;
-		err_set(err, ERR_PERM, "%s needs %s%.*s", command_row(req->command)->name,
-		    g.place == PLACE_ID ? "a queue " : "a ", SPAN_ARG(g.option.len > 0 ? g.option : g.word));
+		struct span what = g.option.len > 0 ? g.option : g.word;
+		err_set(err, ERR_PERM, "%s needs %s %s%.*s, as in: %s", command_row(req->command)->name,
+		    what.ptr[0] == 'A' || what.ptr[0] == 'E' ? "an" : "a", g.place == PLACE_ID ? "queue " : "", SPAN_ARG(what),
+		    command_row(req->command)->example);
 		return false;
 	}
 	return true;

@@ -155,7 +155,9 @@ run_named(struct check *c, const char *source, struct span value)
 	}
 	const struct restriction *was = c->rule;
 	const struct rule *at = c->at;
+	trace_named(c, at);
 	enum result r = run_rules(c, rules);
+	c->fact_told = true;
 	if (r == DUNNO) {
 		c->rule = was;
 		c->at = at;
@@ -283,6 +285,7 @@ access_exact(struct check *c, const struct table *t, struct span key, bool part,
 		*found = true;
 		return access_result(c, table_name(t), key, SPAN("451 4.3.5 Server configuration error"));
 	case TABLE_ABSENT:
+		policy_missed(c, key);
 		break;
 	}
 	return DUNNO;

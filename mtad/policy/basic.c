@@ -54,6 +54,7 @@ check_sleep(struct check *c, struct span arg)
 	struct span value;
 	uint32_t place = FACT_PLACE((unsigned)c->stage, ++c->effects);
 
+	policy_note(c, "the client waits %.*s s", SPAN_ARG(arg));
 	return facts_get(c->facts, place, SPAN("sleep"), arg, &value) == FACT_PENDING ? PENDING : DUNNO;
 }
 
@@ -61,6 +62,7 @@ enum result
 check_unauth_pipelining(struct check *c, struct span arg)
 {
 	(void)arg;
+	policy_note(c, c->session->pipelined ? "more came before this command was answered" : "nothing came ahead of its turn");
 	if (!c->session->pipelined)
 		return DUNNO;
 	return refuse_class(c, 503, "5.5.0", "Improper use of SMTP command pipelining");
@@ -73,10 +75,16 @@ check_permit_mynetworks(struct check *c, struct span arg)
 
 	(void)arg;
 	switch (match_list_client(c->policy->mynetworks, c->facts, c->session->client_name, c->session->client_addr, &err)) {
-	case MATCH_YES: return permit_client(c);
-	case MATCH_NO: return DUNNO;
-	case MATCH_PENDING: return PENDING;
-	case MATCH_FAILED: break;
+	case MATCH_YES:
+		policy_note(c, "%.*s is in mynetworks", SPAN_ARG(c->session->client_addr));
+		return permit_client(c);
+	case MATCH_NO:
+		policy_note(c, "%.*s is not in mynetworks", SPAN_ARG(c->session->client_addr));
+		return DUNNO;
+	case MATCH_PENDING:
+		return PENDING;
+	case MATCH_FAILED:
+		break;
 	}
 	return refuse_lookup(c, c->name, err.text);
 }
@@ -84,14 +92,18 @@ check_permit_mynetworks(struct check *c, struct span arg)
 enum result
 check_permit_inet_interfaces(struct check *c, struct span arg)
 {
+	bool own = route_own_address(c->policy->router, c->session->client_addr);
+
 	(void)arg;
-	return route_own_address(c->policy->router, c->session->client_addr) ? permit_client(c) : DUNNO;
+	policy_note(c, "%.*s is %s of this machine's addresses (inet_interfaces, proxy_interfaces)", SPAN_ARG(c->session->client_addr), own ? "one" : "none");
+	return own ? permit_client(c) : DUNNO;
 }
 
 enum result
 check_permit_sasl_authenticated(struct check *c, struct span arg)
 {
 	(void)arg;
+	policy_note_login(c);
 	return c->session->sasl_user.len > 0 ? permit_client(c) : DUNNO;
 }
 
@@ -137,6 +149,7 @@ check_invalid_helo_hostname(struct check *c, struct span arg)
 	struct ip ip;
 
 	(void)arg;
+	policy_note_name(c, "HELO", helo);
 	if (is_helo_literal(helo))
 		return check_helo_literal(c);
 	if (helo.len == 0 || address_hostname_ok(helo, true) || ip_parse(helo, &ip))
@@ -153,6 +166,7 @@ check_non_fqdn_helo_hostname(struct check *c, struct span arg)
 	struct span helo = c->session->helo;
 
 	(void)arg;
+	policy_note_name(c, "HELO", helo);
 	if (is_helo_literal(helo))
 		return check_helo_literal(c);
 	if (helo.len == 0 || is_full_name(helo))
@@ -181,6 +195,7 @@ static enum result
 check_non_fqdn_named(struct check *c, struct span address, const char *class)
 {
 	struct naming was = name_as(c, address, class);
+	policy_note_name(c, class, address);
 	enum result r = check_non_fqdn(c, address);
 
 	name_back(c, was);

@@ -54,35 +54,16 @@ name_back(struct check *c, struct naming was)
 	c->class = was.class;
 }
 
-/* LIST RESTRICTION RESULT FACT, between tabs. */
-static void
-trace_rule(struct check *c, const struct rule *rule, enum result r)
-{
-	static const char *const names[LIST_COUNT] = {
-		"smtpd_client_restrictions", "smtpd_helo_restrictions", "smtpd_sender_restrictions", "smtpd_relay_restrictions",
-		"smtpd_recipient_restrictions", "smtpd_data_restrictions", "smtpd_end_of_data_restrictions", "smtpd_etrn_restrictions",
-	};
-
-	if (c->trace == NULL || r == PENDING)
-		return;
-	buf_printf(c->trace, "%s\t%s%s", names[c->list], rule->what->name, rule->arg == NULL ? "" : " ");
-	put_clean(c->trace, span_str(rule->arg));
-	buf_char(c->trace, '\t');
-	if (r == REFUSED)
-		buf_printf(c->trace, "%d %s %s", c->verdict->code, c->verdict->dsn, c->verdict->reply);
-	else
-		buf_str(c->trace, r == OK ? "permit" : "-");
-	buf_printf(c->trace, "\t%.*s\n", SPAN_ARG(buf_view(&c->fact)));
-}
-
 static enum result
 run_rule(struct check *c, const struct rule *rule)
 {
+	struct traced t;
+
 	c->rule = rule->what;
 	c->at = rule;
-	buf_reset(&c->fact);
+	trace_begin(c, &t);
 	enum result r = rule->what->check(c, span_str(rule->arg));
-	trace_rule(c, rule, r);
+	trace_rule(c, &t, rule, r);
 	return r;
 }
 
@@ -157,11 +138,17 @@ run_delayed(struct check *c)
 static enum result
 run_defer(struct check *c)
 {
+	struct traced t;
+
 	if (!c->permit_defer.active)
 		return DUNNO;
 	c->rule = restriction_find(SPAN("defer_if_permit"));
 	c->warn = 0;
-	return refuse_text(c, c->permit_defer.code, c->permit_defer.dsn, c->permit_defer.reply.ptr);
+	trace_begin(c, &t);
+	policy_note(c, "put off by %s, and nothing refused it", c->permit_defer.by);
+	enum result r = refuse_text(c, c->permit_defer.code, c->permit_defer.dsn, c->permit_defer.reply.ptr);
+	trace_other(c, &t, "at the end of the lists", "defer_if_permit", r);
+	return r;
 }
 
 static void
@@ -181,7 +168,9 @@ check_syntax(struct check *c, bool sender)
 {
 	struct route *route;
 	struct policy_verdict *v = c->verdict;
+	struct traced t;
 
+	trace_begin(c, &t);
 	if (sender ? c->session->sender.len == 0 : !c->session->has_recipient)
 		return DUNNO;
 	if ((sender ? resolve_sender(c, &route) : resolve_recipient(c, &route)) == PENDING)
@@ -195,6 +184,7 @@ check_syntax(struct check *c, bool sender)
 	v->code = 501;
 	v->dsn = sender ? "5.1.7" : "5.1.3";
 	v->reply = sender ? "Bad sender address syntax" : "Bad recipient address syntax";
+	trace_other(c, &t, "before the lists", "address syntax", REFUSED);
 	return REFUSED;
 }
 
@@ -210,22 +200,28 @@ run_sender(struct check *c)
 	return run_defer(c);
 }
 
+static enum result
+run_one_listed(struct check *c, bool sender)
+{
+	const char *name = sender ? "reject_unlisted_sender" : "reject_unlisted_recipient";
+	struct traced t;
+
+	if (!conf_bool(c->policy->view, sender ? P_smtpd_reject_unlisted_sender : P_smtpd_reject_unlisted_recipient))
+		return DUNNO;
+	c->rule = restriction_find(span_str(name));
+	trace_begin(c, &t);
+	enum result r = check_listed(c, sender);
+	trace_other(c, &t, sender ? "smtpd_reject_unlisted_sender" : "smtpd_reject_unlisted_recipient", name, r);
+	return r;
+}
+
 /* Unlisted sender, then unlisted recipient, where the lists did not settle it already. */
 static enum result
 run_listed(struct check *c)
 {
-	const struct view *v = c->policy->view;
-	enum result r = DUNNO;
+	enum result r = run_one_listed(c, true);
 
-	c->rule = restriction_find(SPAN("reject_unlisted_sender"));
-	if (conf_bool(v, P_smtpd_reject_unlisted_sender))
-		r = check_listed(c, true);
-	if (r == REFUSED || r == PENDING)
-		return r;
-	c->rule = restriction_find(SPAN("reject_unlisted_recipient"));
-	if (conf_bool(v, P_smtpd_reject_unlisted_recipient) && !c->listed_done)
-		r = check_listed(c, false);
-	return r;
+	return r != DUNNO || c->listed_done ? r : run_one_listed(c, false);
 }
 
 static enum result
@@ -233,11 +229,16 @@ run_recipient(struct check *c)
 {
 	static const enum list relay_first[] = { LIST_RELAY, LIST_RECIPIENT };
 	static const enum list relay_last[] = { LIST_RECIPIENT, LIST_RELAY };
+	struct traced t;
 	enum result r;
 
 	/* RFC 5321, 4.5.1: the bare postmaster is always taken. */
-	if (span_caseeqs(c->session->recipient, "postmaster"))
+	if (span_caseeqs(c->session->recipient, "postmaster")) {
+		trace_begin(c, &t);
+		policy_note(c, "mail to a postmaster without a domain is always taken");
+		trace_other(c, &t, "before the lists", "postmaster", OK);
 		return OK;
+	}
 	if ((r = check_syntax(c, false)) != DUNNO || (r = run_delayed(c)) != DUNNO)
 		return r;
 	r = run_lists(c, c->policy->relay_first ? relay_first : relay_last, 2);

@@ -63,6 +63,7 @@ check_permit_auth_destination(struct check *c, struct span arg)
 	enum result r = resolve_recipient(c, &route);
 	if (r != DUNNO)
 		return r;
+	policy_note_class(c, route);
 	return !route->failed && is_auth_destination(c, route) ? permit(c) : DUNNO;
 }
 
@@ -74,6 +75,8 @@ unauth_destination(struct check *c, int code)
 	if (!c->session->has_recipient)
 		return DUNNO;
 	enum result r = resolve_recipient(c, &route);
+	if (r == DUNNO)
+		policy_note_class(c, route);
 	if (r != DUNNO || (!route->failed && is_auth_destination(c, route)))
 		return r;
 	struct naming was = name_as(c, c->session->recipient, c->class);
@@ -193,10 +196,10 @@ refuse_error(struct check *c, const struct route *r, bool sender)
 static enum result
 ask_class(struct check *c, const struct route *r, bool sender)
 {
-	static const struct { enum param code; const char *table; } of[] = {
-		[ROUTE_LOCAL] = { P_unknown_local_recipient_reject_code, "local recipient table" },
-		[ROUTE_VIRTUAL_MAILBOX] = { P_unknown_virtual_mailbox_reject_code, "virtual mailbox table" },
-		[ROUTE_RELAY] = { P_unknown_relay_recipient_reject_code, "relay recipient table" },
+	static const struct { enum param code; const char *table, *param; } of[] = {
+		[ROUTE_LOCAL] = { P_unknown_local_recipient_reject_code, "local recipient table", "local_recipient_maps" },
+		[ROUTE_VIRTUAL_MAILBOX] = { P_unknown_virtual_mailbox_reject_code, "virtual mailbox table", "virtual_mailbox_maps" },
+		[ROUTE_RELAY] = { P_unknown_relay_recipient_reject_code, "relay recipient table", "relay_recipient_maps" },
 	};
 	const struct policy *p = c->policy;
 	const struct tables *t = r->class == ROUTE_LOCAL ? &p->local_recipients :
@@ -204,9 +207,14 @@ ask_class(struct check *c, const struct route *r, bool sender)
 	    r->class == ROUTE_RELAY ? &p->relay_recipients : NULL;
 	bool found = false;
 
-	if (t == NULL || t->count == 0)
+	if (t == NULL || t->count == 0) {
+		policy_note_class(c, r);
+		policy_note(c, "nothing lists the addresses of this class");
 		return DUNNO;
+	}
 	enum result result = lookup(c, t, r, &found);
+	if (result == DUNNO)
+		policy_note(c, "%s %s %.*s", of[r->class].param, found ? "lists" : "does not list", SPAN_ARG(r->recipient));
 	if (result != DUNNO || found)
 		return result;
 	return unknown(c, of[r->class].code, of[r->class].table, sender);
@@ -224,8 +232,12 @@ check_tables(struct check *c, bool sender)
 	for (size_t i = 0; i < sizeof c->policy->rewritten / sizeof *c->policy->rewritten && !found; i++)
 		if ((r = lookup(c, &c->policy->rewritten[i], route, &found)) != DUNNO)
 			return r;
-	if (found)	/* it becomes another address, which is looked at when it is delivered to */
+	if (found) {	/* it becomes another address, which is looked at when it is delivered to */
+		policy_note(c, "%.*s becomes another address (canonical or virtual alias)", SPAN_ARG(route->recipient));
 		return DUNNO;
+	}
+	if (span_eqs(route->transport, "error"))
+		policy_note_class(c, route);
 	if (span_eqs(route->transport, "error"))
 		return refuse_error(c, route, sender);
 	return ask_class(c, route, sender);

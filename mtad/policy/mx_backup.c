@@ -144,8 +144,10 @@ check_permit_mx_backup(struct check *c, struct span arg)
 	enum result r = resolve_recipient(c, &route);
 	if (r != DUNNO)
 		return r;
-	if (is_auth_destination(c, route))
+	if (is_auth_destination(c, route)) {
+		policy_note_class(c, route);
 		return permit(c);
+	}
 	if (route->routed || route->domain.len == 0 || route->domain.len >= sizeof domain || route->domain.ptr[0] == '[')
 		return DUNNO;
 	memcpy(domain, route->domain.ptr, route->domain.len);

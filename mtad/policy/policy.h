@@ -98,7 +98,8 @@ enum policy_status policy_check(struct policy *, enum policy_stage, const struct
     struct policy_verdict *, struct buf *trace);
 
 /*
- * The trace: a line a restriction, "LIST<tab>RESTRICTION<tab>RESULT<tab>FACT"; RESULT is "-", "permit", "CODE DSN TEXT" or what else came of it.
+ * The trace: a line a restriction, "LIST<tab>RESTRICTION<tab>RESULT<tab>FACT"; RESULT is "-", "permit", "noted" (a warning, an effect, something put off), or
+ * "CODE DSN TEXT". What is decided outside of the lists has another parameter, or words, in LIST's place. Lines without tabs are route_resolve's, once an address.
  *
  * "reject: RCPT from name[addr]: 554 5.7.1 <x@y>: Relay access denied; from=<a@b> to=<x@y> proto=ESMTP helo=<h>", to go behind "NOQUEUE: ".
  */

@@ -71,6 +71,7 @@ struct deferral {
 	bool		 active;
 	int		 code;
 	char		 dsn[12];
+	const char	*by;		/* the restriction */
 	struct buf	 reply;
 };
 
@@ -95,6 +96,8 @@ struct check {
 	struct deferral	 permit_defer, reject_defer;
 	struct buf	 client;	/* "name[addr]" */
 	struct buf	 fact;		/* what decided the rule, for the trace */
+	bool		 fact_told;	/* the rule's line was made before those of the restrictions that its table named */
+	size_t		 missed;	/* where the last of its lists of keys without an entry ends */
 	struct buf	 work;		/* of one restriction, while it runs */
 };
 
@@ -134,8 +137,21 @@ enum result permit_for(struct check *, const char *action, const char *source);
 /* A line of the log as of a refusal ("hold: RCPT from ..."), and one without any of that ("access table x ..."). */
 void	policy_log_line(struct check *, const char *word, const char *text);
 void	policy_warn(struct check *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* What the rule went by, for the trace. */
+/* trace.c: what the rule went by; a key that its table has not; whether a route's domain is ours. */
 void	policy_note(struct check *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void	policy_missed(struct check *, struct span key);
+void	policy_note_class(struct check *, const struct route *);
+/* Who logged in; what the client called something. */
+void	policy_note_login(struct check *);
+void	policy_note_name(struct check *, const char *what, struct span name);
+void	policy_note_tls(struct check *);
+/* Before a rule runs, and after: a line of a list's rule, or of what a parameter of another kind asks. */
+struct traced { enum list list; size_t done; int put_off; };
+void	trace_begin(struct check *, struct traced *);
+void	trace_rule(struct check *, const struct traced *, const struct rule *, enum result);
+/* The rule's table named further restrictions: its line stands before theirs. */
+void	trace_named(struct check *, const struct rule *);
+void	trace_other(struct check *, const struct traced *, const char *param, const char *name, enum result);
 void	put_clean(struct buf *, struct span);
 /* As refuse() and its kin would say, named otherwise; put both back after. */
 struct naming { struct span name; const char *class; };

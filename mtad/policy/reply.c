@@ -36,24 +36,6 @@ stage_where(const struct policy_session *s, enum policy_stage stage)
 	return stage == POLICY_HELO && s->esmtp ? "EHLO" : stage_command(stage);
 }
 
-void
-policy_note(struct check *c, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (c->trace == NULL)
-		return;
-	if (c->fact.len > 0)
-		buf_str(&c->fact, "; ");
-	size_t from = c->fact.len;
-	va_start(ap, fmt);
-	buf_vprintf(&c->fact, fmt, ap);
-	va_end(ap);
-	for (size_t i = from; i < c->fact.len; i++)
-		if ((unsigned char)c->fact.ptr[i] < ' ')
-			c->fact.ptr[i] = '?';
-}
-
 static void
 put_session(const struct policy_session *s, enum policy_stage stage, const char *word, const char *code_and_text,
     struct buf *out)
@@ -155,6 +137,7 @@ decide(struct check *c, int code, const char *dsn, const char *reply, bool warni
 
 	/* defer_if_reject: what would be refused for good is put off instead. */
 	if (!warning && code >= 500 && c->reject_defer.active) {
+		policy_note(c, "put off by %s", c->reject_defer.by);
 		code = c->reject_defer.code;
 		dsn = c->reject_defer.dsn;
 		reply = c->reject_defer.reply.ptr;
@@ -227,7 +210,7 @@ refuse_configuration(struct check *c)
 }
 
 static void
-keep(struct deferral *d, int code, const char *dsn, const char *fmt, va_list ap)
+keep(struct deferral *d, const struct restriction *rule, int code, const char *dsn, const char *fmt, va_list ap)
 {
 	struct buf text = BUF_INIT(8192);
 
@@ -235,6 +218,7 @@ keep(struct deferral *d, int code, const char *dsn, const char *fmt, va_list ap)
 	if (d->active)
 		return;
 	d->active = true;
+	d->by = rule == NULL ? "" : rule->name;
 	d->code = code;
 	(void)snprintf(d->dsn, sizeof d->dsn, "%s", dsn);
 	buf_vprintf(&text, fmt, ap);
@@ -250,7 +234,7 @@ defer_if_permit(struct check *c, enum param action, int code, const char *dsn, c
 	va_list ap;
 
 	va_start(ap, fmt);
-	keep(at_once ? &now : &c->permit_defer, code, dsn, fmt, ap);
+	keep(at_once ? &now : &c->permit_defer, c->rule, code, dsn, fmt, ap);
 	va_end(ap);
 	enum result r = at_once ? refuse_text(c, code, dsn, now.reply.ptr) : DUNNO;
 	if (!at_once)
@@ -265,7 +249,7 @@ defer_if_reject(struct check *c, int code, const char *dsn, const char *fmt, ...
 	va_list ap;
 
 	va_start(ap, fmt);
-	keep(&c->reject_defer, code, dsn, fmt, ap);
+	keep(&c->reject_defer, c->rule, code, dsn, fmt, ap);
 	va_end(ap);
 	policy_note(c, "put off where something refuses: %d %s", code, c->reject_defer.reply.ptr);
 }

@@ -6,6 +6,7 @@ enum result
 check_plaintext_session(struct check *c, struct span arg)
 {
 	(void)arg;
+	policy_note_tls(c);
 	if (c->session->tls.protocol.len > 0)
 		return DUNNO;
 	return refuse_text(c, (int)conf_int(c->policy->view, P_plaintext_reject_code), "4.7.1", "Session encryption is required");
@@ -29,6 +30,7 @@ check_multi_recipient_bounce(struct check *c, struct span arg)
 	unsigned allowed = c->stage == POLICY_DATA || c->stage == POLICY_END_OF_DATA ? 1 : 0;
 
 	(void)arg;
+	policy_note(c, "%s sender, %u recipients so far", s->sender.len > 0 ? "not an empty" : "an empty", s->recipients);
 	if (!s->has_sender || s->sender.len > 0 || s->recipients <= allowed)
 		return DUNNO;
 	return refuse_class(c, (int)conf_int(c->policy->view, P_multi_recipient_bounce_reject_code), "5.5.3", "Multi-recipient bounce");
@@ -40,6 +42,7 @@ enum result
 check_permit_tls_all_clientcerts(struct check *c, struct span arg)
 {
 	(void)arg;
+	policy_note_tls(c);
 	return c->session->tls.trusted ? permit_client(c) : DUNNO;
 }
 
@@ -51,13 +54,15 @@ check_permit_tls_clientcerts(struct check *c, struct span arg)
 	struct err err = { ERR_NONE, "" };
 
 	(void)arg;
+	if (keys[0].len == 0)
+		policy_note_tls(c);
 	for (size_t i = 0; i < 2; i++) {
 		if (keys[i].len == 0)
 			continue;
 		buf_reset(&c->work);
 		switch (tables_get(&c->policy->client_certs, c->facts, keys[i], &c->work, &err)) {
 		case TABLE_FOUND:
-			policy_note(c, "%.*s", SPAN_ARG(keys[i]));
+			policy_note(c, "%.*s is in relay_clientcerts", SPAN_ARG(keys[i]));
 			return permit_client(c);
 		case TABLE_PENDING:
 			return PENDING;
@@ -65,6 +70,7 @@ check_permit_tls_clientcerts(struct check *c, struct span arg)
 			policy_warn(c, "relay_clientcerts: lookup error for fingerprint '%.*s', pkey fingerprint %.*s", SPAN_ARG(keys[0]), SPAN_ARG(keys[1]));
 			return refuse_lookup(c, keys[i], err.text);
 		case TABLE_ABSENT:
+			policy_missed(c, keys[i]);
 			break;
 		}
 	}
@@ -94,12 +100,13 @@ ask_owner(struct check *c, enum result *stop)
 		*stop = refuse_lookup(c, c->session->sender, err.text);
 		return OWNER_STOP;
 	case TABLE_ABSENT:
-		policy_note(c, "no owner");
+		policy_note(c, "smtpd_sender_login_maps has no %.*s", SPAN_ARG(route->recipient));
 		return OWNER_NONE;
 	case TABLE_FOUND:
 		break;
 	}
-	policy_note(c, "owner %.*s", SPAN_ARG(buf_view(&c->work)));
+	policy_note(c, "smtpd_sender_login_maps: %.*s belongs to %.*s", SPAN_ARG(route->recipient), SPAN_ARG(buf_view(&c->work)));
+	policy_note_login(c);
 	rest = buf_view(&c->work);
 	while (span_word(&rest, "\t\r\n ,", &word))
 		if (span_caseeq(word, c->session->sasl_user))
@@ -108,10 +115,16 @@ ask_owner(struct check *c, enum result *stop)
 }
 
 static bool
-concerns(const struct check *c, bool logged_in)
+concerns(struct check *c, bool logged_in)
 {
 	const struct policy_session *s = c->session;
 
+	if (!c->policy->sasl)
+		policy_note(c, "smtpd_sasl_auth_enable is off");
+	else if (!s->has_sender || s->sender.len == 0)
+		policy_note(c, "no sender");
+	else if ((s->sasl_user.len > 0) != logged_in)
+		policy_note_login(c);
 	return c->policy->sasl && s->has_sender && s->sender.len > 0 && (s->sasl_user.len > 0) == logged_in;
 }
 

@@ -53,8 +53,10 @@ unknown_name(struct check *c, enum policy_name_status status, const char *what, 
 {
 	char text[160];
 
-	if (status == POLICY_NAME_OK)
+	if (status == POLICY_NAME_OK) {
+		policy_note(c, "the client's name is %.*s", SPAN_ARG(*what == '\0' ? c->session->client_name : c->session->reverse_client_name));
 		return DUNNO;
+	}
 	(void)snprintf(text, sizeof text, "Client host rejected: cannot find your %shostname, [%.*s]", what, SPAN_ARG(c->session->client_addr));
 	policy_note(c, "%s", status == POLICY_NAME_TEMP ? "no answer" : status == POLICY_NAME_FORGED ? "the name does not lead back" : "no name");
 	return refuse_text(c, status == POLICY_NAME_TEMP ? 450 : (int)conf_int(c->policy->view, P_unknown_client_reject_code), dsn, text);
@@ -164,8 +166,10 @@ unknown_domain(struct check *c, struct span address, bool sender)
 
 	if (r != DUNNO)
 		return r;
-	if (route->class != ROUTE_DEFAULT && route->class != ROUTE_RELAY)
+	if (route->class != ROUTE_DEFAULT && route->class != ROUTE_RELAY) {
+		policy_note_class(c, route);
 		return DUNNO;
+	}
 	char domain[DNS_NAME];
 	if (route->domain.len == 0 || route->domain.len >= sizeof domain || route->domain.ptr[0] == '[')
 		return DUNNO;

@@ -149,6 +149,8 @@ void	session_connect(struct session *);
 void	session_look(struct session *);
 void	session_said(void *session, enum transcript_from, struct span line);
 void	session_note(struct session *, const char *text);
+/* The restrictions of a decision that did something, of policy_check's trace. */
+void	session_steps(struct session *, struct span trace);
 /* `rows_ask`: the sessions, a slice. */
 void	sessions_rows(struct receive *, struct ipc *, const struct ipc_rows_ask *);
 /* "unknown[192.0.2.1]" */

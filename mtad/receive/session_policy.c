@@ -17,6 +17,7 @@
 
 #define SLEEP_MAX	300		/* seconds */
 #define REPLY_MAX	1000
+#define STEPS_MAX	((size_t)256 << 10)	/* of a decision that somebody looks at */
 
 static enum policy_stage
 stage_of(enum session_decision d)
@@ -296,6 +297,20 @@ give_facts_back(struct session *s)
 	s->facts = NULL;
 }
 
+/* With somebody looking at the session, what decided is shown. */
+static enum policy_status
+check(struct session *s, const struct policy_session *p)
+{
+	struct buf steps = BUF_INIT(STEPS_MAX);
+	bool shown = transcript_on(&s->transcript);
+	enum policy_status status = policy_check(s->settings->policy, stage_of(s->decision), p, s->facts, &s->rx->verdict, shown ? &steps : NULL);
+
+	if (shown && status == POLICY_DONE)
+		session_steps(s, buf_view(&steps));
+	buf_clear(&steps);
+	return status;
+}
+
 /* Until it is done, or waits for facts. Facts that fail at once may lead to further questions, a bounded number. */
 static void
 decide(struct session *s)
@@ -304,8 +319,7 @@ decide(struct session *s)
 
 	facts_of(s, &p);
 	for (int n = 0; n < FACTS_MAX; n++) {
-		if (policy_check(s->settings->policy, stage_of(s->decision), &p, s->facts, &s->rx->verdict, NULL) ==
-		    POLICY_DONE) {
+		if (check(s, &p) == POLICY_DONE) {
 			give_facts_back(s);
 			decided(s, &p);
 			return;

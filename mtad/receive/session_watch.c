@@ -43,6 +43,24 @@ session_note(struct session *s, const char *text)
 		session_said(s, SAID_NOTE, span_str(text));
 }
 
+/* "reject_rbl_client bl.example refuses: A 2.0.0.127.bl.example: 127.0.0.4 (smtpd_client_restrictions)"; how an address is routed is no step of these. */
+void
+session_steps(struct session *s, struct span trace)
+{
+	struct buf text = BUF_INIT(8192);
+	struct span line, list, rule, result;
+
+	while (trace.len > 0 && span_cut(&trace, '\n', &line)) {
+		if (!span_cut(&line, '\t', &list) || !span_cut(&line, '\t', &rule) || !span_cut(&line, '\t', &result) || span_eqs(result, "-"))
+			continue;
+		bool permits = span_eqs(result, "permit"), noted = span_eqs(result, "noted");
+		buf_reset(&text);
+		buf_printf(&text, "%.*s %s: %.*s (%.*s)", SPAN_ARG(rule), permits ? "permits" : noted ? "noted" : "refuses", SPAN_ARG(line), SPAN_ARG(list));
+		session_note(s, text.over ? "a restriction with a long fact" : text.ptr);
+	}
+	buf_clear(&text);
+}
+
 /* -- the list --------------------------------------------------------------- */
 
 static void

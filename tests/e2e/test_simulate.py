@@ -1,4 +1,5 @@
 """mtactl simulate: the reply that a client would see, and what decided it; the daemon, asked the same, says the same, and hears nothing of the simulation."""
+import re
 import smtplib
 import socketserver
 import threading
@@ -93,8 +94,9 @@ def test_what_else_is_known(site):
     assert replies["RCPT"]["accepted"] and replies["RCPT"]["effects"] == ["HOLD a look"] and replies["END-OF-MESSAGE"]["reply"].startswith("250")
     assert any(line.startswith("hold: RCPT from mx.test[192.0.2.7]") for line in replies["RCPT"]["log"])
     assert any("reject_warning" in line for line in replies["RCPT"]["log"])
-    _, replies = simulate(mta, *words, "auth=someone")
-    assert replies["RCPT"]["accepted"]
+    assert not simulate(mta, *words, "auth=someone")[1]["RCPT"]["accepted"]
+    assert "smtpd_sasl_auth_enable" in mta.ctl("simulate", *words, "auth=someone").stderr
+    assert mta.ctl("-o", "smtpd_sasl_auth_enable=yes", "simulate", *words, "auth=someone").returncode == 0
     before = mta.log()
     ask = ("client=192.0.2.7,mx.test", "from=asks@x.test", "rcpt=user@site.test", "tls=yes")
     _, replies = simulate(mta, *ask)
@@ -106,9 +108,15 @@ def test_what_else_is_known(site):
 
 def test_wrong_words(site):
     mta, _ = site
-    for words in ([], ["client=x"], ["client=192.0.2.1", "blah=1"], ["helo=x"]):
-        assert mta.ctl("simulate", *words).returncode == 64, words
+    client = "client=192.0.2.1,a.test"
+    for words, said in ([], "mtactl simulate client="), (["client=x"], "an address is needed"), ([client, "rpct=1"], "did you mean rcpt="), (["helo=x"], "client=IP"), (["client"], "client="), \
+            ([client, "rcpt=a@b"], "needs a sender"), ([client, "from=a", "rcpt="], "an address is needed"), ([client, "size=x"], "number of bytes"), \
+            ([client, "from=a", "from=b"], "one sender"), ([client, "ccert=AA"], "tls=yes"):
+        r = mta.ctl("simulate", *words)
+        assert r.returncode == 64 and said.lower() in r.stderr.lower(), (words, r.stderr)
+    assert all(word in mta.ctl("help", "simulate").stdout for word in ("client=IP", "rcpt=ADDRESS", "tls=yes"))
     r = mta.ctl("simulate", "client=192.0.2.1,a.test", "--service", "nosuch")
     assert r.returncode == 78 and "no smtpd service" in r.stderr
     text = mta.ctl("--table", "simulate", "client=127.0.0.4", "from=a@x.test", "rcpt=user@site.test").stdout
-    assert "reject_rbl_client bl.test  554 5.7.1" in text and "RCPT TO:<user@site.test>: 554 5.7.1" in text
+    assert re.search(r"RCPT TO:<user@site.test>\n  smtpd_client_restrictions \(\S+/main.cf:\d+\)\n    permit_mynetworks\n +127.0.0.4 is not in mynetworks\n"
+                     r"    reject_rbl_client bl.test: refuses\n +A 4.0.0.127.bl.test: 127.0.0.4; TXT 4.0.0.127.bl.test: listed\n  554 5.7.1 ", text), text

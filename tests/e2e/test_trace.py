@@ -82,6 +82,21 @@ def test_both_dialogues(mta, good):
     assert times == sorted(times) and 0 <= times[0] < 10 and abs(one[0]["time"] - time.time()) < 60
 
 
+def test_what_decided(mta):
+    """The restrictions that did something, between the command and its reply."""
+    with Stream(mta, "trace") as t:
+        with mta.smtp() as s:
+            s.ehlo("client.test")
+            s.mail("a@client.test")
+            assert s.rcpt("nobody-at-all@site.test")[0] == 550
+        t.wait(lambda r: r["text"].startswith("550 "))
+        rows = dialogue(t.end(), "in")
+    at = next(i for i, line in enumerate(rows) if line.startswith("< rcpt "))
+    assert rows[at + 1] == "# permit_mynetworks permits: 127.0.0.1 is in mynetworks (smtpd_relay_restrictions)"
+    assert rows[at + 2] == "# reject_unlisted_recipient refuses: local_recipient_maps does not list nobody-at-all@site.test (smtpd_reject_unlisted_recipient)"
+    assert rows[at + 3].startswith("> 550 5.1.1 ")
+
+
 def test_only_that_peer(mta, good):
     with Stream(mta, "trace", "good.test", "--count", "3") as t:
         with mta.smtp() as s:
