@@ -13,6 +13,7 @@
  *   listen:N:NAME             receive: a listening socket of the master.cf line N (conf_service index), inet or unix
  *   submit                    receive: the Unix socket for local submission
  *   spool, queue-directory    queue: directories
+ *   data                      state: data_directory; none where it cannot be used
  *   control                   control: its listening socket
  *   dns-zone, resolv-conf, dns-anchor, ca-file ...   send: files to read at prepare
  */

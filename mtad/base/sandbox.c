@@ -36,6 +36,8 @@ static const int files[] = {
 	CALL(sync_file_range), CALL(copy_file_range), CALL(fadvise64), CALL(fchmod), CALL(utimensat), CALL(msync), CALL(mincore),
 	CALL(readlinkat), -1,
 };
+/* The state role keeps its caches in the data directory, which is its root. */
+static const int kept[] = { CALL(openat), CALL(renameat), CALL(renameat2), CALL(flock), CALL(fadvise64), -1 };
 /* Name services: files, and sockets to sssd, nscd or systemd. */
 static const int names[] = {
 	CALL(openat), CALL(open), CALL(stat), CALL(lstat), CALL(access), CALL(faccessat), CALL(faccessat2), CALL(statx), CALL(getdents64),
@@ -56,7 +58,7 @@ static const int *const lists[ROLE_COUNT][LISTS] = {
 	[ROLE_QUEUE] = { common, append, files },
 	[ROLE_SEND] = { common, sockets_out, append },
 	[ROLE_LOOKUP] = { common, names },
-	[ROLE_STATE] = { common, append },
+	[ROLE_STATE] = { common, append, kept },
 	[ROLE_CONTROL] = { common, sockets_in, append },
 };
 

@@ -135,6 +135,8 @@ add_directories(struct descs *now, const struct instance *in)
 {
 	descs_add(now, ROLE_QUEUE, EVERY_SLOT, "spool", "spool", fcntl(in->spool_fd, F_DUPFD_CLOEXEC, 0));
 	descs_add(now, ROLE_QUEUE, EVERY_SLOT, "queue-directory", "queue-directory", fcntl(in->dir_fd, F_DUPFD_CLOEXEC, 0));
+	if (in->data_fd >= 0)
+		descs_add(now, ROLE_STATE, EVERY_SLOT, "data", "data", fcntl(in->data_fd, F_DUPFD_CLOEXEC, 0));
 }
 
 static bool
@@ -254,12 +256,14 @@ user_of(const struct instance *in, enum role role)
 	return role == ROLE_LOCAL ? "" : role == ROLE_QUEUE ? in->queue.name : in->mail.name;
 }
 
-/* The queue role works below the queue directory; lookup asks the name services, which want files; local is root. */
+/* The queue role works below the queue directory, state in the data directory; lookup asks the name services, which want files; local is root. */
 static const char *
 root_of(const struct instance *in, enum role role)
 {
 	if (!in->privileged || role == ROLE_LOCAL || role == ROLE_LOOKUP)
 		return "";
+	if (role == ROLE_STATE && in->data != NULL)
+		return in->data;
 	return role == ROLE_QUEUE ? in->dir : in->empty;
 }
 
@@ -364,7 +368,7 @@ waits_for_restart(const struct conf *was, const struct conf *is, char *out, size
 		enum param p;
 		const char *name;
 	} late[] = {
-		{ P_setgid_group, "setgid_group" }, { P_syslog_name, "syslog_name" }, { P_myhostname, "myhostname (in log lines)" },
+		{ P_setgid_group, "setgid_group" }, { P_data_directory, "data_directory" }, { P_syslog_name, "syslog_name" }, { P_myhostname, "myhostname (in log lines)" },
 	};
 	size_t len = 0;
 

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/num.h"
+#include "master/data.h"
 
 #define PID_FILE	"pid/master.pid"
 #define EPOCH_FILE	"pid/epoch"
@@ -296,13 +297,29 @@ instance_write_pid(struct instance *in, struct err *err)
 	return false;
 }
 
+/* Nothing stops for want of it: what is learnt is kept in memory then. */
+static void
+open_data(struct instance *in, const struct conf *conf)
+{
+	const char *path = conf_str(conf_main(conf), P_data_directory);
+	struct err err = { ERR_NONE, "" };
+
+	in->data_fd = data_open(in, path, &err);
+	if (in->data_fd >= 0)
+		in->data = mem_str(path);
+	else
+		log_info(NULL, "%s: what is known of addresses and clients will be gone after a restart", err.text);
+}
+
 bool
 instance_open(struct instance *in, const struct conf *conf, bool privileged, struct err *err)
 {
-	*in = (struct instance){ .privileged = privileged, .dir_fd = -1, .spool_fd = -1, .maildrop_fd = -1, .lock_fd = -1 };
+	*in = (struct instance){ .privileged = privileged, .dir_fd = -1, .spool_fd = -1, .maildrop_fd = -1, .data_fd = -1, .lock_fd = -1 };
 	if (find_accounts(in, conf, err) && open_queue_directory(in, conf_str(conf_main(conf), P_queue_directory), err) &&
-	    open_places(in, err) && lock(in, err) && instance_write_pid(in, err))
+	    open_places(in, err) && lock(in, err) && instance_write_pid(in, err)) {
+		open_data(in, conf);
 		return true;
+	}
 	instance_close(in);
 	return false;
 }
@@ -319,7 +336,7 @@ instance_warn(const struct instance *in, const struct conf *conf)
 void
 instance_close(struct instance *in)
 {
-	const int fds[] = { in->lock_fd, in->maildrop_fd, in->spool_fd, in->dir_fd };
+	const int fds[] = { in->lock_fd, in->data_fd, in->maildrop_fd, in->spool_fd, in->dir_fd };
 
 	if (in->lock_fd >= 0)
 		(void)unlinkat(in->dir_fd, PID_FILE, 0);
@@ -327,6 +344,7 @@ instance_close(struct instance *in)
 		if (fds[i] >= 0)
 			(void)close(fds[i]);
 	free(in->dir);
+	free(in->data);
 	free(in->empty);
 	free(in->maildrop);
 	*in = (struct instance){ .dir_fd = -1, .spool_fd = -1, .maildrop_fd = -1, .lock_fd = -1 };

@@ -24,7 +24,8 @@ struct instance {
 	char		*dir;		/* queue_directory, absolute */
 	char		*empty;		/* the roles' root directory; "" where they keep theirs */
 	char		*maildrop;
-	int		 dir_fd, spool_fd, maildrop_fd, lock_fd;
+	char		*data;		/* data_directory; NULL: it cannot be used */
+	int		 dir_fd, spool_fd, maildrop_fd, data_fd, lock_fd;
 };
 
 /* All of it, in this order: users, directories (made where missing), lock, pid file. */

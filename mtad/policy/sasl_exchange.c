@@ -382,6 +382,15 @@ dispatch(struct sasl_exchange *x, struct span message, struct facts *facts, stru
 	return scram(x, message, facts, out);
 }
 
+/* Tables fold their keys, so "Bob" and "bob" are one user: one name for logs, limits by user, and policy servers. */
+static void
+fold_user(struct sasl_exchange *x)
+{
+	for (char *p = x->user; p != NULL && *p != '\0'; p++)
+		if (*p >= 'A' && *p <= 'Z')
+			*p = (char)(*p + ('a' - 'A'));
+}
+
 enum sasl_status
 sasl_exchange_step(struct sasl_exchange *x, struct span response, struct facts *facts, struct buf *out)
 {
@@ -405,5 +414,7 @@ sasl_exchange_step(struct sasl_exchange *x, struct span response, struct facts *
 	if (message.ptr != NULL)
 		gnutls_memset(message.ptr, 0, message.cap);
 	buf_clear(&message);
+	if (status == SASL_DONE)
+		fold_user(x);
 	return status;
 }

@@ -236,8 +236,13 @@ verified(void *arg, uint64_t id, const struct ask_answer *a)
 static bool
 begin_verify(struct session *s, const struct fact_want *w)
 {
-	if (!span_eqs(w->source, "verify") || s->rx->counters.ipc == NULL)
+	if (!span_eqs(w->source, "verify"))
 		return false;
+	/* The state process is being started: that is no reason to say that verification failed. */
+	if (s->rx->counters.ipc == NULL) {
+		(void)facts_answer(s->facts, w->id, FACT_KNOWN, SPAN("3Address verification in progress"));
+		return true;
+	}
 	ipc_send_verify_ask(s->rx->counters.ipc, &(struct ipc_verify_ask){ .request = asks_add(&s->rx->counters, verified, s, w->id),
 	    .address = w->key }, -1);
 	return true;

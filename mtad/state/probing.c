@@ -6,17 +6,69 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "base/role.h"
+#include "state/keep.h"
 #include "state/verify.h"
+
+#define MAP	"address_verify_map"
 
 static struct {
 	struct verified	 known;
+	struct keep	*keep;		/* NULL: in memory alone */
+	char		*map;
 	struct verify_times times;
 	bool		 started;
 	char		*sender;
+	int64_t		 sender_ttl;	/* 0: always the same */
 	int64_t		 clean_every;
 	struct loop_timer clean;
 	struct ipc	*queue;
 } probing;
+
+/* -- the file -- */
+
+static void
+keep(void *arg, struct span address, const char *value)
+{
+	(void)arg;
+	keep_put(probing.keep, address, value);
+}
+
+static bool
+load(void *arg, struct span address, struct span value)
+{
+	(void)arg;
+	return verify_load(&probing.known, address, value);
+}
+
+static void
+keep_all(void *arg, struct keep *k)
+{
+	(void)arg;
+	probing.keep = k;
+	verify_keep_all(&probing.known);
+}
+
+/* A reload may name another one; what is known goes there too. */
+static void
+use_file(void)
+{
+	static const struct keep_ops ops = { .load = load, .all = keep_all };
+
+	if (keep_is(probing.keep, probing.map))
+		return;
+	keep_close(probing.keep);
+	probing.keep = NULL;
+	probing.keep = keep_open(role_fd("data"), MAP, probing.map, &ops, NULL);
+	verify_keep_all(&probing.known);
+}
+
+void
+probing_stop(void)
+{
+	keep_close(probing.keep);
+	probing.keep = NULL;
+}
 
 static void
 clean(void *arg)
@@ -43,6 +95,28 @@ sender_of(const struct view *v)
 	return buf_take(&b);
 }
 
+/* address_verify_sender_ttl: the number of the period in base 31, behind the local part, so that an address that was harvested is soon nobody's. */
+static void
+sender_now(int64_t now, struct buf *out)
+{
+	static const char digits[] = "0123456789BCDFGHJKLMNPQRSTVWXYZ";
+	struct span s = span_str(probing.sender);
+	char text[16];
+	size_t at = span_rfind(s, '@'), n = sizeof text;
+
+	if (s.len == 0 || probing.sender_ttl <= 0) {
+		buf_span(out, s);
+		return;
+	}
+	uint64_t period = (uint64_t)(now / probing.sender_ttl);
+	do
+		text[--n] = digits[period % 31];
+	while ((period /= 31) > 0 && n > 0);
+	buf_span(out, span_head(s, at));
+	buf_put(out, text + n, sizeof text - n);
+	buf_span(out, span_skip(s, at));
+}
+
 void
 probing_configure(const struct conf *conf)
 {
@@ -59,15 +133,22 @@ probing_configure(const struct conf *conf)
 	probing.clean_every = conf_time(v, P_address_verify_cache_cleanup_interval);
 	free(probing.sender);
 	probing.sender = sender_of(v);
+	probing.sender_ttl = conf_time(v, P_address_verify_sender_ttl);
 	probing.known.times = probing.times;
-	if (probing.started)
+	free(probing.map);
+	probing.map = mem_str(conf_str(v, P_address_verify_map));
+	if (probing.started) {
+		use_file();
 		clean(NULL);
+	}
 }
 
 void
 probing_start(void)
 {
 	verify_init(&probing.known, &probing.times);
+	probing.known.keep = keep;
+	use_file();
 	loop_timer_init(&probing.clean, clean, NULL);
 	probing.started = true;
 	clean(NULL);
@@ -105,11 +186,15 @@ probing_on_ask(void *arg, struct ipc *c, const struct ipc_verify_ask *m, int fd)
 	ipc_send_verify_told(c, &(struct ipc_verify_told){ .request = m->request, .status = (uint8_t)status, .text = span_str(text) }, -1);
 	if (probe == 0)
 		return;
-	if (probing.queue != NULL)
-		ipc_send_verify_probe(probing.queue, &(struct ipc_verify_probe){ .probe = probe, .sender = span_str(probing.sender),
-		    .address = m->address }, -1);
-	else
+	if (probing.queue == NULL) {
 		verify_lost(&probing.known);
+		return;
+	}
+	struct buf sender = BUF_INIT(4096);
+	buf_str(&sender, "");
+	sender_now(clock_wall(), &sender);
+	ipc_send_verify_probe(probing.queue, &(struct ipc_verify_probe){ .probe = probe, .sender = buf_view(&sender), .address = m->address }, -1);
+	buf_clear(&sender);
 }
 
 void

@@ -12,6 +12,7 @@ void	probing_start(void);
 void	probing_queue(struct ipc *);		/* its channel; NULL: closed */
 struct ipc *probing_queue_channel(void);
 size_t	probing_count(void);			/* addresses known */
+void	probing_stop(void);			/* what waits for the disk is written */
 
 void	probing_on_ask(void *, struct ipc *, const struct ipc_verify_ask *, int fd);
 void	probing_on_probed(void *, struct ipc *, const struct ipc_verify_probed *, int fd);

@@ -184,6 +184,15 @@ on_peer(void *arg, struct ipc *c)
 		probing_queue(c);
 }
 
+static void
+stop(void *arg, int64_t within)
+{
+	(void)arg;
+	(void)within;
+	probing_stop();
+	loop_stop(0);
+}
+
 static const struct ipc_handlers handlers = {
 	.count_connect = on_count_connect,
 	.count_disconnect = on_count_disconnect,
@@ -205,6 +214,7 @@ state_role(void)
 		.configure = configure,
 		.start = start,
 		.peer = on_peer,
+		.stop = stop,
 	};
 	return &spec;
 }

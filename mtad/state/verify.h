@@ -46,6 +46,8 @@ bool	verify_probed(struct verified *, uint64_t probe, enum verify_status, struct
 void	verify_lost(struct verified *);
 /* Entries that do not hold any more go. */
 void	verify_expire(struct verified *, int64_t now);
+/* `keep` for every entry that has a result. */
+void	verify_keep_all(struct verified *);
 /* An entry out of the file: "status:probed:updated:text". False: it is none. */
 bool	verify_load(struct verified *, struct span address, struct span value);
 

@@ -146,13 +146,20 @@ scan_param(struct naming *n, const struct view *v, enum param p)
 		scan_default(n, v, row->def);
 }
 
+/* Lists of names of tables, and files that the daemon itself writes. */
+static bool
+is_no_table(enum param p)
+{
+	return p == P_proxy_read_maps || p == P_proxy_write_maps || p == P_address_verify_map || p == P_postscreen_cache_map;
+}
+
 /* All that main.cf's view has, or where a line's view differs from it. */
 static void
 scan_view(struct naming *n, const struct view *v, const struct view *but)
 {
 	for (unsigned i = 0; i < PARAM_COUNT; i++) {
 		enum param p = (enum param)i;
-		if (param_row(p)->type != PARAM_STR || p == P_proxy_read_maps || p == P_proxy_write_maps)
+		if (param_row(p)->type != PARAM_STR || is_no_table(p))
 			continue;
 		const char *value = conf_str(v, p);
 		if (strchr(value, ':') != NULL && (but == NULL || strcmp(value, conf_str(but, p)) != 0))

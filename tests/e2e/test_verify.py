@@ -5,7 +5,7 @@ import time
 
 from mtadtest import Instance, Sink, wait_for
 
-MAIN = {"relay_domains": "far.test", "address_verify_map": "", "address_verify_poll_delay": "1s", "unverified_recipient_reject_code": "550",
+MAIN = {"relay_domains": "far.test", "address_verify_poll_delay": "1s", "unverified_recipient_reject_code": "550",
         "smtpd_recipient_restrictions": "reject_unverified_recipient, permit"}
 
 
@@ -77,7 +77,7 @@ def test_processes_end(tmp_path):
 def test_results_age(tmp_path):
     answers = [b"550 5.1.1 nobody", None]
     main = {"address_verify_negative_refresh_time": "1s", "address_verify_negative_expire_time": "1h", "address_verify_positive_refresh_time": "1s",
-            "address_verify_positive_expire_time": "3s", "address_verify_poll_count": "4", "address_verify_cache_cleanup_interval": "1s"}
+            "address_verify_positive_expire_time": "3s", "address_verify_poll_count": "4", "address_verify_cache_cleanup_interval": "1s", "address_verify_map": ""}
     with make(tmp_path, {"RCPT": lambda s, a: answers[0]}, main) as (mtad, sink):
         assert rcpt(mtad, "x@far.test")[0] == 550
         answers[0] = None
@@ -90,3 +90,35 @@ def test_results_age(tmp_path):
         time.sleep(0.5)
         assert rcpt(mtad, "x@far.test")[0] == 250, "a failure does not take its place while it holds"
         wait_for(lambda: rcpt(mtad, "x@far.test")[0] == 550, 10)
+
+
+def test_results_survive(tmp_path):
+    """What was learnt stands in data_directory when the daemon ends, by a signal or by kill -9; a damaged file is moved aside, and another instance's is left alone."""
+    kept = f"{tmp_path}/kept/verify_cache.gdbm"
+    with make(tmp_path, {"RCPT": lambda s, a: b"550 5.1.1 nobody" if b"no@" in a else None}, {"address_verify_poll_count": "4", "data_directory": f"{tmp_path}/kept"}) as (mtad, sink):
+        assert rcpt(mtad, "Good@far.test")[0] == 250 and rcpt(mtad, "no@far.test")[0] == 550
+        asked = lambda: [d for d in sink.dialogue if d.startswith(b"RCPT")]
+        before = len(asked())
+        wait_for(lambda: b"no@far.test" in open(kept, "rb").read())     # written within a second, not only at the end
+        old = mtad.pids()["state"]
+        os.kill(old[0], 9)
+        wait_for(lambda: mtad.pids().get("state", old) != old)
+        assert rcpt(mtad, "no@far.test")[0] == 550
+        mtad.stop()
+        mtad.settings.update(address_verify_sender_ttl="100000d")
+        mtad.write()
+        mtad.start()
+        assert rcpt(mtad, "good@far.test")[0] == 250 and rcpt(mtad, "no@far.test")[0] == 550
+        assert len(asked()) == before, "nobody was asked again"
+        assert rcpt(mtad, "late@far.test")[0] == 250
+        assert [d for d in sink.dialogue if d.startswith(b"MAIL")][-1].startswith(b"MAIL FROM:<double-bounce0@site.test>")
+        assert mtad.stop() == 0
+        assert b"late@far.test" in open(kept, "rb").read(), "what waited for the disk is written at the end"
+        size = os.path.getsize(kept)
+        with open(kept, "r+b") as f:
+            f.truncate(size // 2)
+        mtad.start()
+        mtad.wait_log(r"warning: address_verify_map: verify_cache.gdbm is damaged \([^)]+\): moved to verify_cache.gdbm.damaged, and begun anew")
+        assert os.path.getsize(kept + ".damaged") == size // 2
+        before = len(asked())
+        assert rcpt(mtad, "late@far.test")[0] == 250 and len(asked()) > before
