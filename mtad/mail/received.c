@@ -71,7 +71,7 @@ void
 received_put(struct buf *b, const struct received *r)
 {
 	char id[QID_TEXT], date[DATE_TEXT];
-	if (r->client_addr.len > 0)
+	if (r->client_addr.len > 0 && !r->hidden)
 		put_client(b, r);
 	else
 		put_local(b, r);

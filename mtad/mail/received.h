@@ -4,6 +4,7 @@
 #ifndef MAIL_RECEIVED_H
 #define MAIL_RECEIVED_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -22,6 +23,7 @@ struct received {
 	struct span	 protocol;	/* "ESMTP", "ESMTPA" ... */
 	struct span	 sasl_user;	/* to be told; empty: nobody's */
 	struct span	 tls;		/* "\n\t(using TLSv1.3 ...)": whole lines, fit for a header; empty: none */
+	bool		 hidden;	/* all of these but the recipient are left out */
 	struct span	 recipient;	/* unquoted; where there is exactly one, else empty */
 	/* Submitted on this machine, where client_addr is empty. */
 	int64_t		 uid;		/* -1: made by mtad itself */

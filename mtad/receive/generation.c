@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/role.h"
+#include "receive/session_filter.h"
 #include "smtp/ehlo.h"
 
 static struct span
@@ -67,13 +68,15 @@ smtp_settings(struct settings *s, struct buf *scratch)
 	s->bare_lf = bare_lf(v);
 	s->discard = smtp_ehlo_list(str(v, P_smtpd_discard_ehlo_keywords));
 	s->timeout = conf_time(v, P_smtpd_timeout);
+	s->data_rate = conf_bool(v, P_smtpd_per_request_deadline) ? (uint64_t)conf_int(v, P_smtpd_min_data_rate) : 0;
 	s->error_sleep = conf_time(v, P_smtpd_error_sleep_time);
 	s->connection_count_limit = small(v, P_smtpd_client_connection_count_limit);
 	rate_limits_read(&s->rates, v);
 	s->connection_rate_limit = small(v, P_smtpd_client_connection_rate_limit);
 	s->port_logging = conf_bool(v, P_smtpd_client_port_logging);
 	s->name_lookup = conf_bool(v, P_smtpd_peername_lookup);
-	s->has_footer = *conf_str(v, P_smtpd_reject_footer) != '\0' || *conf_str(v, P_smtpd_reject_footer_maps) != '\0';
+	s->has_footer = *conf_str(v, P_smtpd_reject_footer) != '\0' || *conf_str(v, P_smtpd_reject_footer_maps) != '\0' ||
+	    *conf_str(v, P_smtpd_reject_filter_maps) != '\0';
 }
 
 /* The cleanup service that this one names (cleanup_service_name): its view has the header parameters. */
@@ -169,6 +172,7 @@ intake_settings(struct settings *s, const char *service, struct err *err)
 		.keep_original = conf_bool(cleanup, P_enable_original_recipient),
 		.rewrite_remote = *conf_str(cleanup, P_remote_header_rewrite_domain) != '\0',
 		.router = s->generation->router,
+		.hide_client = conf_bool(v, P_smtpd_hide_client_session),
 		.sasl_header = conf_bool(v, P_smtpd_sasl_authenticated_header),
 		.content_filter = span_trim(str(v, P_content_filter)),
 	};
@@ -260,7 +264,7 @@ service_settings(struct generation *g, struct settings *s, const struct service 
 	s->program = program_of(g, s->view, "smtpd");
 	service_limit(s, service);
 	smtp_settings(s, scratch);
-	if (!intake_settings(s, service->name, err) || !set_proxy(s, err) ||
+	if (!intake_settings(s, service->name, err) || !set_proxy(s, err) || !filters_open(s, err) ||
 	    !trusted_hosts(s, P_smtpd_authorized_xclient_hosts, &s->xclient_hosts, err) ||
 	    !trusted_hosts(s, P_smtpd_authorized_xforward_hosts, &s->xforward_hosts, err))
 		return false;
@@ -408,6 +412,7 @@ generation_unref(struct generation *g)
 		sasl_free(g->services[i].sasl);
 		screen_free(g->services[i].screen);
 		tls_server_free(g->services[i].tls);
+		filters_clear(&g->services[i]);
 		match_list_free(g->services[i].debug_peers);
 		match_list_free(g->services[i].xclient_hosts);
 		match_list_free(g->services[i].xforward_hosts);

@@ -23,6 +23,7 @@
 #include "smtp/server.h"
 #include "base/seats.h"
 #include "table/match_list.h"
+#include "table/table.h"
 
 /* What intake needs: cleanup's parameters, and those of the program by which the message comes. */
 struct intake_settings {
@@ -39,6 +40,7 @@ struct intake_settings {
 	size_t		 duplicate_limit;	/* duplicate_filter_limit */
 	bool		 keep_original;		/* enable_original_recipient */
 	bool		 sasl_header;		/* smtpd_sasl_authenticated_header */
+	bool		 hide_client;		/* smtpd_hide_client_session */
 	bool		 rewrite_remote;	/* remote_header_rewrite_domain */
 	const struct router *router;
 	struct span	 content_filter;	/* of the service; empty: none */
@@ -59,7 +61,9 @@ struct settings {
 	struct intake_settings intake;
 	enum smtp_bare_lf bare_lf;
 	unsigned	 discard;		/* smtpd_discard_ehlo_keywords */
+	struct tables	 command_filter, reject_filter, discard_maps;	/* session_filter.h */
 	int64_t		 timeout;
+	uint64_t	 data_rate;		/* smtpd_min_data_rate; 0: smtpd_timeout is for each read */
 	int64_t		 error_sleep;
 	uint32_t	 connection_count_limit;
 	uint32_t	 connection_rate_limit;
@@ -68,7 +72,7 @@ struct settings {
 	bool		 proxy;			/* smtpd_upstream_proxy_protocol = haproxy */
 	int64_t		 proxy_timeout;
 	bool		 name_lookup;		/* smtpd_peername_lookup */
-	bool		 has_footer;		/* smtpd_reject_footer, or its maps */
+	bool		 has_footer;		/* smtpd_reject_footer, or its maps, or smtpd_reject_filter_maps */
 	const char	*name;			/* of the service, for the log */
 	char		*program;		/* in log lines: "smtpd", or "NAME/smtpd" with a syslog_name of its own */
 	struct seats_row *seats;		/* NULL: nobody counts */

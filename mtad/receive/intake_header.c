@@ -65,6 +65,7 @@ put_received(struct intake *in)
 		.protocol = e->protocol,
 		.sasl_user = in->settings->sasl_header ? e->sasl_user : SPAN_NONE,
 		.tls = in->tls,
+		.hidden = in->settings->hide_client,
 		.recipient = e->recipient_count == 1 ? in->first_recipient : SPAN_NONE,
 		.uid = in->uid,
 	};

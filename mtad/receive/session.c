@@ -195,6 +195,24 @@ set_timer(struct session *s, enum session_timer what, int64_t in)
 	loop_timer_set(&s->timer, in);
 }
 
+/* With a deadline for each request: how long from now on. Content earns its time by its bytes. */
+static int64_t
+time_left(struct session *s)
+{
+	const struct settings *set = s->settings;
+	uint64_t requests = 2 * smtp_server_requests(s->server) + smtp_server_in_data(s->server), fresh = s->bytes - s->rated;
+	int64_t left = s->deadline - clock_mono();
+	bool ours = s->paused || smtp_server_waits(s->server) != SMTP_WAITS_INPUT, begins = s->deadline == 0 || requests != s->requests;
+
+	s->rated = s->bytes;
+	s->requests = ours ? UINT64_MAX : requests;	/* the next one begins when it is the client's turn */
+	if (ours || begins || s->timer_for != TIMER_CLIENT)
+		return set->timeout;
+	if (smtp_server_in_data(s->server))
+		left += (int64_t)(fresh * (uint64_t)SECOND / set->data_rate);
+	return left > set->timeout ? set->timeout : left < 0 ? 0 : left;
+}
+
 static void
 settle(struct session *s)
 {
@@ -218,7 +236,7 @@ settle(struct session *s)
 		set_timer(s, TIMER_FLUSH, FLUSH_TIME);
 		return;
 	}
-	set_timer(s, TIMER_CLIENT, s->settings->timeout);
+	set_timer(s, TIMER_CLIENT, s->settings->data_rate > 0 ? time_left(s) : s->settings->timeout);
 	if (unsent)
 		loop_io_watch(&s->io, EV_WRITE);
 	/* What the TLS library holds already, the socket does not tell of; it can be written to at once. */

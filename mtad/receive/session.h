@@ -54,6 +54,7 @@ struct session {
 	size_t		 out_at;
 	struct transcript transcript;
 	uint64_t	 bytes;		/* read */
+	uint64_t	 rated, requests;	/* smtpd_per_request_deadline: bytes and commands that the deadline has been put off for */
 	int64_t		 active;	/* monotonic: when something was done last */
 	/* The client. */
 	int64_t		 uid;		/* local submission; -1: from the network */

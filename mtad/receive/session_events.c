@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "receive/session.h"
 #include "receive/session_auth.h"
+#include "receive/session_filter.h"
 #include "receive/session_xclient.h"
 #include "receive/state.h"
 
@@ -43,8 +44,10 @@ on_helo(void *arg, enum smtp_verb verb, struct span name)
 	set(&s->helo, span_head(name, HELO_MAX));
 	session_forward_drop(s);
 	/* For good, as Postfix has it: HELO does not take it back. */
-	if (verb != SMTP_HELO)
+	if (verb != SMTP_HELO) {
 		s->esmtp = true;
+		session_offer_less(s);
+	}
 	session_decide(s, DECIDE_HELO);
 }
 
@@ -304,7 +307,7 @@ on_footer(void *arg, const char *reply)
 const struct smtp_server_ops session_ops = {
 	.connect = on_connect, .helo = on_helo, .mail = on_mail, .rcpt = on_rcpt, .data = on_data, .room = on_room,
 	.added = on_added, .end = on_end, .vrfy = on_vrfy, .etrn = on_etrn, .reset = on_reset, .note = on_note,
-	.footer = on_footer, .said = session_said, .auth = session_auth_first, .auth_more = session_auth_more,
+	.command = session_command, .footer = on_footer, .said = session_said, .auth = session_auth_first, .auth_more = session_auth_more,
 	.starttls = session_on_starttls, .xclient = session_on_xclient, .xforward = session_on_xforward,
 };
 

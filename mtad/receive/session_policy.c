@@ -12,6 +12,7 @@
 #include "base/num.h"
 #include "receive/policy_client.h"
 #include "receive/session.h"
+#include "receive/session_filter.h"
 #include "receive/session_xclient.h"
 #include "receive/state.h"
 
@@ -389,9 +390,12 @@ session_footer(struct session *s, const char *reply)
 
 	if (!s->settings->has_footer || s->settings->policy == NULL)
 		return NULL;
+	const char *said = session_refusal(s, reply);
 	facts_of(s, &p);
 	buf_reset(&s->rx->text);
-	return policy_footer(s->settings->policy, &p, reply, &s->rx->text) ? s->rx->text.ptr : NULL;
+	if (policy_footer(s->settings->policy, &p, said, &s->rx->text))
+		return s->rx->text.ptr;
+	return said == reply ? NULL : said;
 }
 
 /* -- connections -- */

@@ -51,6 +51,7 @@ struct receive {
 	/* One at a time uses these, within one call. */
 	struct buf	 scratch;	/* of smtp/server.h */
 	struct buf	 text;
+	struct buf	 command, reply;	/* of session_filter.h */
 	struct facts	*facts;		/* a session whose decision waits takes it away */
 	struct policy_verdict verdict;
 	char		 read[READ_SIZE];

@@ -31,6 +31,21 @@ smtp_ehlo_keyword(struct span word)
 	return 0;
 }
 
+void
+smtp_ehlo_names(unsigned bits, struct buf *out)
+{
+	unsigned told = EHLO_SILENT_DISCARD;
+
+	for (size_t i = 0; i < sizeof keywords / sizeof keywords[0]; i++) {
+		if ((keywords[i].bit & bits & ~told) == 0)
+			continue;
+		if (out->len > 0)
+			buf_char(out, ' ');
+		buf_str(out, keywords[i].name);
+		told |= keywords[i].bit;
+	}
+}
+
 unsigned
 smtp_ehlo_list(struct span list)
 {

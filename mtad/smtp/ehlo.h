@@ -5,6 +5,7 @@
 #ifndef SMTP_EHLO_H
 #define SMTP_EHLO_H
 
+#include "base/buf.h"
 #include "base/span.h"
 
 enum smtp_ehlo {
@@ -29,5 +30,7 @@ enum smtp_ehlo {
 unsigned smtp_ehlo_keyword(struct span);
 /* The bits of a list as main.cf has it; words that are not known are left out. */
 unsigned smtp_ehlo_list(struct span);
+/* "AUTH DSN": for the log. */
+void	smtp_ehlo_names(unsigned bits, struct buf *);
 
 #endif

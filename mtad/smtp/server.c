@@ -53,6 +53,12 @@ smtp_server_bare_lf(struct smtp_server *s, enum smtp_bare_lf mode)
 }
 
 void
+smtp_server_discard(struct smtp_server *s, unsigned discard)
+{
+	s->options.discard = discard;
+}
+
+void
 smtp_server_start(struct smtp_server *s)
 {
 	s->ask = ASK_CONNECT;
@@ -378,6 +384,7 @@ command_input(struct smtp_server *s, struct span in)
 	if (!whole || too_many_errors(s))
 		return 0;
 	struct span line = span_head(in, len);
+	s->requests++;
 	if (!line_end_ok(s, line))
 		return len + 1;
 	while (span_ends(line, "\r"))
@@ -387,7 +394,7 @@ command_input(struct smtp_server *s, struct span in)
 	if (s->phase == PHASE_AUTH)
 		server_auth_line(s, line);
 	else
-		command_line(s, line, span_skip(in, len + 1));
+		command_line(s, s->ops->command == NULL ? line : s->ops->command(s->arg, line), span_skip(in, len + 1));
 	return len + 1;
 }
 

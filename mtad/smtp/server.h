@@ -122,6 +122,8 @@ struct smtp_server_ops {
 	/* The transaction is over without `end` (RSET, HELO, QUIT, an error): forget it. Also after an end that the server refused. */
 	void	(*reset)(void *arg);
 	void	(*note)(void *arg, enum smtp_note, enum smtp_verb, struct span text);
+	/* The command that is obeyed in place of this one, borrowed until the next; NULL op: as it came. Not asked in an AUTH exchange. */
+	struct span (*command)(void *arg, struct span line);
 	/* A refusal as it is sent, with more lines behind it, of which each ends in CRLF but the last; NULL: as it is. NULL op: always so. */
 	const char *(*footer)(void *arg, const char *reply);
 	/* While smtp_server_show is on: lines without their ends, credentials and all; of content its size. NULL: never. */
@@ -146,6 +148,8 @@ void	smtp_server_free(struct smtp_server *);
 void	smtp_server_client(struct smtp_server *, const char *);
 /* Before the banner: as the option. */
 void	smtp_server_bare_lf(struct smtp_server *, enum smtp_bare_lf);
+/* Before EHLO is answered: as the option. */
+void	smtp_server_discard(struct smtp_server *, unsigned discard);
 
 /* Asks for the banner. */
 void	smtp_server_start(struct smtp_server *);
@@ -180,6 +184,7 @@ void	smtp_server_show(struct smtp_server *, bool on);
 
 bool	smtp_server_idle(const struct smtp_server *);		/* no transaction, nothing waits */
 bool	smtp_server_in_data(const struct smtp_server *);
+uint64_t smtp_server_requests(const struct smtp_server *);	/* lines that came as a whole, content apart */
 uint32_t smtp_server_recipients(const struct smtp_server *);	/* accepted */
 /* "RCPT", "END-OF-MESSAGE", "DATA (123 bytes)": for "lost connection after". */
 void	smtp_server_where(const struct smtp_server *, struct buf *);

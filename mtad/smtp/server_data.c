@@ -150,7 +150,7 @@ server_bdat(struct smtp_server *s, const struct smtp_command *c, struct span lin
 	const char *fault = NULL;
 
 	if ((s->options.discard & EHLO_CHUNKING) != 0) {
-		server_error(s, "502 5.5.1 Error: command not implemented");
+		server_error(s, "521 5.5.1 Error: command not implemented");
 		server_close(s);
 		return;
 	}

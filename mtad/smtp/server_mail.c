@@ -66,20 +66,24 @@ param(struct smtp_server *s, struct mail_args *a, const struct smtp_param *p)
 {
 	unsigned off = s->options.discard;
 
-	if (span_caseeqs(p->name, "SIZE") && !(off & EHLO_SIZE))
+	if (span_caseeqs(p->name, "SIZE"))
 		return size_param(s, a, p->value);
-	if (span_caseeqs(p->name, "BODY") && !(off & EHLO_8BITMIME))
+	if (span_caseeqs(p->name, "BODY"))
 		return body_param(a, p->value);
 	if (span_caseeqs(p->raw, "SMTPUTF8") && s->config->smtputf8 && !(off & EHLO_SMTPUTF8)) {
 		a->mail.smtputf8 = true;
 		return true;
 	}
-	if (span_caseeqs(p->name, "RET") && !(off & EHLO_DSN)) {
+	if ((off & EHLO_DSN) && p->value.ptr != NULL && (span_caseeqs(p->name, "RET") || span_caseeqs(p->name, "ENVID"))) {
+		a->fault = server_no_dsn;
+		return true;
+	}
+	if (span_caseeqs(p->name, "RET")) {
 		if (a->mail.ret != DSN_RET_NONE || !dsn_ret_parse(p->value, &a->mail.ret))
 			a->fault = "501 5.5.4 Bad RET parameter syntax";
 		return true;
 	}
-	if (span_caseeqs(p->name, "ENVID") && !(off & EHLO_DSN))
+	if (span_caseeqs(p->name, "ENVID"))
 		return envid_param(s, a, p->value);
 	if (!span_caseeqs(p->name, "AUTH") || p->value.ptr == NULL)
 		return false;

@@ -21,6 +21,10 @@ params(struct smtp_server *s, struct rcpt_args *a, struct span rest)
 	struct smtp_param p;
 
 	while (smtp_param_next(&rest, &p)) {
+		if (!dsn && p.value.ptr != NULL && (span_caseeqs(p.name, "NOTIFY") || span_caseeqs(p.name, "ORCPT"))) {
+			server_error(s, server_no_dsn);
+			return false;
+		}
 		if (dsn && span_caseeqs(p.name, "NOTIFY")) {
 			if (a->notify == NOTIFY_DEFAULT && dsn_notify_parse(p.value, &a->notify))
 				continue;

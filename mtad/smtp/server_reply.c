@@ -9,6 +9,8 @@
 #include "smtp/ehlo.h"
 #include "smtp/server_state.h"
 
+const char server_no_dsn[] = "501 5.7.1 DSN support is disabled";
+
 /* A client with many errors gets its replies late. */
 static void
 slow_down(struct smtp_server *s)
@@ -182,6 +184,7 @@ server_offer(struct smtp_server *s)
 		{ EHLO_PIPELINING, "PIPELINING" },
 		{ EHLO_SIZE, "SIZE" },
 		{ EHLO_VRFY, "VRFY" },
+		{ EHLO_ETRN, "ETRN" },
 		{ EHLO_STARTTLS, "STARTTLS" },
 		{ EHLO_AUTH, "AUTH" },
 		{ EHLO_XCLIENT, smtp_xattrs_keyword(false) },
@@ -405,6 +408,12 @@ bool
 smtp_server_in_data(const struct smtp_server *s)
 {
 	return s->phase == PHASE_DATA || s->phase == PHASE_BDAT;
+}
+
+uint64_t
+smtp_server_requests(const struct smtp_server *s)
+{
+	return s->requests;
 }
 
 uint32_t

@@ -43,11 +43,14 @@ struct smtp_server {
 	uint32_t	 rcpts, overshoot;
 	uint32_t	 answers;	/* LMTP: still to come for `end` */
 	uint32_t	 errors, junk;
+	uint64_t	 requests;
 	uint64_t	 chunk_left, chunk_size;
 	char		*chunk_reply;	/* what the chunk gets that is thrown away; NULL: an earlier one had it */
 	struct smtp_content content;
 	struct { uint32_t all, good; } counts[SMTP_VERB_COUNT];
 };
+
+extern const char server_no_dsn[];	/* a reply */
 
 /* A reply's text without line end. */
 void	server_reply(struct smtp_server *, const char *text);

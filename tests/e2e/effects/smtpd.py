@@ -37,6 +37,26 @@ def bare_newline(side):
         return t.reply()
 
 
+def trickle(*before, pieces):
+    """The reply to a request that comes in pieces, half a second apart: together they take longer than smtpd_timeout (2 s), no wait is as long as that."""
+    def see(side):
+        with side.connect() as t:
+            t.all(HELO, *before)
+            try:
+                for piece in pieces:
+                    t.socket.sendall(piece)
+                    time.sleep(0.5)
+                t.socket.sendall(b"\r\n.\r\n" if before else b"\r\n")
+            except OSError:
+                pass
+            return t.reply()
+    return see
+
+
+SLOW_NOOP = trickle(pieces=[b"N", b"O", b"O", b"P", b" "])
+SLOW_DATA = trickle("MAIL FROM:<s@src.test>", "RCPT TO:<r@dest.test>", "DATA", pieces=[b"a line of content\r\n"] * 5)
+
+
 def connections(count, keep):
     """The greeting of the last of several from one address."""
     def see(side):
@@ -98,6 +118,14 @@ ROWS = [
     row("smtpd_forbidden_commands", None, "FOO", reply(HELO, BAD), "^500|^502", "^221 2.7.0 Error: I can break rules, too. Goodbye."),
     row("smtpd_helo_required", None, "yes", reply("MAIL FROM:<s@src.test>"), "^250 2.1.0 Ok", "^503 5.5.1 Error: send HELO/EHLO first"),
     row("smtpd_timeout", None, "1s", idle, "still there", "^421 4.4.2 mail.site.test Error: timeout exceeded"),
+    row("smtpd_per_request_deadline", None, "yes", SLOW_NOOP, "^250 2.0.0 Ok", "^421 4.4.2", smtpd_timeout="2s"),
+    row("smtpd_per_record_deadline", None, "yes", SLOW_NOOP, "^250 2.0.0 Ok", "^421 4.4.2", smtpd_timeout="2s"),
+    row("smtpd_min_data_rate", "1", "100000", SLOW_DATA, "^250 2.0.0 Ok", "^421 4.4.2", smtpd_timeout="2s", smtpd_per_request_deadline="yes"),
+    row("smtpd_command_filter", None, "inline:{FOO=NOOP}", reply(HELO, BAD), "^500|^502", "^250 2.0.0 Ok"),
+    row("smtpd_reject_filter_maps", None, "inline:{ {500 5.5.2 error: command not recognized = 450 4.9.9 other words} }", replies(HELO, BAD), "500 5.5.2 Error: command not recognized$",
+        "450 4.9.9 other words$"),
+    row("smtpd_discard_ehlo_keyword_address_maps", None, "static:{pipelining, 8bitmime}", reply(HELO), "PIPELINING.*SMTPUTF8", "^(?!.*PIPELINING)(?!.*8BITMIME)", smtpd_discard_ehlo_keywords="dsn"),
+    row("smtpd_hide_client_session", None, "yes", mail(cleanup=False), r"Received: from client\.test \(.*with ESMTP id", r"Received: by mail\.site\.test \(mtad\)\|\tid \w+\|\tfor <r@dest\.test>; "),
     row("smtpd_discard_ehlo_keywords", None, "pipelining", reply(HELO), "PIPELINING", "^(?!.*PIPELINING)"),
     row("smtputf8_enable", None, "no", reply(HELO), "SMTPUTF8", "^(?!.*SMTPUTF8)"),
     row("strict_smtputf8", None, "yes", reply(HELO, "MAIL FROM:<é@src.test>"), "^250", "^501 5.1.7"),

@@ -209,7 +209,7 @@ play(const struct smtp_server_config *config, const struct smtp_server_options *
 }
 
 #define HELLO	"EHLO me\r\n"
-#define HELLO_R	"220 mx.test ESMTP\r\n{EHLO me}\n250-mx.test\r\n250-PIPELINING\r\n250-SIZE 100\r\n250-VRFY\r\n" \
+#define HELLO_R	"220 mx.test ESMTP\r\n{EHLO me}\n250-mx.test\r\n250-PIPELINING\r\n250-SIZE 100\r\n250-VRFY\r\n250-ETRN\r\n" \
 		"250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-DSN\r\n250-SMTPUTF8\r\n250 CHUNKING\r\n"
 #define BANNER	"220 mx.test ESMTP\r\n"
 #define MAIL	"MAIL FROM:<a@b>\r\n"
@@ -241,7 +241,7 @@ static const struct row {
 	  "503 5.5.1 Error: nested MAIL command\r\n554 5.5.1 Error: no valid recipients\r\n" RCPT_R
 	  "501 5.5.4 Syntax: DATA\r\n501 5.5.4 Syntax: RSET\r\n{reset}\n250 2.0.0 Ok\r\n503 5.5.1 Error: need RCPT command\r\n" },
 	{ MAIL HELLO MAIL "HELO x y\r\n", 0, BANNER MAIL_R "{reset}\n" /* then EHLO's own */
-	  "{EHLO me}\n250-mx.test\r\n250-PIPELINING\r\n250-SIZE 100\r\n250-VRFY\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n"
+	  "{EHLO me}\n250-mx.test\r\n250-PIPELINING\r\n250-SIZE 100\r\n250-VRFY\r\n250-ETRN\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n"
 	  "250-DSN\r\n250-SMTPUTF8\r\n250 CHUNKING\r\n" MAIL_R "{reset}\n{HELO x y}\n250 mx.test\r\n" },
 	{ "EHLO bad\r\nEHLO\r\nLHLO x\r\n", 0, BANNER "{EHLO bad}\n450 4.7.1 <bad>: Helo command rejected\r\n"
 	  "501 Syntax: EHLO hostname\r\n500 5.5.2 Error: command not recognized\r\n" },
@@ -346,8 +346,8 @@ configured(void **state)
 	c.message_size_limit = 0;
 	o.discard = smtp_ehlo_list(SPAN("pipelining, dsn silent-discard"));
 	one(c, o, MAIL "EHLO x\r\nVRFY x\r\nMAIL FROM:<a@b> RET=FULL\r\nMAIL FROM:<\xff@b>\r\n", BANNER
-	    "503 5.5.1 Error: send HELO/EHLO first\r\n{EHLO x}\n250-mx.test\r\n250-SIZE\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n"
-	    "250 CHUNKING\r\n502 5.5.1 VRFY command is disabled\r\n555 5.5.4 Unsupported option: RET=FULL\r\n"
+	    "503 5.5.1 Error: send HELO/EHLO first\r\n{EHLO x}\n250-mx.test\r\n250-SIZE\r\n250-ETRN\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n"
+	    "250 CHUNKING\r\n502 5.5.1 VRFY command is disabled\r\n501 5.7.1 DSN support is disabled\r\n"
 	    "{mail \xff@b size=0 body=0 utf8=0 ret=0 envid=}\n250 2.1.0 Ok\r\n");
 	c = usual;
 	o = (struct smtp_server_options){ .bare_lf = SMTP_BARE_LF_REJECT };
@@ -361,7 +361,7 @@ configured(void **state)
 	c = usual;
 	c.lmtp = true;
 	one(c, o, "EHLO x\r\nLHLO x\r\nRSET\r\n" MAIL RCPT RCPT "DATA\r\n.\r\nNOOP\r\n", BANNER UNK "{LHLO x}\n"
-	    "250-mx.test\r\n250-PIPELINING\r\n250-SIZE 100\r\n250-VRFY\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-DSN\r\n"
+	    "250-mx.test\r\n250-PIPELINING\r\n250-SIZE 100\r\n250-VRFY\r\n250-ETRN\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-DSN\r\n"
 	    "250-SMTPUTF8\r\n250 CHUNKING\r\n250 2.0.0 Ok\r\n" MAIL_R RCPT_R RCPT_R DATA_R
 	    "{end }\n250 2.0.0 Ok: 0 queued\r\n250 2.0.0 Ok: 0 queued\r\n250 2.0.0 Ok\r\n");
 }
