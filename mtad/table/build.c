@@ -12,6 +12,7 @@
 #include "base/base64.h"
 #include "base/mem.h"
 #include "conf/lines.h"
+#include "table/build_bulk.h"
 #include "table/build_files.h"
 #include "table/build_text.h"
 #include "table/compiled.h"
@@ -25,6 +26,7 @@ struct table_change {
 	char		*target, *temp;	/* NULL: in memory */
 	int		 fd;		/* of what is made, beside GDBM's own */
 	GDBM_FILE	 db;
+	struct bulk	*bulk;		/* of a file made anew, until all of its text was read; else NULL */
 	size_t		 count;
 	struct timespec	 text_time;	/* of the text as it was read; tv_sec 0: there is none */
 	struct err	 err;
@@ -121,6 +123,7 @@ change_free(struct table_change *c)
 		(void)close_db(c->db);
 	if (c->fd >= 0)
 		(void)close(c->fd);
+	bulk_free(c->bulk);
 	free(c->path);
 	free(c->target);
 	free(c->temp);
@@ -278,6 +281,11 @@ table_change_put(struct table_change *c, struct span key, struct span value)
 
 	if (c->err.kind != ERR_NONE || !fold(c, key, space, &folded))
 		return true;
+	if (c->bulk != NULL) {
+		bool is_new = bulk_put(c->bulk, folded, value, c->options.duplicates == BUILD_DUP_REPLACE);
+		c->count += is_new || c->options.duplicates == BUILD_DUP_REPLACE;
+		return is_new || c->options.duplicates == BUILD_DUP_REPLACE;
+	}
 	int rc = store(c->db, as_datum(folded), as_datum(value), c->options.duplicates == BUILD_DUP_REPLACE ? GDBM_REPLACE : GDBM_INSERT);
 	if (rc < 0)
 		fail(c);
@@ -383,6 +391,29 @@ table_change_text(struct table_change *c, const char *name, struct span text)
 	buf_clear(&lines.text);
 }
 
+static bool
+store_entry(void *arg, struct span key, struct span value)
+{
+	struct table_change *c = arg;
+
+	if (store(c->db, as_datum(key), as_datum(value), GDBM_INSERT) == 0)
+		return true;
+	fail(c);
+	return false;
+}
+
+/* A text for a file that has nothing in it yet. */
+static void
+all_of_text(struct table_change *c, const char *name, struct span text)
+{
+	c->bulk = bulk_new();
+	table_change_text(c, name, text);
+	if (c->err.kind == ERR_NONE)
+		(void)bulk_each(c->bulk, store_entry, c);
+	bulk_free(c->bulk);
+	c->bulk = NULL;
+}
+
 /* -- from the whole text ------------------------------------------------------------------------------------ */
 
 struct text {
@@ -437,7 +468,7 @@ table_build(const char *path, const struct build_options *o, size_t *count, stru
 		struct table_change *c = change_new(path, o);
 		c->text_time = text.st.st_mtim;
 		if (make_temp(c, mode_for(o, &text.st), err) && start_db(c, GDBM_NEWDB, err)) {
-			table_change_text(c, path, text.bytes);
+			all_of_text(c, path, text.bytes);
 			if (count != NULL)
 				*count = c->count;
 			ok = table_change_end(c, true, err);
@@ -465,7 +496,7 @@ table_build_memory(const char *path, const struct build_options *o, int *fd, str
 	if (c->fd < 0)
 		err_sys(err, "cannot build %s in memory", path);
 	else if (start_db(c, GDBM_NEWDB, err)) {
-		table_change_text(c, path, text.bytes);
+		all_of_text(c, path, text.bytes);
 		bool ok = close_db(c->db);
 		c->db = NULL;
 		if (ok && c->err.kind == ERR_NONE) {

@@ -115,10 +115,13 @@ network_parse(struct span s, struct network *n, struct err *err)
 bool
 network_has(const struct network *n, const struct ip *ip)
 {
-	struct ip masked = *ip;
+	size_t whole = n->bits / 8u;
 
 	if (ip->len != n->ip.len)
 		return false;
-	ip_mask(&masked, n->bits);
-	return memcmp(masked.bytes, n->ip.bytes, ip->len) == 0;
+	/* What is behind the network's bits is zero in the network itself. */
+	for (size_t i = 0; i < whole; i++)
+		if (ip->bytes[i] != n->ip.bytes[i])
+			return false;
+	return n->bits % 8u == 0 || (ip->bytes[whole] & (uint8_t)(0xff00 >> n->bits % 8u)) == n->ip.bytes[whole];
 }

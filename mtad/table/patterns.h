@@ -19,7 +19,7 @@ struct pattern_engine {
 	void	*(*compile)(const char *pattern, const char *flags, unsigned want_groups, unsigned *groups, char *why, size_t why_size);
 	void	(*free)(void *);
 	/* groups[0] to groups[count - 1] where it matches. */
-	bool	(*match)(const void *, struct span subject, struct pattern_span *groups, unsigned count);
+	bool	(*match)(void *, struct span subject, struct pattern_span *groups, unsigned count);
 };
 
 bool	patterns_open(const struct pattern_engine *, const struct conf *, struct span name, void **state, struct err *);

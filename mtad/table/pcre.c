@@ -1,6 +1,7 @@
 /* pcre:/path: Perl-like expressions, as pcre_table(5), with bounds on what one match may cost. Bytes, not UTF-8 characters, are matched, as Postfix 3.7 does. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
@@ -11,12 +12,18 @@
 
 #define STEPS_MAX	1000000u
 #define HEAP_MAX	(16u << 10)	/* KiB */
+/*
+ * A pattern whose match takes this long is made machine code. Most fail at the first byte: a thousand of those are faster in PCRE2's compact form, which stays
+ * in the processor's cache; and a start need not wait for all of them to be compiled twice.
+ */
+#define SLOW_NS		1500
+#define LOOK_EVERY	16u	/* matches */
 
 struct pcre {
 	pcre2_code	*code;
-	struct pcre_shared {
-		bool	 told;		/* that a bound was passed */
-	}		*mutable;
+	unsigned	 uses;
+	bool		 jit;		/* it is machine code, or cannot be */
+	bool		 told;		/* that a bound was passed */
 };
 
 /* One of each serves all patterns: a match is over before the next begins. */
@@ -31,7 +38,6 @@ pcre_free(void *pattern)
 	if (p == NULL)
 		return;
 	pcre2_code_free(p->code);
-	free(p->mutable);
 	free(p);
 }
 
@@ -88,23 +94,42 @@ pcre_compile(const char *pattern, const char *letters, unsigned want, unsigned *
 		pcre2_code_free(code);
 		return NULL;
 	}
-	(void)pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);	/* where it cannot, the interpreter does */
 	(void)pcre2_pattern_info(code, PCRE2_INFO_CAPTURECOUNT, &n);
 	*groups = n;
 	MEM_NEW(p);
-	MEM_NEW(p->mutable);
 	p->code = code;
 	return p;
 }
 
-static bool
-pcre_match(const void *pattern, struct span subject, struct pattern_span *groups, unsigned count)
+static int
+run(struct pcre *p, struct span subject)
 {
-	const struct pcre *p = pattern;
+	return pcre2_match(p->code, (PCRE2_SPTR)(subject.len == 0 ? "" : subject.ptr), subject.len, 0, 0, match_data, match_context);
+}
 
-	int rc = pcre2_match(p->code, (PCRE2_SPTR)(subject.len == 0 ? "" : subject.ptr), subject.len, 0, 0, match_data, match_context);
-	if (rc < 0 && rc != PCRE2_ERROR_NOMATCH && !p->mutable->told) {
-		p->mutable->told = true;
+static int
+run_timed(struct pcre *p, struct span subject)
+{
+	struct timespec from, to;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &from);
+	int rc = run(p, subject);
+	(void)clock_gettime(CLOCK_MONOTONIC, &to);
+	if ((to.tv_sec - from.tv_sec) * 1000000000 + to.tv_nsec - from.tv_nsec > SLOW_NS) {
+		(void)pcre2_jit_compile(p->code, PCRE2_JIT_COMPLETE);	/* from now on pcre2_match runs that */
+		p->jit = true;
+	}
+	return rc;
+}
+
+static bool
+pcre_match(void *pattern, struct span subject, struct pattern_span *groups, unsigned count)
+{
+	struct pcre *p = pattern;
+
+	int rc = p->jit || ++p->uses % LOOK_EVERY != 0 ? run(p, subject) : run_timed(p, subject);
+	if (rc < 0 && rc != PCRE2_ERROR_NOMATCH && !p->told) {
+		p->told = true;
 		log_warning(NULL, "pcre map: a pattern was given up on a text of %zu bytes (error %d): too much to try; "
 		    "it counts as no match", subject.len, rc);
 	}

@@ -137,7 +137,7 @@ regexp_compile(const char *pattern, const char *letters, unsigned want, unsigned
 }
 
 static bool
-regexp_match(const void *pattern, struct span subject, struct pattern_span *groups, unsigned count)
+regexp_match(void *pattern, struct span subject, struct pattern_span *groups, unsigned count)
 {
 	regmatch_t found[PATTERN_GROUPS];
 

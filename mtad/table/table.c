@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "mail/address.h"
+#include "table/shared.h"
 #include "table/type.h"
 
 #define SEPS	"\t\r\n ,"
@@ -146,7 +147,7 @@ table_open(const struct conf *conf, struct span spec, struct err *err)
 		err_set(err, ERR_SYS, "expecting \"type:name\" form instead of \"%.*s\"", SPAN_ARG(span_head(spec, 100)));
 		return NULL;
 	}
-	if (!type->open(conf, name, &state, err))
+	if (!shared_open(type, conf, name, &state, err))
 		return NULL;
 	MEM_NEW(t);
 	t->type = type;
@@ -161,7 +162,7 @@ table_free(struct table *t)
 {
 	if (t == NULL)
 		return;
-	t->type->close(t->state);
+	shared_close(t->type, t->state);
 	free(t->name);
 	free(t);
 }

@@ -7,21 +7,36 @@
 #include <unistd.h>
 
 #include "conf/lines.h"
+#include "table/shared.h"
 #include "table/type.h"
 
 #define TEXT_MAX	((size_t)64 << 20)
 
-static void tell(struct span path, unsigned line, const char *fmt, va_list) __attribute__((format(printf, 3, 0)));
+static struct complaints *kept;
+
+void
+table_keep_complaints(struct complaints *c)
+{
+	kept = c;
+}
+
+static void tell(struct span path, unsigned line, bool note, const char *fmt, va_list) __attribute__((format(printf, 4, 0)));
 
 static void
-tell(struct span path, unsigned line, const char *fmt, va_list ap)
+tell(struct span path, unsigned line, bool note, const char *fmt, va_list ap)
 {
 	const struct table_env *env = table_env();
+	bool wanted = env->warn != NULL && !(note && env->lost_only);
 	char name[512], text[512];
 
+	if (!wanted && kept == NULL)
+		return;
 	(void)snprintf(name, sizeof name, "%.*s", SPAN_ARG(span_head(path, sizeof name - 1)));
 	(void)vsnprintf(text, sizeof text, fmt, ap);
-	env->warn(env->arg, name, line, text);
+	if (kept != NULL)
+		complaint_add(kept, note, line, text);
+	if (wanted)
+		env->warn(env->arg, name, line, text);
 }
 
 void
@@ -29,10 +44,8 @@ table_warn(struct span path, unsigned line, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (table_env()->warn == NULL)
-		return;
 	va_start(ap, fmt);
-	tell(path, line, fmt, ap);
+	tell(path, line, false, fmt, ap);
 	va_end(ap);
 }
 
@@ -41,10 +54,8 @@ table_note(struct span path, unsigned line, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (table_env()->warn == NULL || table_env()->lost_only)
-		return;
 	va_start(ap, fmt);
-	tell(path, line, fmt, ap);
+	tell(path, line, true, fmt, ap);
 	va_end(ap);
 }
 

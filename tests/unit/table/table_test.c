@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "table/build.h"
 #include "table/network.h"
 #include "table/table.h"
 #include "tests/unit/conf/conf_helper.h"
@@ -273,12 +274,110 @@ facts_are_asked(void **state)
 	buf_clear(&b);
 }
 
+/* One table for all who name the same text, and each is told what is wrong with it; another text is another table. */
+static void
+texts_are_shared(void **state)
+{
+	static const struct { const char *type, *text, *other, *key; } cases[] = {
+		{ "texthash:", "a 1\nb\n", "a 2\n", "a" }, { "cidr:", "10.0.0.0/8 1\nb\n", "10.0.0.0/8 2\n", "10.1.1.1" },
+		{ "regexp:", "/a/ 1\n/b(/ 2\n", "/a/ 2\n", "a" }, { "pcre:", "/a/ 1\n/b(/ 2\n", "/a/ 2\n", "a" },
+	};
+	struct told told = { .text = BUF_INIT(0) };
+	struct buf b = BUF_INIT(0);
+	struct err err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		buf_reset(&b);
+		buf_printf(&b, "relay_domains = %s%%/extra\n", cases[i].type);
+		struct conf *c = test_conf_good(b.ptr, cases[i].text);
+		char *spec = span_dup(span_str(conf_str(conf_main(c), P_relay_domains)));
+		struct table *first = table_open(c, span_str(spec), &err);
+		buf_reset(&told.text);
+		table_use(&(struct table_env){ .warn = on_warning, .arg = &told });
+		struct table *second = table_open(c, span_str(spec), &err);
+		table_use(&(struct table_env){ .warn = NULL });
+		assert_non_null(told.text.ptr);
+		assert_non_null(strstr(told.text.ptr, "extra:2: "));
+		struct conf *next = conf_with_file(c, span_skip(span_str(spec), strlen(cases[i].type)), span_str(cases[i].other), &err);
+		struct table *third = table_open(next, span_str(spec), &err);
+		table_free(first);
+		conf_unref(c);
+		assert_string_equal(ask(second, NULL, cases[i].key, &b), "1");
+		assert_string_equal(ask(third, NULL, cases[i].key, &b), "2");
+		table_free(second);
+		assert_string_equal(ask(third, NULL, cases[i].key, &b), "2");
+		table_free(third);
+		conf_unref(next);
+		free(spec);
+	}
+	buf_clear(&told.text);
+	buf_clear(&b);
+}
+
+static bool
+count_one(void *arg, struct span key, struct span value)
+{
+	size_t *n = arg;
+
+	(void)key;
+	(void)value;
+	++*n;
+	return true;
+}
+
+/* Of keys that stand there twice the first counts (or the last), each is said where it stands, and none is lost, whatever the order in the file. */
+static void
+built_as_read(void **state)
+{
+	struct told told = { .text = BUF_INIT(0) };
+	char path[] = "/tmp/mtad-build-XXXXXX", name[64], key[32], want[32];
+	struct buf b = BUF_INIT(0);
+	struct err err = { ERR_NONE, "" };
+	size_t count = 0, listed = 0;
+
+	(void)state;
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	for (int i = 0; i < 5000; i++)
+		dprintf(fd, "key%d value%d\n", i, i);
+	dprintf(fd, "KEY7 again\nbad\nkey3 again\n");
+	close(fd);
+	for (int replace = 0; replace < 2; replace++) {
+		const struct build_options o = { .duplicates = replace ? BUILD_DUP_REPLACE : BUILD_DUP_WARN };
+		buf_reset(&told.text);
+		table_use(&(struct table_env){ .warn = on_warning, .arg = &told });
+		assert_true(table_build(path, &o, &count, &err));
+		table_use(&(struct table_env){ .warn = NULL });
+		assert_int_equal(count, replace ? 5002 : 5000);
+		const char *dup7 = strstr(told.text.ptr, "\"key7\""), *bad = strstr(told.text.ptr, ":5002: expected"), *dup3 = strstr(told.text.ptr, "\"key3\"");
+		assert_true(bad != NULL && (replace ? dup7 == NULL && dup3 == NULL : dup7 != NULL && dup7 < bad && bad < dup3));
+		snprintf(name, sizeof name, "hash:%s", path);
+		struct conf *c = test_conf_good("", NULL);
+		struct table *t = table_open(c, span_str(name), &err);
+		for (int i = 0; i < 5000; i++) {
+			snprintf(key, sizeof key, "Key%d", i);
+			snprintf(want, sizeof want, "value%d", i);
+			assert_string_equal(ask(t, NULL, key, &b), replace && (i == 7 || i == 3) ? "again" : want);
+		}
+		assert_true(table_each(t, count_one, &listed, &err));
+		table_free(t);
+		conf_unref(c);
+	}
+	assert_int_equal(listed, 10000);
+	snprintf(name, sizeof name, "%s.gdbm", path);
+	unlink(name);
+	unlink(path);
+	buf_clear(&told.text);
+	buf_clear(&b);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lookups), cmocka_unit_test(wrong_tables), cmocka_unit_test(warnings), cmocka_unit_test(addresses),
-		cmocka_unit_test(facts_are_asked),
+		cmocka_unit_test(facts_are_asked), cmocka_unit_test(texts_are_shared), cmocka_unit_test(built_as_read),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
