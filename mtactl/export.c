@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/io.h"
 #include "base/mem.h"
 #include "base/base64.h"
 #include "ctl/jsonl.h"
@@ -50,20 +51,6 @@ struct export {
 
 /* -- writing -------------------------------------------------------------- */
 
-static bool
-write_all(int fd, struct span s)
-{
-	while (s.len > 0) {
-		ssize_t n = write(fd, s.ptr, s.len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		s = span_skip(s, (size_t)n);
-	}
-	return true;
-}
-
 static void
 fail(struct export *x, const char *what)
 {
@@ -76,9 +63,9 @@ static void
 flush_out(struct export *x)
 {
 	if (x->dir >= 0) {
-		if (x->fd >= 0 && !x->failed && !write_all(x->fd, buf_view(&x->out)))
+		if (x->fd >= 0 && !x->failed && !io_write_all(x->fd, buf_view(&x->out)))
 			fail(x, x->name);
-	} else if (!x->failed && !write_all(STDOUT_FILENO, buf_view(&x->out))) {
+	} else if (!x->failed && !io_write_all(STDOUT_FILENO, buf_view(&x->out))) {
 		fail(x, "standard output");
 	}
 	buf_reset(&x->out);
@@ -212,7 +199,7 @@ begin_files(struct export *x, struct span envelope)
 
 	if (fd < 0)
 		return;
-	bool ok = write_all(fd, envelope) && write_all(fd, SPAN("\n"));
+	bool ok = io_write_all(fd, envelope) && io_write_all(fd, SPAN("\n"));
 	if (close(fd) < 0 || !ok) {
 		fail(x, x->name);
 		(void)unlinkat(x->dir, x->name, 0);

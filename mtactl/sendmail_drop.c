@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "mail/address.h"
 
 /* docs/architecture.md describes the format. */
@@ -33,20 +34,6 @@ put_head(struct buf *out, const struct mail *m)
 	if (m->body != NULL)
 		buf_printf(out, "body %s\n", m->body);
 	buf_char(out, '\n');
-}
-
-static bool
-write_all(int fd, struct span left)
-{
-	while (left.len > 0) {
-		ssize_t n = write(fd, left.ptr, left.len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		left = span_skip(left, (size_t)n);
-	}
-	return true;
 }
 
 /* Beside this program first: an instance that was built and not installed has it there. Then where `make install` puts it. */
@@ -119,7 +106,7 @@ mail_drop(const struct mail *m, const char *maildrop, const char *command_direct
 	fflush(stderr);
 	pid_t pid = start(program.ptr, maildrop, head.len + m->content.len, &to);
 	if (pid > 0) {
-		(void)(write_all(to, buf_view(&head)) && write_all(to, buf_view(&m->content)));
+		(void)(io_write_all(to, buf_view(&head)) && io_write_all(to, buf_view(&m->content)));
 		close(to);
 		status = wait_for(pid);
 	}

@@ -7,28 +7,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "tui/term.h"
-
-static bool
-write_all(int fd, struct span s)
-{
-	while (s.len > 0) {
-		ssize_t n = write(fd, s.ptr, s.len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		s = span_skip(s, (size_t)n);
-	}
-	return true;
-}
 
 /* Only its owner may read the copy: a table may hold passwords. */
 static bool
 make_copy(char *path, struct span text, struct err *err)
 {
 	int fd = mkstemp(path);
-	bool ok = fd >= 0 && write_all(fd, text);
+	bool ok = fd >= 0 && io_write_all(fd, text);
 
 	if (fd >= 0)
 		ok = close(fd) == 0 && ok;

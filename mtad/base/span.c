@@ -164,6 +164,51 @@ span_word(struct span *rest, const char *seps, struct span *word)
 	return n > 0;
 }
 
+bool
+span_is_ascii(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if ((unsigned char)s.ptr[i] >= 0x80)
+			return false;
+	return true;
+}
+
+bool
+span_group(struct span *rest, struct span *inside)
+{
+	char open = rest->ptr[0], close = open == '(' ? ')' : '}';
+	size_t depth = 0;
+
+	for (size_t i = 0; i < rest->len; i++) {
+		if (rest->ptr[i] == open)
+			depth++;
+		else if (rest->ptr[i] == close && --depth == 0) {
+			*inside = span_of(rest->ptr + 1, i - 1);
+			*rest = span_skip(*rest, i + 1);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool
+is_name_char(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+struct span
+span_name(struct span *rest)
+{
+	size_t n = 0;
+
+	while (n < rest->len && is_name_char(rest->ptr[n]))
+		n++;
+	struct span name = span_head(*rest, n);
+	*rest = span_skip(*rest, n);
+	return name;
+}
+
 char *
 span_dup(struct span s)
 {

@@ -68,6 +68,12 @@ bool	span_cut(struct span *rest, char sep, struct span *head);
 /* The next run of bytes not in `seps` off the front of *rest; false when there is none. Lists in main.cf are "\t\r\n ,". */
 bool	span_word(struct span *rest, const char *seps, struct span *word);
 
+bool	span_is_ascii(struct span);
+/* "(...)" or "{...}" off the front of *rest, the inside without them: only its own kind is counted within. False (nothing taken): it never ends. */
+bool	span_group(struct span *rest, struct span *inside);
+/* What letters, digits and "_" it begins with, off the front: a parameter's name. */
+struct span span_name(struct span *rest);
+
 /* A NUL-terminated copy on the heap; bytes after an inner NUL are kept but unseen by C strings. */
 char	*span_dup(struct span);
 

@@ -126,6 +126,8 @@ bool	conf_expand(const struct view *, struct span text, struct buf *, struct err
  * instead. For warnings.
  */
 bool	conf_ineffective(const struct view *, struct span name, struct span value, struct buf *why);
+/* How many processes of a kind there are by one of mtad_receive_workers and its like: 0 is one a core, 8 at most; never more than SEATS_COLUMNS. */
+uint32_t conf_workers(const struct conf *, enum param);
 /* Where the name is set in main.cf; 0: it is not. */
 unsigned conf_line(const struct conf *, struct span name);
 

@@ -35,42 +35,6 @@ fail(struct expansion *x, const char *what, struct span where)
 	return false;
 }
 
-static bool
-is_name_char(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-}
-
-static struct span
-take_name(struct span *rest)
-{
-	size_t n = 0;
-	while (n < rest->len && is_name_char(rest->ptr[n]))
-		n++;
-	struct span name = span_head(*rest, n);
-	*rest = span_skip(*rest, n);
-	return name;
-}
-
-/* Takes (...) or {...} off the front, counting only its own kind; the inside without them. */
-static bool
-take_group(struct span *rest, struct span *inside)
-{
-	char open = rest->ptr[0], close = open == '(' ? ')' : '}';
-	size_t depth = 0;
-
-	for (size_t i = 0; i < rest->len; i++) {
-		if (rest->ptr[i] == open)
-			depth++;
-		else if (rest->ptr[i] == close && --depth == 0) {
-			*inside = span_of(rest->ptr + 1, i - 1);
-			*rest = span_skip(*rest, i + 1);
-			return true;
-		}
-	}
-	return false;
-}
-
 /* "a -> b -> a" into the err. */
 static bool
 fail_cycle(struct expansion *x, struct span name, const struct frame *up)
@@ -216,13 +180,13 @@ relation(struct expansion *x, struct span *rest, bool *result, const struct fram
 	bool level = false, ok = false;
 	struct buf a = BUF_INIT(x->out == NULL ? 0 : x->out->max), b = BUF_INIT(a.max);
 
-	if (!take_group(rest, &left))
+	if (!span_group(rest, &left))
 		return fail(x, "a missing }", *rest);
 	*rest = span_ltrim(*rest);
 	enum op op = take_op(rest, &level);
 	if (op == OP_NONE)
 		return fail(x, "expected == != < <= > or >=", *rest);
-	if (rest->len == 0 || rest->ptr[0] != '{' || !take_group(rest, &right))
+	if (rest->len == 0 || rest->ptr[0] != '{' || !span_group(rest, &right))
 		return fail(x, "expected {text} after the comparison", *rest);
 	int order = 0;
 	if (!operand(x, left, &a, up, depth) || !operand(x, right, &b, up, depth))
@@ -248,7 +212,7 @@ take_text(struct span *rest, struct span *text)
 	struct span after = span_ltrim(*rest);
 
 	if (after.len > 0 && after.ptr[0] == '{') {
-		if (!take_group(&after, text))
+		if (!span_group(&after, text))
 			return false;
 		*rest = span_ltrim(after);
 		return true;
@@ -301,7 +265,7 @@ expand_body(struct expansion *x, struct span body, const struct frame *up, unsig
 			return true;
 		}
 	} else {
-		name = take_name(&rest);
+		name = span_name(&rest);
 		if (name.len == 0)
 			return fail(x, "expected a parameter name", body);
 		rest = span_ltrim(rest);
@@ -336,11 +300,11 @@ expand_dollar(struct expansion *x, struct span *rest, const struct frame *up, un
 	}
 	if (rest->len > 0 && (rest->ptr[0] == '{' || rest->ptr[0] == '(')) {
 		struct span whole = *rest;
-		if (!take_group(rest, &body))
+		if (!span_group(rest, &body))
 			return fail(x, whole.ptr[0] == '{' ? "a missing }" : "a missing )", whole);
 		return expand_body(x, body, up, depth);
 	}
-	body = take_name(rest);
+	body = span_name(rest);
 	if (body.len == 0)
 		return fail(x, "a $ without a name behind it (write $$ for a dollar sign)", *rest);
 	return expand_name(x, body, up, depth);

@@ -3,13 +3,16 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/seats.h"
 #include "conf/private.h"
 
 #define LOCAL_DOMAIN	"localdomain"	/* where nothing better is known, as in Postfix */
 #define NETWORKS_MAX	200
+#define MOST_WORKERS	8	/* where the configuration gives no number */
 
 /* The last is no parameter: no blank can stand in a name in main.cf. */
 const char *const host_names[HOST_COUNT] = { "myhostname", "mydomain", "mynetworks", "own addresses" };
@@ -210,4 +213,18 @@ host_compute(struct conf *c)
 	compute_addresses(c, list, use, &b);
 	freeifaddrs(list);
 	buf_clear(&b);
+}
+
+uint32_t
+conf_workers(const struct conf *conf, enum param p)
+{
+	int64_t n = conf_int(conf_main(conf), p);
+	cpu_set_t cpus;
+
+	if (n <= 0) {
+		n = sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
+		if (n > MOST_WORKERS)
+			n = MOST_WORKERS;
+	}
+	return n < 1 ? 1 : n > SEATS_COLUMNS ? SEATS_COLUMNS : (uint32_t)n;
 }

@@ -191,15 +191,6 @@ address_literal(struct span domain, struct span *ip, bool *v6)
 	return true;
 }
 
-bool
-address_is_ascii(struct span s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if ((unsigned char)s.ptr[i] >= 0x80)
-			return false;
-	return true;
-}
-
 /* Bytes of the well-formed UTF-8 sequence (RFC 3629) at p, or 0. */
 static size_t
 utf8_sequence(const unsigned char *p, size_t left)

@@ -49,7 +49,6 @@ bool	address_hostname_ok(struct span, bool utf8);
 /* "[1.2.3.4]" or "[IPv6:...]": the address inside. False where it is none. */
 bool	address_literal(struct span domain, struct span *ip, bool *v6);
 bool	address_is_utf8(struct span);	/* well-formed UTF-8 */
-bool	address_is_ascii(struct span);
 
 /*
  * The mailboxes of a header like To:, one at a time: groups are flattened, routes skipped, folding and comments anywhere. Spans point into

@@ -65,15 +65,6 @@ mime7_free(struct mime7 *m)
 }
 
 static bool
-has_8bit(struct span s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if ((unsigned char)s.ptr[i] >= 0x80)
-			return true;
-	return false;
-}
-
-static bool
 ends_line(struct span piece)
 {
 	return piece.len > 0 && piece.ptr[piece.len - 1] == '\n';
@@ -269,7 +260,7 @@ take_body(struct mime7 *m, struct span piece, struct buf *out)
 	switch (m->state) {
 	case HOLD:
 		buf_span(&m->hold, piece);
-		if (has_8bit(piece) || m->hold.len > HOLD_MAX)
+		if (!span_is_ascii(piece) || m->hold.len > HOLD_MAX)
 			begin_encoding(m, m->top, out);
 		break;
 	case ENCODE:

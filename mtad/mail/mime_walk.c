@@ -40,15 +40,6 @@ struct mime_walk {
 
 /* -- what strict sites look for -- */
 
-static bool
-has_8bit(struct span s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if ((unsigned char)s.ptr[i] >= 0x80)
-			return true;
-	return false;
-}
-
 static void
 note_fault(struct mime_walk *w, enum walk_fault fault, struct span where)
 {
@@ -63,10 +54,10 @@ look_at_text(struct mime_walk *w, struct span text)
 {
 	struct span line;
 
-	if (!w->seven || w->fault != WALK_GOOD || !has_8bit(text))
+	if (!w->seven || w->fault != WALK_GOOD || !!span_is_ascii(text))
 		return;
 	while (span_cut(&text, '\n', &line))
-		if (has_8bit(line))
+		if (!span_is_ascii(line))
 			note_fault(w, WALK_8BIT_BODY, line);
 }
 
@@ -236,7 +227,7 @@ give_header(struct mime_walk *w)
 			buf_cut(&w->types, before);
 		}
 	}
-	if ((w->opt.strict & WALK_STRICT(WALK_8BIT_HEADER)) != 0 && has_8bit(text))
+	if ((w->opt.strict & WALK_STRICT(WALK_8BIT_HEADER)) != 0 && !span_is_ascii(text))
 		note_fault(w, WALK_8BIT_HEADER, text);
 	give(w, w->class, text, w->header_ended);
 	buf_reset(&w->header);

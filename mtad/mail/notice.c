@@ -90,7 +90,7 @@ put_field(struct maker *m, const char *name, const char *before, struct span tex
 static void
 put_address_field(struct maker *m, const char *name, struct span address)
 {
-	const char *type = m->n->is_utf8 && !address_is_ascii(address) ? "utf-8" : "rfc822";
+	const char *type = m->n->is_utf8 && !span_is_ascii(address) ? "utf-8" : "rfc822";
 	buf_printf(m->out, "%s: %s; ", name, type);
 	put_address(m, address);
 	buf_char(m->out, '\n');

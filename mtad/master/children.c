@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,25 +20,10 @@
 #include "master/maildrop.h"
 
 #define ROLE_FD		3
-#define MOST_WORKERS	8	/* where the configuration gives no number */
 #define MOST_SLOTS	SEATS_COLUMNS
 #define RETIRE_TIME	(5 * MINUTE)	/* for what a worker that is not wanted any more has to finish */
 #define LONG_LIFE	MINUTE	/* after this an end is not one of a row */
 #define MOST_DELAY	10
-
-static uint32_t
-workers(const struct conf *conf, enum param p)
-{
-	int64_t n = conf_int(conf_main(conf), p);
-	cpu_set_t cpus;
-
-	if (n <= 0) {
-		n = sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
-		if (n > MOST_WORKERS)
-			n = MOST_WORKERS;
-	}
-	return n < 1 ? 1 : n > MOST_SLOTS ? MOST_SLOTS : (uint32_t)n;
-}
 
 static void	start(struct child *);
 
@@ -65,7 +49,7 @@ add_children(struct master *m, enum role role, uint32_t slots, uint32_t wanted)
 uint32_t
 children_receivers(const struct conf *conf)
 {
-	return workers(conf, P_mtad_receive_workers);
+	return conf_workers(conf, P_mtad_receive_workers);
 }
 
 /* The queue role first: it may have most to do before it is ready. Places for all workers that a reload may ask for: nothing moves then. */
@@ -78,7 +62,7 @@ children_make(struct master *m)
 	add_children(m, ROLE_STATE, 1, 1);
 	add_children(m, ROLE_LOOKUP, 1, 1);
 	add_children(m, ROLE_LOCAL, 1, 1);
-	add_children(m, ROLE_SEND, MOST_SLOTS, workers(m->conf, P_mtad_send_workers));
+	add_children(m, ROLE_SEND, MOST_SLOTS, conf_workers(m->conf, P_mtad_send_workers));
 	add_children(m, ROLE_RECEIVE, MOST_SLOTS, m->receive_slots);
 	add_children(m, ROLE_CONTROL, 1, 1);
 	return true;
@@ -237,7 +221,7 @@ fit(struct master *m, enum role role, uint32_t n, char *note, size_t size)
 void
 children_fit(struct master *m, char *note, size_t size)
 {
-	fit(m, ROLE_SEND, workers(m->conf, P_mtad_send_workers), note, size);
+	fit(m, ROLE_SEND, conf_workers(m->conf, P_mtad_send_workers), note, size);
 	fit(m, ROLE_RECEIVE, m->receive_slots, note, size);
 }
 

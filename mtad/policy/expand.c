@@ -101,43 +101,15 @@ put_censored(struct expansion *x, struct span value)
 		buf_char(x->out, x->allowed[(unsigned char)value.ptr[i]] ? value.ptr[i] : '_');
 }
 
-static bool
-is_name_char(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-}
-
-/* "{...}" or "(...)" off the front; false: it never ends. */
-static bool
-take_group(struct span *rest, struct span *inside)
-{
-	char open = rest->ptr[0], close = open == '(' ? ')' : '}';
-	size_t depth = 0;
-
-	for (size_t i = 0; i < rest->len; i++) {
-		if (rest->ptr[i] == open)
-			depth++;
-		else if (rest->ptr[i] == close && --depth == 0) {
-			*inside = span_of(rest->ptr + 1, i - 1);
-			*rest = span_skip(*rest, i + 1);
-			return true;
-		}
-	}
-	return false;
-}
-
 static bool expand(struct expansion *, struct span text, unsigned depth);
 
 /* "name", "name?text", "name:text", "name?{text}:{text}" */
 static bool
 expand_group(struct expansion *x, struct span inside, unsigned depth)
 {
-	size_t n = 0;
+	struct span rest = inside, name = span_name(&rest), yes = SPAN_NONE, no = SPAN_NONE, value = look_up(x, name);
 
-	while (n < inside.len && is_name_char(inside.ptr[n]))
-		n++;
-	struct span name = span_head(inside, n), rest = span_skip(inside, n), yes = SPAN_NONE, no = SPAN_NONE, value = look_up(x, name);
-	if (n == 0)
+	if (name.len == 0)
 		return false;
 	if (rest.len == 0) {
 		put_censored(x, value);
@@ -148,16 +120,16 @@ expand_group(struct expansion *x, struct span inside, unsigned depth)
 		return false;
 	rest = span_skip(rest, 1);
 	if (want && rest.len > 0 && rest.ptr[0] == '{') {
-		if (!take_group(&rest, &yes))
+		if (!span_group(&rest, &yes))
 			return false;
 		rest = span_ltrim(rest);
 		if (rest.len > 0) {
 			rest = span_ltrim(span_skip(rest, 1));
-			if (rest.len == 0 || rest.ptr[0] != '{' || !take_group(&rest, &no))
+			if (rest.len == 0 || rest.ptr[0] != '{' || !span_group(&rest, &no))
 				return false;
 		}
 	} else if (rest.len > 0 && rest.ptr[0] == '{') {
-		if (!take_group(&rest, &no))
+		if (!span_group(&rest, &no))
 			return false;
 	} else {
 		*(want ? &yes : &no) = rest;
@@ -169,7 +141,6 @@ static bool
 expand_one(struct expansion *x, struct span *text, unsigned depth)
 {
 	struct span inside;
-	size_t n = 0;
 
 	if (text->len == 0)
 		return false;
@@ -179,13 +150,11 @@ expand_one(struct expansion *x, struct span *text, unsigned depth)
 		return true;
 	}
 	if (text->ptr[0] == '{' || text->ptr[0] == '(')
-		return take_group(text, &inside) && expand_group(x, inside, depth);
-	while (n < text->len && is_name_char(text->ptr[n]))
-		n++;
-	if (n == 0)
+		return span_group(text, &inside) && expand_group(x, inside, depth);
+	struct span name = span_name(text);
+	if (name.len == 0)
 		return false;
-	put_censored(x, look_up(x, span_head(*text, n)));
-	*text = span_skip(*text, n);
+	put_censored(x, look_up(x, name));
 	return true;
 }
 

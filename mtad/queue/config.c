@@ -1,29 +1,11 @@
 #include "queue/probes.h"
 #include "queue/role.h"
 
-#include <sched.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/num.h"
-
-#define MOST_WORKERS	8	/* as master/children.c */
-#define MOST_SLOTS	32
-
-uint32_t
-config_workers(const struct conf *conf, enum param p)
-{
-	int64_t n = conf_int(conf_main(conf), p);
-	cpu_set_t cpus;
-
-	if (n <= 0) {
-		n = sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
-		if (n > MOST_WORKERS)
-			n = MOST_WORKERS;
-	}
-	return n < 1 ? 1 : n > MOST_SLOTS ? MOST_SLOTS : (uint32_t)n;
-}
 
 static char *
 class_recipient(const struct view *v, const char *class, enum param recipient)

@@ -86,8 +86,8 @@ void
 links_expect(struct role_queue *rq)
 {
 	if (role_epoch() > 1) {
-		expect(rq, ROLE_RECEIVE, config_workers(rq->conf, P_mtad_receive_workers));
-		expect(rq, ROLE_SEND, config_workers(rq->conf, P_mtad_send_workers));
+		expect(rq, ROLE_RECEIVE, conf_workers(rq->conf, P_mtad_receive_workers));
+		expect(rq, ROLE_SEND, conf_workers(rq->conf, P_mtad_send_workers));
 		expect(rq, ROLE_LOCAL, 1);
 		loop_timer_init(&rq->late, too_late, rq);
 		loop_timer_set(&rq->late, 5 * SECOND);

@@ -121,7 +121,6 @@ struct role_queue {
 /* -- config.c */
 bool	config_take(struct role_queue *, struct conf *, struct err *);
 bool	config_transport(void *arg, struct span name, struct transport_limits *);
-uint32_t config_workers(const struct conf *, enum param);
 
 /* -- routing.c */
 enum routed routing_route(void *arg, const struct entry *, uint32_t rcpt, struct queue_route *);

@@ -478,7 +478,7 @@ spooling_start(struct role_queue *rq, struct err *err)
 	struct store_config config = {
 		.segment_size = (uint64_t)conf_int(v, P_mtad_segment_size),
 		.reserve = (uint32_t)conf_int(v, P_mtad_segment_reserve),
-		.spills = SPILLS_A_WRITER * config_workers(rq->conf, P_mtad_receive_workers),
+		.spills = SPILLS_A_WRITER * conf_workers(rq->conf, P_mtad_receive_workers),
 	};
 
 	rq->store = store_open(rq->dir, STORE_OWN, &config, err);

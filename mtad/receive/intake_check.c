@@ -124,15 +124,6 @@ act(struct intake *in)
 	}
 }
 
-static bool
-has_8bit(struct span s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if ((unsigned char)s.ptr[i] >= 0x80)
-			return true;
-	return false;
-}
-
 /* One header or line, and what becomes of it. */
 static void
 look(struct intake *in, enum check_kind kind, struct span text, bool ended, struct buf *out)
@@ -157,7 +148,7 @@ look(struct intake *in, enum check_kind kind, struct span text, bool ended, stru
 	bool drops = r->action == CHECK_IGNORE || r->action == CHECK_STRIP || r->action == CHECK_REPLACE;
 	if (r->action == CHECK_PREPEND || r->action == CHECK_REPLACE) {
 		put_line(out, r->text, ended || r->action == CHECK_PREPEND);
-		in->is_8bit = in->is_8bit || has_8bit(r->text);
+		in->is_8bit = in->is_8bit || !span_is_ascii(r->text);
 	}
 	if (!drops)
 		put_line(out, text, ended);
@@ -197,7 +188,7 @@ intake_check_header(struct intake *in, struct span block)
 	while (header_next(&block, &h)) {
 		bool ended = h.raw.len > 0 && h.raw.ptr[h.raw.len - 1] == '\n';
 		struct span text = span_head(h.raw, h.raw.len - ended);
-		if ((in->settings->walk.strict & WALK_STRICT(WALK_8BIT_HEADER)) != 0 && in->fault == NULL && has_8bit(text))
+		if ((in->settings->walk.strict & WALK_STRICT(WALK_8BIT_HEADER)) != 0 && in->fault == NULL && !span_is_ascii(text))
 			refuse_mime(in, faults[WALK_8BIT_HEADER], text);
 		look(in, content_check_kind(CHECK_HEADER, text), text, ended, &c->header);
 	}

@@ -5,26 +5,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "base/log.h"
 #include "receive/state.h"
 
 #define WRITE_AT	((size_t)256 << 10)
 #define HEADER_MAX	((size_t)4 << 20)	/* a message whose header is longer is refused */
-
-static bool
-write_all(int fd, const char *at, size_t n)
-{
-	while (n > 0) {
-		ssize_t done = write(fd, at, n);
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-			return false;
-		at += done;
-		n -= (size_t)done;
-	}
-	return true;
-}
 
 static void
 write_out(struct intake *in, bool last)
@@ -33,7 +19,7 @@ write_out(struct intake *in, bool last)
 
 	if (intake_checks_body(in))
 		out = intake_check_body(in, out, last);
-	if (in->fault == NULL && !write_all(in->spill->fd, out.ptr, out.len)) {
+	if (in->fault == NULL && !io_write_all(in->spill->fd, out)) {
 		log_warning("cleanup", "spill file: write: %s", strerror(errno));
 		in->fault = "452 4.3.1 Insufficient system storage";
 	}

@@ -436,10 +436,10 @@ needs_utf8(const struct delivery *d)
 {
 	if (!(d->message.envelope.flags & ENVELOPE_SMTPUTF8))
 		return false;
-	if (!address_is_ascii(d->sender) || !address_is_ascii(d->message.header))
+	if (!span_is_ascii(d->sender) || !span_is_ascii(d->message.header))
 		return true;
 	for (size_t i = 0; i < d->count; i++)
-		if (!address_is_ascii(d->rcpts[i].address))
+		if (!span_is_ascii(d->rcpts[i].address))
 			return true;
 	return false;
 }

@@ -5,7 +5,7 @@
 void
 delivery_probe(struct delivery *d, struct conn *conn)
 {
-	bool utf8 = !address_is_ascii(d->sender) || !address_is_ascii(d->rcpts[0].address);
+	bool utf8 = !span_is_ascii(d->sender) || !span_is_ascii(d->rcpts[0].address);
 
 	d->mail = (struct client_mail){ .sender = d->sender, .converted = true, .utf8 = utf8, .probe = true,
 		.probe_data = d->settings->probe_data, .rcpts = d->rcpts, .rcpt_count = d->count };

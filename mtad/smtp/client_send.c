@@ -100,7 +100,7 @@ put_original(struct smtp_client *c, const struct client_rcpt *rcpt)
 	if (rcpt->orcpt.len == 0) {
 		if (!c->mail->name_original || given.len == 0)
 			return;
-		buf_str(&made, c->mail->utf8 && !address_is_ascii(given) ? "utf-8;" : "rfc822;");
+		buf_str(&made, c->mail->utf8 && !span_is_ascii(given) ? "utf-8;" : "rfc822;");
 		address_quote(&made, given);
 	}
 	buf_str(&c->out, " ORCPT=");

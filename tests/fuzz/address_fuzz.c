@@ -47,7 +47,7 @@ path(struct span in, unsigned flags)
 	const char *fault = NULL;
 	if (address_path(in, flags, &out, &rest, &fault)) {
 		must(inside(in, rest) && out.len <= ADDRESS_MAX);
-		must((flags & (ADDRESS_UTF8 | ADDRESS_8BIT)) != 0 || address_is_ascii(buf_view(&out)));
+		must((flags & (ADDRESS_UTF8 | ADDRESS_8BIT)) != 0 || span_is_ascii(buf_view(&out)));
 		again(buf_view(&out));
 		address_extension(address_local(buf_view(&out)), "+-", &user, &ext);
 	} else {

@@ -331,12 +331,24 @@ put_without_id(struct buf *out, struct span text, const char *id)
 }
 
 
+static void
+too_late(void *arg)
+{
+	(void)arg;
+	loop_stop(1);
+}
+
 /* Until the queue role's answer has come. */
 static void
 acknowledged(void)
 {
+	struct loop_timer patience;
+
+	loop_timer_init(&patience, too_late, NULL);
+	loop_timer_set(&patience, 20 * SECOND);
 	while (rx->link.unacked > 0)
 		assert_int_equal(loop_run(), 0);
+	loop_timer_stop(&patience);
 }
 
 static void
