@@ -235,7 +235,7 @@ put_recipient_fields(struct maker *m, const struct notice_recipient *r)
 	put_field(m, "Status", "", o->dsn);
 	if (o->mta.len > 0)
 		put_field(m, "Remote-MTA", "dns; ", o->mta);
-	if (o->diagnostic.len > 0) {
+	if (o->diagnostic.len > 0 && outcome_tls(o).len == 0) {
 		put_field(m, "Diagnostic-Code", "", o->diagnostic);
 	} else if (o->text.len > 0) {
 		char type[64];

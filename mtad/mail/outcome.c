@@ -57,6 +57,12 @@ outcome_next(struct unpack *u, struct outcome *o)
 	return !u->fault;
 }
 
+struct span
+outcome_tls(const struct outcome *o)
+{
+	return span_starts(o->diagnostic, OUTCOME_TLS) ? span_skip(o->diagnostic, sizeof OUTCOME_TLS - 1) : SPAN_NONE;
+}
+
 const char *
 lease_stage_text(uint8_t stage)
 {

@@ -44,8 +44,13 @@ struct outcome {
 	struct span	text;		/* as after status= in the log, without the parentheses; one line */
 	struct span	mta;		/* "host.name": who said it (Remote-MTA), empty: we did */
 	struct span	relay;		/* as in the log: "host[addr]:port", "local", "none" */
-	struct span	diagnostic;	/* Diagnostic-Code: "smtp; 550 5.1.1 ...", or "x-unix; ..."; empty: from text */
+	struct span	diagnostic;	/* Diagnostic-Code: "smtp; 550 5.1.1 ...", or "x-unix; ..."; empty: from text; OUTCOME_TLS: not for notices */
 };
+
+/* How a diagnostic begins that says what was wrong with a handshake or a certificate: for operators, as senders are told the text alone. */
+#define OUTCOME_TLS	"x-tls; "
+/* What stands behind that; empty where there is none. */
+struct span outcome_tls(const struct outcome *);
 
 void	outcome_pack(struct buf *, const struct outcome *);
 bool	outcome_next(struct unpack *, struct outcome *);

@@ -144,28 +144,6 @@ tls_verify_anchor(const struct span *chain, size_t count, struct span anchor, un
 	return f;
 }
 
-void
-tls_fault_text(unsigned f, const char *issuer, struct buf *out)
-{
-	static const struct { unsigned fault; const char *text; } texts[] = {
-		{ TLS_FAULT_NO_CERTIFICATE, "no certificate" }, { TLS_FAULT_SELF_SIGNED, "self-signed certificate" },
-		{ TLS_FAULT_EXPIRED, "certificate has expired" }, { TLS_FAULT_NOT_YET, "certificate not yet valid" },
-		{ TLS_FAULT_REVOKED, "certificate revoked" }, { TLS_FAULT_PURPOSE, "not designated for use as a client or server certificate" },
-		{ TLS_FAULT_INSECURE, "insecure algorithm or key size" }, { TLS_FAULT_TOO_DEEP, "certificate chain longer than limit" },
-		{ TLS_FAULT_OTHER, "certificate chain cannot be verified" },
-	};
-
-	if (f & TLS_FAULT_UNKNOWN_ISSUER) {
-		buf_printf(out, issuer[0] == '\0' ? "untrusted issuer%s" : "untrusted issuer %s", issuer);
-		return;
-	}
-	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-		if (f & texts[i].fault) {
-			buf_str(out, texts[i].text);
-			return;
-		}
-}
-
 /* -- names --------------------------------------------------------------------------------- */
 
 /* Text of a name: what could disturb a log or a header becomes "?". */

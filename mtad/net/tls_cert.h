@@ -32,8 +32,20 @@ enum tls_purpose { TLS_FOR_SERVER, TLS_FOR_CLIENT, TLS_FOR_ANYTHING };
 unsigned tls_verify_chain(const struct span *chain, size_t count, const struct tls_creds *trust, unsigned depth, enum tls_purpose);
 /* The same with one certificate of the caller's (DER) as the only anchor: DANE's usage 2. Also one that is no root, or not in the chain. */
 unsigned tls_verify_anchor(const struct span *chain, size_t count, struct span anchor, unsigned depth, enum tls_purpose);
-/* Words as Postfix's log has them: "self-signed certificate", "untrusted issuer ..." (issuer may be ""). */
-void	tls_fault_text(unsigned faults, const char *issuer, struct buf *out);
+
+/* What Postfix's log says of a chain that is not trusted. */
+struct tls_complaint {
+	unsigned	 faults;
+	const char	*side;		/* whose chain it is: "server", "client" */
+	struct span	 end, top;	/* its first and last certificate (DER) */
+	unsigned	 depth;		/* the most there may be */
+};
+/* "self-signed certificate", "untrusted issuer /CN=..." */
+void	tls_fault_text(const struct tls_complaint *, struct buf *out);
+/* What stands before " for PLACE: TEXT": "server certificate verification failed". */
+void	tls_fault_subject(const struct tls_complaint *, const char *text, struct buf *out);
+/* "/C=US/O=Example/CN=Example CA" */
+void	tls_issuer_line(struct span der, struct buf *out);
 
 /* Of one certificate (DER). False where it is none. */
 struct tls_cert_names {

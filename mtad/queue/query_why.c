@@ -13,6 +13,19 @@
 
 /* -- why ------------------------------------------------------------------------------------------------ */
 
+/* With what TLS said of it, where that is all that the text does not tell. */
+static void
+put_cause(struct buf *out, const struct outcome *o)
+{
+	struct span detail = outcome_tls(o);
+
+	buf_str(out, explain(o)->cause);
+	if (detail.len > 0) {
+		buf_str(out, ": ");
+		buf_span(out, detail);
+	}
+}
+
 static void
 put_verdict(struct jsonl *j, const struct entry *e, uint32_t i, const struct why *w, const struct last_outcome *last)
 {
@@ -26,7 +39,7 @@ put_verdict(struct jsonl *j, const struct entry *e, uint32_t i, const struct why
 	else if (r->place == PLACE_QUEUED || r->place == PLACE_LEASED || r->place == PLACE_BLOCKED)
 		buf_printf(&text, "%s", w->blocker);
 	else if (last != NULL)
-		buf_str(&text, explain(&last->outcome)->cause);
+		put_cause(&text, &last->outcome);
 	else
 		buf_printf(&text, "%s", w->blocker[0] != '\0' ? w->blocker : "it has not been tried yet");
 	jsonl_str(j, "verdict", buf_view(&text));
@@ -105,6 +118,8 @@ put_why(struct role_queue *rq, struct buf *out, const struct entry *e, uint32_t 
 		jsonl_str(&j, "reason", last->outcome.text);
 		if (halted_by(rq, e, i) == NULL)
 			jsonl_str(&j, "code", span_str(explain(&last->outcome)->code));
+		if (outcome_tls(&last->outcome).len > 0)
+			jsonl_str(&j, "tls", outcome_tls(&last->outcome));
 		if (last->outcome.relay.len > 0)
 			jsonl_str(&j, "relay", last->outcome.relay);
 		if (last->outcome.dsn.len > 0)

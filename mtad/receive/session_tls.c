@@ -32,14 +32,18 @@ standing(const struct session_tls *t)
 }
 
 static void
-log_fault(struct session *s, unsigned fault)
+log_fault(struct session *s, unsigned faults)
 {
+	struct tls *tls = s->tls->tls;
+	const struct tls_complaint c = { faults, "client", tls_peer_der(tls, 0), tls_peer_der(tls, tls_peer_count(tls) - 1), settings(s)->depth };
+	struct buf *text = &s->rx->text, subject = BUF_INIT(200);
 	char client[CLIENT_TEXT];
-	struct buf *text = &s->rx->text;
 
 	buf_reset(text);
-	tls_fault_text(fault, s->tls->names.issuer_cn, text);
-	log_info(session_program(s), "client certificate verification failed for %s: %s", session_client(s, client), text->ptr);
+	tls_fault_text(&c, text);
+	tls_fault_subject(&c, text->ptr, &subject);
+	log_info(session_program(s), "%s for %s: %s", subject.ptr, session_client(s, client), text->ptr);
+	buf_clear(&subject);
 }
 
 static void

@@ -2,6 +2,7 @@
  * TLS on a connection: the handshake, what it was worth, and bytes within it.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -55,6 +56,7 @@ failed(struct conn *c, const char *why)
 	log_info(c->settings->program, "SSL_connect error to %s: %s", c->relay, why);
 	conn_look(c);
 	conn_note(c, "TLS handshake failed: %s", why);
+	(void)snprintf(c->tls_why, sizeof c->tls_why, "%s", why);
 	c->handshaking = false;
 	c->tls_failed = true;
 	conn_handle(c, smtp_client_refuse(c->client, "4.7.5", "Cannot start TLS: handshake failure"));
@@ -74,7 +76,7 @@ tell(struct conn *c, const struct tls_judgement *j)
 
 	tls_describe(c->tls, &text);
 	if (j->reason[0] != '\0' && level >= (tls_level_matches(c->plan->level) ? LOG_SUMMARY : LOG_UNTRUSTED))
-		log_info(c->settings->program, "certificate verification failed for %s: %s", c->relay, j->reason);
+		log_info(c->settings->program, "%s for %s: %s", j->subject, c->relay, j->reason);
 	if (level >= LOG_SUMMARY)
 		log_info(c->settings->program, "%s TLS connection established to %s: %s", tls_judgement_word(j), c->relay, text.ptr);
 	conn_look(c);
@@ -93,6 +95,7 @@ established(struct conn *c)
 	const char *refusal = tls_judgement_refusal(c->plan, &j);
 	if (refusal != NULL) {
 		c->tls_kept = true;	/* is not to be */
+		(void)snprintf(c->tls_why, sizeof c->tls_why, "%s", tls_judgement_detail(c->plan, &j));
 		conn_handle(c, smtp_client_refuse(c->client, "4.7.5", refusal));
 		return;
 	}

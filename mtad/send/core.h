@@ -218,6 +218,7 @@ struct conn {
 	bool		 handshaking;
 	bool		 tls_failed;
 	bool		 tls_kept;	/* its session, to be resumed */
+	char		 tls_why[128];	/* what was wrong with the handshake or the certificate, for an operator */
 	bool		 plain;		/* in clear text where TLS was tried */
 	struct loop_task unread;	/* what stands in TLS's own buffer */
 	uint64_t	 request;	/* CONN_ASKED */

@@ -62,6 +62,9 @@ delivery_outcome(struct delivery *d, size_t i, const struct client_verdict *v, c
 		buf_str(&diagnostic, "smtp; ");
 		buf_span(&diagnostic, v->reply);
 		o.diagnostic = buf_view(&diagnostic);
+	} else if (v->result != CLIENT_SENT && conn != NULL && conn->tls_why[0] != '\0') {
+		buf_printf(&diagnostic, OUTCOME_TLS "%s", conn->tls_why);
+		o.diagnostic = buf_view(&diagnostic);
 	}
 	outcome_pack(&d->outcomes, &o);
 	count(d->send, o.status);

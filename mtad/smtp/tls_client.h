@@ -117,6 +117,7 @@ struct tls_judgement {
 	struct dane_result dane;	/* at levels of DANE */
 	const char	*name;		/* that fitted, of the plan's; NULL */
 	char		 reason[300];	/* why it is not trusted or does not match; "" */
+	char		 subject[80];	/* what the log says before: "server certificate verification failed" */
 };
 
 void	tls_judge(const struct tls_plan *, struct tls *, struct tls_judgement *);
@@ -124,5 +125,7 @@ void	tls_judge(const struct tls_plan *, struct tls *, struct tls_judgement *);
 const char *tls_judgement_word(const struct tls_judgement *);
 /* What the level says to it: NULL where mail may be sent, else "Server certificate not verified". */
 const char *tls_judgement_refusal(const struct tls_plan *, const struct tls_judgement *);
+/* Why it does, in an operator's words: "certificate has expired", "it is for another host name". */
+const char *tls_judgement_detail(const struct tls_plan *, const struct tls_judgement *);
 
 #endif

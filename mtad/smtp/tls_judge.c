@@ -49,20 +49,12 @@ say(struct tls_judgement *j, const char *text)
 }
 
 static void
-say_faults(struct tls_judgement *j, struct tls *tls)
+say_faults(struct tls_judgement *j, const struct tls_complaint *c)
 {
-	struct tls_cert_names names;
 	struct buf text = BUF_INIT(sizeof j->reason);
-	size_t top = tls_peer_count(tls) - 1;
-	bool known = tls_cert_names(tls_peer_der(tls, top), &names);
 
-	if (j->faults == TLS_FAULT_PURPOSE)
-		buf_str(&text, "not designated for use as a server certificate");
-	else
-		tls_fault_text(j->faults, known ? names.issuer_cn : "", &text);
+	tls_fault_text(c, &text);
 	say(j, text.ptr == NULL ? "" : text.ptr);
-	if (known)
-		tls_cert_names_clear(&names);
 	buf_clear(&text);
 }
 
@@ -84,7 +76,7 @@ judge_chain(const struct tls_plan *p, struct tls *tls, struct tls_judgement *j)
 	j->faults = tls_creds_has_authorities(p->trust) ? tls_verify(tls, p->trust, p->client->depth, false) : TLS_FAULT_UNKNOWN_ISSUER;
 	j->trusted = j->faults == 0;
 	if (!j->trusted)
-		say_faults(j, tls);
+		say_faults(j, &(struct tls_complaint){ j->faults, "server", tls_peer_der(tls, 0), tls_peer_der(tls, tls_peer_count(tls) - 1), p->client->depth });
 }
 
 static void
@@ -103,9 +95,20 @@ judge_dane(const struct tls_plan *p, struct tls *tls, struct tls_judgement *j)
 	else if (j->dane.verdict == DANE_MATCH_TA)
 		judge_name(p, chain[0], j);
 	else if (j->dane.verdict == DANE_NOT_TRUSTED)
-		say_faults(j, tls);
+		say_faults(j, &(struct tls_complaint){ j->faults, "server", chain[0], tls_peer_der(tls, n - 1), p->client->depth });
 	else
 		say(j, "num=65:no matching DANE TLSA records");
+}
+
+static void
+say_subject(struct tls_judgement *j, struct tls *tls)
+{
+	struct buf text = BUF_INIT(sizeof j->subject);
+	const struct tls_complaint c = { .faults = j->faults, .side = "server", .end = tls_peer_der(tls, 0) };
+
+	tls_fault_subject(&c, j->reason, &text);
+	(void)snprintf(j->subject, sizeof j->subject, "%s", text.ptr == NULL ? "" : text.ptr);
+	buf_clear(&text);
 }
 
 void
@@ -128,6 +131,8 @@ tls_judge(const struct tls_plan *p, struct tls *tls, struct tls_judgement *j)
 		if (tls_level_is_pkix(p->level))
 			judge_name(p, der, j);
 	}
+	if (j->reason[0] != '\0')
+		say_subject(j, tls);
 	j->secured = j->trusted && j->matched && p->level != TLS_LEVEL_HALF_DANE;
 }
 
@@ -135,6 +140,18 @@ const char *
 tls_judgement_word(const struct tls_judgement *j)
 {
 	return !j->present ? "Anonymous" : j->secured ? "Verified" : j->trusted ? "Trusted" : "Untrusted";
+}
+
+const char *
+tls_judgement_detail(const struct tls_plan *p, const struct tls_judgement *j)
+{
+	static const char name[] = "num=62:", record[] = "num=65:";
+
+	if (p->level == TLS_LEVEL_FINGERPRINT && j->present)
+		return "its fingerprint is another one";
+	if (strncmp(j->reason, name, sizeof name - 1) == 0)
+		return "it is for another host name";
+	return strncmp(j->reason, record, sizeof record - 1) == 0 ? "it fits no TLSA record" : j->reason;
 }
 
 const char *

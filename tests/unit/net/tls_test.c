@@ -369,8 +369,20 @@ verdicts(void **state)
 			fail_msg("row %zu: faults %u, not %u", i, f, rows[i].faults);
 		buf_reset(&text_of);
 		buf_str(&text_of, "");
-		tls_fault_text(f, "", &text_of);
+		tls_fault_text(&(struct tls_complaint){ f, "server", chain[0], chain[0], 9 }, &text_of);
 		assert_non_null(strstr(text_of.ptr, rows[i].says));
+	}
+	/* Of wrong dates it is said whose they are. */
+	struct { struct span end; unsigned faults; const char *text, *says; } subjects[] = {
+		{ buf_view(&expired.der), TLS_FAULT_EXPIRED, "certificate has expired", "client certificate verification failed" },
+		{ buf_view(&ec.der), TLS_FAULT_EXPIRED, "certificate has expired", "CA certificate verification failed" },
+		{ buf_view(&ec.der), 0, "num=62:hostname mismatch", "client certificate verification failed" },
+		{ buf_view(&ec.der), TLS_FAULT_SELF_SIGNED, "self-signed certificate", "certificate verification failed" },
+	};
+	for (size_t i = 0; i < sizeof subjects / sizeof *subjects; i++) {
+		buf_reset(&text_of);
+		tls_fault_subject(&(struct tls_complaint){ subjects[i].faults, "client", subjects[i].end, subjects[i].end, 9 }, subjects[i].text, &text_of);
+		assert_string_equal(text_of.ptr, subjects[i].says);
 	}
 	struct span chain[] = { buf_view(&ec.der), buf_view(&ca.der) };
 	assert_int_equal(tls_verify_chain(chain, 2, nobody, 9, TLS_FOR_SERVER), TLS_FAULT_UNKNOWN_ISSUER);
@@ -404,6 +416,9 @@ names(void **state)
 	assert_string_equal(n.issuer_cn, "Test CA");
 	tls_cert_names_clear(&n);
 	assert_false(tls_cert_names(SPAN("junk"), &n));
+	tls_issuer_line(buf_view(&ec.der), &out);
+	assert_string_equal(out.ptr, "/CN=Test CA");
+	buf_reset(&out);
 	assert_true(tls_fingerprint(buf_view(&ec.der), "sha256", false, &out) && out.len == 95 && out.ptr[2] == ':');
 	assert_true(tls_fingerprint(buf_view(&ec.der), "md5", true, &out));
 	assert_false(tls_fingerprint(buf_view(&ec.der), "sha99", false, &out));
