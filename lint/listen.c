@@ -29,10 +29,9 @@ static void
 check_port(struct lint *l, const struct lint_service *s)
 {
 	struct span host, port;
-	unsigned n = 0;
 
 	split_endpoint(s->field[0], &host, &port);
-	if (port.len > 0 && !is_digits(port) && !l->host->port(l->host->arg, arena_str(&l->arena, port), &n))
+	if (port.len > 0 && !is_digits(port) && port_of(l, port) == 0)
 		lint_find(l, LINT_M130, at_span(s->logical, port), "the port name \"%.*s\" is not known on this machine", SPAN_ARG(port));
 	else if (is_digits(port) && port_of(l, port) == 0)
 		lint_find(l, LINT_M130, at_span(s->logical, port), "%.*s is no port", SPAN_ARG(port));

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "lint/private.h"
+#include "net/addr.h"
 
 #define SERVICES_MAX	1000	/* as conf has it */
 #define ROUNDS_MAX	12
@@ -330,11 +331,8 @@ view_of(const struct lint *l, const struct lint_service *s)
 unsigned
 port_of(const struct lint *l, struct span name)
 {
-	static const struct { const char *name; unsigned port; } known[] = {
-		{ "smtp", 25 }, { "submission", 587 }, { "submissions", 465 }, { "smtps", 465 }, { "ssmtp", 465 },
-		{ "lmtp", 24 },
-	};
 	uint32_t n = 0;
+	uint16_t port = 0;
 	char text[64];
 
 	if (num_u32(name, &n))
@@ -343,12 +341,9 @@ port_of(const struct lint *l, struct span name)
 		return 0;
 	memcpy(text, name.ptr, name.len);
 	text[name.len] = '\0';
-	if (l->host->port(l->host->arg, text, &n))
+	if (!net_port_named(name, conf_str(l->main, P_known_tcp_ports), &port) && l->host->port(l->host->arg, text, &n))
 		return n;
-	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-		if (span_eqs(name, known[i].name))
-			return known[i].port;
-	return 0;
+	return port;
 }
 
 void

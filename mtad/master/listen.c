@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "base/num.h"
+#include "net/addr.h"
 
 #define BACKLOG		1024
 #define SEPARATORS	" \t\r\n,"
@@ -209,7 +210,14 @@ open_inet(struct opening *o, const struct service *s, struct err *err)
 	bool has_host = colon < name.len && colon > 0;
 	struct span host = has_host ? span_head(name, colon) : SPAN_NONE;
 	const char *port = colon < name.len ? s->name + colon + 1 : s->name;
+	char digits[8];
+	uint16_t known;
 
+	/* What known_tcp_ports has the system need not know. */
+	if (net_port_named(span_str(port), conf_str(conf_main(o->conf), P_known_tcp_ports), &known)) {
+		(void)snprintf(digits, sizeof digits, "%u", known);
+		port = digits;
+	}
 	if (!check_port(s, port, err))
 		return false;
 	if (!has_host)

@@ -119,3 +119,18 @@ net_port(struct span s, uint16_t *port)
 	}
 	return false;
 }
+
+bool
+net_port_named(struct span name, const char *known, uint16_t *port)
+{
+	struct span rest = span_str(known == NULL ? "" : known), group, word;
+
+	while (span_word(&rest, "\t\r\n ,", &group)) {
+		size_t at = span_rfind(group, '=');
+		struct span names = span_head(group, at);
+		while (at < group.len && span_cut(&names, '=', &word))
+			if (word.len > 0 && span_caseeq(word, name) && net_port(span_skip(group, at + 1), port))
+				return true;
+	}
+	return net_port(name, port);
+}

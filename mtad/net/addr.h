@@ -36,5 +36,7 @@ bool	net_addr_same_host(const struct net_addr *, const struct net_addr *);
 
 /* A port number, or one of the services that mail uses (smtp, lmtp, submission, smtps, submissions): no files are read. */
 bool	net_port(struct span, uint16_t *);
+/* First by a list like known_tcp_ports ("lmtp=24, smtps=submissions=465"); NULL: there is none. */
+bool	net_port_named(struct span, const char *known, uint16_t *);
 
 #endif

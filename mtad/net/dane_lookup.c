@@ -12,6 +12,7 @@ struct dane_lookup {
 	struct dns_query *query;
 	char		*name, *final;
 	const char	*base;		/* whose records are asked for now */
+	const struct dns_filter *filter;
 	uint16_t	 port;
 	bool		 starting, finished;
 };
@@ -58,7 +59,7 @@ on_tlsa(void *arg, const struct dns_answer *a)
 	struct dane_lookup *l = arg;
 
 	l->query = NULL;
-	if (a->status == DNS_TEMPORARY)
+	if (a->status == DNS_TEMPORARY || a->status == DNS_POLICY)
 		finish_text(l, DANE_RECORDS_ERROR, a->text);
 	else if (a->status == DNS_FOUND && a->secure)
 		take_records(l, a);
@@ -75,7 +76,7 @@ ask(struct dane_lookup *l, const char *base)
 
 	l->base = base;
 	(void)snprintf(name, sizeof name, "_%u._tcp.%s", l->port, base);
-	struct dns_query *q = dns_lookup(l->dns, name, DNS_TLSA, on_tlsa, l);
+	struct dns_query *q = dns_lookup_filtered(l->dns, name, DNS_TLSA, l->filter, on_tlsa, l);
 	if (q != NULL)
 		l->query = q;
 }
@@ -87,7 +88,7 @@ on_cname(void *arg, const struct dns_answer *a)
 	struct dane_lookup *l = arg;
 
 	l->query = NULL;
-	if (a->status == DNS_TEMPORARY)
+	if (a->status == DNS_TEMPORARY || a->status == DNS_POLICY)
 		finish_text(l, DANE_RECORDS_ERROR, a->text);
 	else if (a->status == DNS_FOUND && a->secure)
 		ask(l, l->name);
@@ -103,11 +104,11 @@ dane_lookup_start(struct dns *dns, const struct dane_host *h, dane_lookup_fn *fn
 
 	MEM_NEW(l);
 	*l = (struct dane_lookup){ .dns = dns, .fn = fn, .arg = arg, .name = mem_str(h->name), .final = mem_str(h->final),
-		.port = h->port, .starting = true };
+		.filter = h->filter, .port = h->port, .starting = true };
 	if (h->secure)
 		ask(l, l->final);
 	else if (alias && !h->force) {
-		struct dns_query *q = dns_lookup(dns, l->name, DNS_CNAME, on_cname, l);
+		struct dns_query *q = dns_lookup_filtered(dns, l->name, DNS_CNAME, l->filter, on_cname, l);
 		if (q != NULL)
 			l->query = q;
 	} else if (h->force)

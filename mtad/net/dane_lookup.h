@@ -14,6 +14,7 @@ struct dane_host {
 	const char	*final;		/* whose addresses were found, behind all aliases */
 	bool		 secure;	/* those addresses were validated */
 	uint16_t	 port;
+	const struct dns_filter *filter;	/* of answers, or NULL; must outlive the lookup */
 	bool		 force;		/* smtp_tls_force_insecure_host_tlsa_lookup */
 };
 

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "net/dns_filter.h"
 #include "net/dns_hosts.h"
 #include "net/dns_setup.h"
 
@@ -30,6 +31,7 @@ struct dns_query {
 	struct dns	*dns;
 	dns_fn		*fn;
 	void		*arg;
+	const struct dns_filter *filter;	/* NULL: none */
 	char		*name;
 	enum dns_type	 type;
 	int		 id;
@@ -56,6 +58,8 @@ dns_type_name(enum dns_type type)
 		return "TXT";
 	case DNS_AAAA:
 		return "AAAA";
+	case DNS_SRV:
+		return "SRV";
 	case DNS_TLSA:
 		return "TLSA";
 	}
@@ -201,7 +205,10 @@ finish_text(struct dns_query *q, enum dns_status status, bool secure)
 	};
 	char text[512];
 
-	if (status == DNS_INVALID)
+	if (status == DNS_POLICY)
+		(void)snprintf(text, sizeof text, "Error looking up name=%s type=%s: DNS reply filter drops all results", q->name,
+		    dns_type_name(q->type));
+	else if (status == DNS_INVALID)
 		(void)snprintf(text, sizeof text, "Name service error for %s: invalid host or domain name",
 		    q->name);
 	else
@@ -209,6 +216,19 @@ finish_text(struct dns_query *q, enum dns_status status, bool secure)
 		    "Host or domain name not found. Name service error for name=%s type=%s: %s",
 		    q->name, dns_type_name(q->type), why[status]);
 	finish(q, &(struct dns_answer){ .status = status, .secure = secure, .text = text });
+}
+
+static bool
+take_srv(const struct dns_packet *p, const struct dns_record *r, struct dns_item *item)
+{
+	struct dns_srv s;
+
+	if (!dns_record_srv(p, r, &s, item->name))
+		return false;
+	item->preference = s.priority;
+	item->weight = s.weight;
+	item->port = s.port;
+	return true;
 }
 
 static bool
@@ -221,6 +241,8 @@ take_record(const struct dns_packet *p, const struct dns_record *r, struct dns_i
 		    net_addr_bytes(r->data.ptr, r->data.len, 0, &item->addr);
 	case DNS_MX:
 		return dns_record_mx(p, r, &item->preference, item->name);
+	case DNS_SRV:
+		return take_srv(p, r, item);
 	case DNS_PTR:
 	case DNS_NS:
 	case DNS_CNAME:
@@ -254,43 +276,79 @@ shuffle(struct dns_item *items, size_t n)
 	}
 }
 
+/* What the filter has against it. */
+static enum dns_kept
+filtered(const struct dns_query *q, const struct dns_packet *p, const struct dns_record *r, const struct dns_item *item)
+{
+	char owner[DNS_NAME];
+	size_t at = r->owner;
+
+	if (q->filter == NULL || q->filter->tables.count == 0)
+		return DNS_KEPT;
+	if (!dns_packet_name(p, &at, owner))
+		owner[0] = '\0';
+	return dns_filter(q->filter, q->type, owner, item);
+}
+
+struct taken {
+	struct dns_item	*list;
+	size_t		 count;
+	bool		 any;		/* records of the type, good or bad */
+	bool		 dropped, bad_filter;
+	char		 owner[DNS_NAME];	/* of the first */
+};
+
+static void
+take_records(const struct dns_query *q, struct dns_packet *p, struct taken *t)
+{
+	struct dns_record r;
+	size_t at;
+
+	while (t->count < ITEMS_MAX && dns_packet_next(p, &r)) {
+		struct dns_item *item = &t->list[t->count];
+		if (r.type != (unsigned)q->type || r.class != CLASS_IN)
+			continue;
+		at = r.owner;
+		if (!t->any && !dns_packet_name(p, &at, t->owner))
+			t->owner[0] = '\0';
+		t->any = true;
+		memset(item, 0, sizeof *item);
+		item->ttl = r.ttl;
+		if (!take_record(p, &r, item))
+			continue;
+		enum dns_kept kept = filtered(q, p, &r, item);
+		t->count += kept == DNS_KEPT;
+		t->dropped = t->dropped || kept == DNS_DROPPED;
+		t->bad_filter = t->bad_filter || kept == DNS_FILTER_BAD;
+	}
+}
+
 static void
 take_answer(struct dns_query *q, struct dns_packet *p, bool secure)
 {
 	static struct dns_item items[ITEMS_MAX];	/* 30 KB; given out during one callback only */
 	static bool busy;
-	struct dns_item *list = busy ? mem_array(ITEMS_MAX, sizeof *list) : items;
-	bool was_busy = busy, any = false;
-	char owner[DNS_NAME];
-	struct dns_record r;
-	size_t n = 0, at;
+	struct taken t = { .list = busy ? mem_array(ITEMS_MAX, sizeof *t.list) : items };
+	bool was_busy = busy;
 
 	busy = true;
-	while (n < ITEMS_MAX && dns_packet_next(p, &r)) {
-		if (r.type != (unsigned)q->type || r.class != CLASS_IN)
-			continue;
-		at = r.owner;
-		if (!any && !dns_packet_name(p, &at, owner))
-			owner[0] = '\0';
-		any = true;
-		memset(&list[n], 0, sizeof list[n]);
-		if (take_record(p, &r, &list[n]))
-			n++;
-	}
-	if (n > 0) {
+	take_records(q, p, &t);
+	if (t.bad_filter) {
+		finish_text(q, DNS_TEMPORARY, secure);
+	} else if (t.count > 0) {
 		/* Shuffled first: a stable sort is not needed then, equal ones are in random order anyhow. */
 		if (q->type == DNS_MX) {
-			shuffle(list, n);
-			qsort(list, n, sizeof *list, by_preference);
+			shuffle(t.list, t.count);
+			qsort(t.list, t.count, sizeof *t.list, by_preference);
 		}
-		finish(q, &(struct dns_answer){ .status = DNS_FOUND, .secure = secure, .name = owner, .items = list,
-		    .count = n });
+		finish(q, &(struct dns_answer){ .status = DNS_FOUND, .secure = secure, .name = t.owner, .items = t.list,
+		    .count = t.count });
 	} else {
-		finish_text(q, any || p->fault ? DNS_TEMPORARY : DNS_NODATA, secure);
+		finish_text(q, t.dropped ? DNS_POLICY : t.any || p->fault ? DNS_TEMPORARY : DNS_NODATA, secure);
 	}
 	busy = was_busy;
-	if (list != items)
-		free(list);
+	if (t.list != items)
+		free(t.list);
 }
 
 static void
@@ -344,10 +402,16 @@ name_ok(const char *name)
 struct dns_query *
 dns_lookup(struct dns *dns, const char *name, enum dns_type type, dns_fn *fn, void *arg)
 {
+	return dns_lookup_filtered(dns, name, type, NULL, fn, arg);
+}
+
+struct dns_query *
+dns_lookup_filtered(struct dns *dns, const char *name, enum dns_type type, const struct dns_filter *filter, dns_fn *fn, void *arg)
+{
 	struct dns_query *q;
 
 	MEM_NEW(q);
-	*q = (struct dns_query){ .dns = dns, .fn = fn, .arg = arg, .name = mem_str(name), .type = type,
+	*q = (struct dns_query){ .dns = dns, .fn = fn, .arg = arg, .name = mem_str(name), .type = type, .filter = filter,
 		.in_call = true };
 	loop_timer_init(&q->timer, on_timeout, q);
 	if (!name_ok(name))

@@ -19,11 +19,14 @@ enum dns_status {
 	DNS_NODATA,	/* the name has no such record */
 	DNS_TEMPORARY,	/* no answer: server failure, time-out, failed validation */
 	DNS_INVALID,	/* the name is none */
+	DNS_POLICY,	/* a filter left none of its records; of filtered lookups only */
 };
 
 struct dns_item {
-	uint16_t	 preference;		/* MX */
-	char		 name[DNS_NAME];	/* MX, PTR, NS, CNAME, lower case; "" is the root. TXT: its text, printable, perhaps cut */
+	uint32_t	 ttl;
+	uint16_t	 preference;		/* MX; SRV: priority */
+	uint16_t	 weight, port;		/* SRV */
+	char		 name[DNS_NAME];	/* MX, SRV, PTR, NS, CNAME, lower case; "" is the root. TXT: its text, printable, perhaps cut */
 	struct net_addr	 addr;			/* A, AAAA; port 0 */
 	struct span	 data;			/* TLSA: the record as it came, RFC 6698 section 2.1 */
 };
@@ -62,6 +65,9 @@ void	dns_free(struct dns *);		/* after every query has ended */
 
 /* NULL where fn was called already. */
 struct dns_query *dns_lookup(struct dns *, const char *name, enum dns_type, dns_fn *, void *arg);
+/* Without the records that the filter drops (net/dns_filter.h; it must outlive the lookup, and NULL drops none). */
+struct dns_filter;
+struct dns_query *dns_lookup_filtered(struct dns *, const char *name, enum dns_type, const struct dns_filter *, dns_fn *, void *arg);
 /* fn will not be called any more. NULL is fine. */
 void	dns_cancel(struct dns_query *);
 

@@ -147,6 +147,17 @@ dns_record_mx(const struct dns_packet *p, const struct dns_record *r, uint16_t *
 }
 
 bool
+dns_record_srv(const struct dns_packet *p, const struct dns_record *r, struct dns_srv *s, char out[DNS_NAME])
+{
+	size_t at = r->at + 6;
+
+	if (r->data.len < 7)
+		return false;
+	*s = (struct dns_srv){ (uint16_t)get16(p, r->at), (uint16_t)get16(p, r->at + 2), (uint16_t)get16(p, r->at + 4) };
+	return dns_packet_name(p, &at, out) && at == r->at + r->data.len;
+}
+
+bool
 dns_record_name(const struct dns_packet *p, const struct dns_record *r, char out[DNS_NAME])
 {
 	size_t at = r->at;

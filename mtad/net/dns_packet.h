@@ -12,7 +12,7 @@
 
 #define DNS_NAME	256		/* of a name as text, with its NUL */
 
-enum dns_type { DNS_A = 1, DNS_NS = 2, DNS_CNAME = 5, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_TLSA = 52 };
+enum dns_type { DNS_A = 1, DNS_NS = 2, DNS_CNAME = 5, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_SRV = 33, DNS_TLSA = 52 };
 
 struct dns_packet {
 	struct span	 data;
@@ -42,6 +42,11 @@ bool	dns_packet_next(struct dns_packet *, struct dns_record *);
 bool	dns_packet_name(const struct dns_packet *, size_t *at, char out[DNS_NAME]);
 bool	dns_record_mx(const struct dns_packet *, const struct dns_record *, uint16_t *preference,
 	    char out[DNS_NAME]);
+/* RFC 2782: priority, weight, port, and the host, "" where the service is not there. */
+struct dns_srv {
+	uint16_t	 priority, weight, port;
+};
+bool	dns_record_srv(const struct dns_packet *, const struct dns_record *, struct dns_srv *, char out[DNS_NAME]);
 /* The strings of a TXT, joined, as much as fits; what is not printable becomes "?". */
 bool	dns_record_txt(const struct dns_record *, char out[DNS_NAME]);
 /* Of a PTR, NS or CNAME. */

@@ -2,10 +2,23 @@
 
 #include "base/num.h"
 
+/* A word of that name; case does not matter. */
+static bool
+lists(const char *list, struct span word)
+{
+	struct span rest = span_str(list), w;
+
+	while (span_word(&rest, "\t\r\n ,", &w))
+		if (span_caseeq(w, word))
+			return true;
+	return false;
+}
+
 bool
 nexthop_parse(struct span s, const struct resolve_settings *settings, struct nexthop *out)
 {
 	struct nexthop n = { .port = settings->port, .mx = settings->use_mx };
+	struct span service = settings->service == NULL ? SPAN_NONE : span_trim(span_str(settings->service));
 
 	if (span_starts(s, "unix:")) {
 		n.is_unix = true;
@@ -34,8 +47,10 @@ nexthop_parse(struct span s, const struct resolve_settings *settings, struct nex
 			port = SPAN_NONE;
 		}
 	}
-	if (port.len > 0 && !net_port(span_skip(port, 1), &n.port))
+	if (port.len > 0 && !net_port_named(service = span_skip(port, 1), settings->ports, &n.port))
 		return false;
+	if (n.mx && settings->srv_services != NULL && lists(settings->srv_services, service))
+		n.service = service;
 	*out = n;
 	return n.host.len > 0;
 }

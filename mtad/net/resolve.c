@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/srv.h"
 
 #define HOSTS_MAX	20	/* mail exchangers of one domain that are looked up */
 #define TARGETS_MAX	100
@@ -14,7 +15,7 @@ struct host {
 	struct resolve	*of;
 	char		*name;
 	char		*final[2];	/* behind aliases, for A and AAAA */
-	uint16_t	 preference;
+	uint16_t	 preference, order, port;
 	struct dns_query *query[2];	/* A, AAAA */
 };
 
@@ -24,6 +25,9 @@ struct resolve {
 	resolve_fn	*fn;
 	void		*arg;
 	char		*name;
+	char		*srv;		/* "_service._tcp.name"; NULL: there is no question about it */
+	bool		 from_srv;
+	bool		 use_mx;
 	uint16_t	 port;
 	bool		 from_mx, mx_secure;
 	char		*mx_final;
@@ -55,6 +59,7 @@ resolve_free(struct resolve *r)
 		free(r->hosts[i].final[1]);
 	}
 	free(r->mx_final);
+	free(r->srv);
 	free(r->name);
 	free(r);
 }
@@ -102,16 +107,25 @@ family_rank(const struct target *t, enum resolve_prefer prefer)
 	return (t->addr.sa.sa_family == AF_INET6) != (prefer == PREFER_IPV6);
 }
 
-/* By preference, then by the family that is preferred; stable, so a shuffle before it stays within equals. */
+/* By preference, then by the order within it, then by the family that is preferred. */
+static bool
+comes_before(const struct target *a, const struct target *b, enum resolve_prefer prefer)
+{
+	if (a->preference != b->preference)
+		return a->preference < b->preference;
+	if (a->order != b->order)
+		return a->order < b->order;
+	return family_rank(a, prefer) < family_rank(b, prefer);
+}
+
+/* Stable, so a shuffle before it stays within equals. */
 static void
 sort(struct target *list, size_t n, enum resolve_prefer prefer)
 {
 	for (size_t i = 1; i < n; i++) {
 		struct target t = list[i];
 		size_t at = i;
-		while (at > 0 && (list[at - 1].preference > t.preference ||
-		    (list[at - 1].preference == t.preference &&
-		    family_rank(&list[at - 1], prefer) > family_rank(&t, prefer)))) {
+		while (at > 0 && comes_before(&t, &list[at - 1], prefer)) {
 			list[at] = list[at - 1];
 			at--;
 		}
@@ -197,7 +211,7 @@ static void
 no_address(struct resolve *r)
 {
 	if (r->from_mx)
-		log_warning(r->settings->program, "no MX host for %s has a valid address record", r->name);
+		log_warning(r->settings->program, "no %s host for %s has a valid address record", r->from_srv ? "SRV" : "MX", r->name);
 	if (!r->temporary && r->from_mx && r->settings->defer_no_address)
 		(void)snprintf(r->trouble.dsn, sizeof r->trouble.dsn, "4.4.4");
 	finish(r, false);
@@ -239,20 +253,21 @@ add_target(struct resolve *r, const struct host *h, const char *final, bool secu
 	if (r->count == TARGETS_MAX)
 		return;
 	struct target *t = &r->list[r->count++];
-	*t = (struct target){ .addr = *addr, .host = h->name, .final = final, .secure = secure, .preference = h->preference };
-	net_addr_set_port(&t->addr, r->port);
+	*t = (struct target){ .addr = *addr, .host = r->settings->cname_is_name ? final : h->name, .final = final, .secure = secure,
+		.preference = h->preference, .order = h->order };
+	net_addr_set_port(&t->addr, h->port);
 }
 
 /* What stands in the way of having addresses: a lookup without answer weighs more than a name that is not there. */
 static void
 note_trouble(struct resolve *r, const struct dns_answer *a)
 {
-	bool temporary = a->status == DNS_TEMPORARY;
+	bool temporary = a->status == DNS_TEMPORARY || a->status == DNS_POLICY;
 
 	if (r->temporary && !temporary)
 		return;
 	r->temporary = r->temporary || temporary;
-	set_trouble(r, temporary ? "4.4.3" : "5.4.4", a->text);
+	set_trouble(r, a->status == DNS_POLICY ? "4.7.0" : temporary ? "4.4.3" : "5.4.4", a->text);
 }
 
 static void
@@ -322,17 +337,19 @@ look_up_host(struct resolve *r, struct host *h)
 		return;
 	r->pending += (unsigned)r->settings->ipv4 + (unsigned)r->settings->ipv6;
 	if (r->settings->ipv4)
-		h->query[0] = dns_lookup(r->dns, h->name, DNS_A, on_a, h);
+		h->query[0] = dns_lookup_filtered(r->dns, h->name, DNS_A, &r->settings->filter, on_a, h);
 	if (r->settings->ipv6)
-		h->query[1] = dns_lookup(r->dns, h->name, DNS_AAAA, on_aaaa, h);
+		h->query[1] = dns_lookup_filtered(r->dns, h->name, DNS_AAAA, &r->settings->filter, on_aaaa, h);
 }
 
-static void
+static struct host *
 add_host(struct resolve *r, const char *name, uint16_t preference)
 {
-	if (r->host_count < HOSTS_MAX)
-		r->hosts[r->host_count++] = (struct host){ .of = r, .name = mem_str(name),
-			.preference = preference };
+	if (r->host_count == HOSTS_MAX)
+		return NULL;
+	struct host *h = &r->hosts[r->host_count++];
+	*h = (struct host){ .of = r, .name = mem_str(name), .preference = preference, .port = r->port };
+	return h;
 }
 
 static void
@@ -348,41 +365,142 @@ look_up_hosts(struct resolve *r)
 /* -- mail exchangers --------------------------------------------------------------------------- */
 
 static void
+look_up_name(struct resolve *r)
+{
+	(void)add_host(r, r->name, 0);
+	look_up_hosts(r);
+}
+
+/* True where an answer about the domain itself ends it; r may be gone then. */
+static bool
+is_final(struct resolve *r, const struct dns_answer *a, bool ignore_error)
+{
+	if (a->status == DNS_POLICY)
+		finish_trouble(r, "4.7.0", a->text);
+	else if (a->status == DNS_TEMPORARY && !ignore_error)
+		finish_trouble(r, "4.4.3", a->text);
+	else if (a->status == DNS_INVALID && !ignore_error)
+		finish_trouble(r, "5.4.4", a->text);
+	else
+		return false;
+	return true;
+}
+
+/* The one record says that there is nothing. */
+static bool
+is_null(const struct dns_answer *a)
+{
+	return a->status == DNS_FOUND && a->count == 1 && a->items[0].name[0] == '\0';
+}
+
+static void
 on_mx(void *arg, const struct dns_answer *a)
 {
 	struct resolve *r = arg;
 	char text[400];
 
 	r->mx = NULL;
-	if (a->status == DNS_TEMPORARY && !r->settings->ignore_mx_error) {
-		finish_trouble(r, "4.4.3", a->text);
-		return;
-	}
-	if (a->status == DNS_INVALID) {
-		finish_trouble(r, "5.4.4", a->text);
-		return;
-	}
-	if (a->status == DNS_FOUND && a->count == 1 && a->items[0].name[0] == '\0') {
+	if (is_null(a)) {
 		(void)snprintf(text, sizeof text, "Domain %s does not accept mail (nullMX)", r->name);
 		finish_trouble(r, "5.1.10", text);
 		return;
 	}
+	if (is_final(r, a, r->settings->ignore_mx_error))
+		return;
 	for (size_t i = 0; i < a->count; i++)
 		if (a->items[i].name[0] != '\0')
-			add_host(r, a->items[i].name, a->items[i].preference);
+			(void)add_host(r, a->items[i].name, a->items[i].preference);
 	r->from_mx = r->host_count > 0;
 	r->mx_secure = a->secure;
-	if (r->from_mx)
+	if (r->from_mx) {
 		r->mx_final = mem_str(a->name);
-	if (!r->from_mx)
-		add_host(r, r->name, 0);
+		look_up_hosts(r);
+	} else {
+		look_up_name(r);
+	}
+}
+
+static void
+look_up_domain(struct resolve *r)
+{
+	if (!r->use_mx) {
+		look_up_name(r);
+		return;
+	}
+	struct dns_query *q = dns_lookup_filtered(r->dns, r->name, DNS_MX, &r->settings->filter, on_mx, r);
+	if (q != NULL)
+		r->mx = q;
+}
+
+/* -- services (RFC 2782) ------------------------------------------------------------------------ */
+
+static void
+take_srv(struct resolve *r, const struct dns_answer *a)
+{
+	size_t order[HOSTS_MAX], n = a->count < HOSTS_MAX ? a->count : HOSTS_MAX;
+
+	srv_order(a->items, n, order, clock_random);
+	for (size_t i = 0; i < n; i++) {
+		const struct dns_item *item = &a->items[order[i]];
+		struct host *h = item->name[0] == '\0' || item->port == 0 ? NULL : add_host(r, item->name, item->preference);
+		if (h == NULL)
+			continue;
+		h->order = (uint16_t)i;
+		h->port = item->port;
+	}
+	r->from_mx = r->from_srv = true;
+	r->mx_secure = a->secure;
+	r->mx_final = mem_str(a->name);
+	set_trouble(r, "5.4.4", "no SRV record names a host");
 	look_up_hosts(r);
+}
+
+static void
+on_srv(void *arg, const struct dns_answer *a)
+{
+	struct resolve *r = arg;
+	bool error = a->status == DNS_TEMPORARY || a->status == DNS_INVALID;
+	char text[400];
+
+	r->mx = NULL;
+	if (is_null(a)) {
+		(void)snprintf(text, sizeof text, "Service %s is not available (null SRV)", r->srv);
+		finish_trouble(r, "5.1.0", text);
+	} else if (a->status == DNS_FOUND) {
+		take_srv(r, a);
+	} else if (is_final(r, a, r->settings->srv_ignore_error)) {
+		return;
+	} else if (error || r->settings->srv_fallback) {
+		look_up_domain(r);
+	} else {
+		finish_trouble(r, "5.4.4", a->text);
+	}
+}
+
+/* One question, to which everything else is the answer. */
+static void
+begin(struct resolve *r, const struct nexthop *n)
+{
+	struct net_addr numeric;
+	struct buf srv = BUF_INIT(1024);
+
+	r->use_mx = n->mx;
+	if (net_addr_parse(n->host, 0, &numeric) || (!n->mx && n->service.len == 0)) {
+		look_up_name(r);
+	} else if (n->service.len == 0) {
+		look_up_domain(r);
+	} else {
+		buf_printf(&srv, "_%.*s._tcp.%s", SPAN_ARG(n->service), r->name);
+		r->srv = buf_take(&srv);
+		struct dns_query *q = dns_lookup_filtered(r->dns, r->srv, DNS_SRV, &r->settings->filter, on_srv, r);
+		if (q != NULL)
+			r->mx = q;
+	}
 }
 
 struct resolve *
 resolve_start(struct dns *dns, const struct resolve_settings *settings, const struct nexthop *n, resolve_fn *fn, void *arg)
 {
-	struct net_addr numeric;
 	struct resolve *r;
 
 	MEM_NEW(r);
@@ -394,12 +512,7 @@ resolve_start(struct dns *dns, const struct resolve_settings *settings, const st
 	r->port = n->port;
 	r->starting = true;
 	set_trouble(r, "5.4.4", "no address family is enabled by inet_protocols");
-	if (n->mx && !net_addr_parse(n->host, 0, &numeric)) {
-		r->mx = dns_lookup(dns, r->name, DNS_MX, on_mx, r);
-	} else {
-		add_host(r, r->name, 0);
-		look_up_hosts(r);
-	}
+	begin(r, n);
 	r->starting = false;
 	if (!r->finished)
 		return r;

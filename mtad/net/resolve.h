@@ -10,6 +10,7 @@
 
 #include "net/addr.h"
 #include "net/dns.h"
+#include "net/dns_filter.h"
 #include "conf/conf.h"
 
 #define RESOLVE_OWN	64	/* addresses of this machine that are compared with a mail exchanger's */
@@ -38,7 +39,14 @@ struct resolve_settings {
 	bool		 use_mx;		/* DNS lookups for mail exchangers */
 	bool		 use_hosts;		/* the hosts file before the DNS */
 	bool		 ignore_mx_error, defer_no_address;
+	bool		 cname_is_name;		/* a host is called by the name behind its aliases */
+	const char	*srv_services;		/* for which SRV records are asked */
+	bool		 srv_ignore_error, srv_fallback;
+	const char	*service;		/* where a next hop names none */
+	const char	*ports;			/* known_tcp_ports */
+	struct dns_filter filter;		/* of answers */
 };
+/* All but the filter's tables, which are the caller's to open and to clear. */
 void	resolve_settings_take(struct resolve_settings *, const struct conf *, const struct view *, bool lmtp);
 
 /* One destination: "host", "host:port", "[host]", "[host]:port", with or without "inet:"; "unix:path". */
@@ -47,6 +55,7 @@ struct nexthop {
 	uint16_t	 port;
 	bool		 is_unix;
 	bool		 mx;		/* look for mail exchangers */
+	struct span	 service;	/* look for SRV records of that first; empty: do not */
 };
 /* False where the port is bad or there is no host. */
 bool	nexthop_parse(struct span, const struct resolve_settings *, struct nexthop *);
@@ -59,6 +68,7 @@ struct target {
 	const char	*final;		/* the name behind its aliases, whose address it is; the result's */
 	bool		 secure;	/* the address was validated by DNSSEC */
 	uint16_t	 preference;
+	uint16_t	 order;		/* among those of one preference; 0: any */
 	bool		 best_mx;	/* among those that are most preferred */
 };
 

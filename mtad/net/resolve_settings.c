@@ -29,7 +29,9 @@ take_network(struct resolve_settings *s, const struct conf *conf, const struct v
 	s->ipv6 = listed(protocols, "all") || listed(protocols, "ipv6");
 	s->prefer = listed(prefer, "ipv4") ? PREFER_IPV4 : listed(prefer, "ipv6") ? PREFER_IPV6 : PREFER_ANY;
 	s->port = lmtp ? 24 : 25;
-	net_port(span_trim(span_str(conf_str(v, BOTH(lmtp, tcp_port)))), &s->port);
+	s->ports = conf_str(v, P_known_tcp_ports);
+	s->service = conf_str(v, BOTH(lmtp, tcp_port));
+	net_port_named(span_trim(span_str(s->service)), s->ports, &s->port);
 	for (int list = 0; list < 2; list++) {
 		while (s->own_count < RESOLVE_OWN && span_word(&rest, "\t\r\n ,[]", &word))
 			if (net_addr_parse(word, 0, &s->own[s->own_count]))
@@ -65,7 +67,7 @@ take_listeners(struct resolve_settings *s, const struct conf *conf)
 			continue;
 		if (span_starts(host, "[") && span_ends(host, "]"))
 			host = span_head(span_skip(host, 1), host.len - 2);
-		if (!net_port(port, &l.port) || !comes_round(conf, service))
+		if (!net_port_named(port, conf_str(conf_main(conf), P_known_tcp_ports), &l.port) || !comes_round(conf, service))
 			continue;
 		/* A host name as address is passed over: it is not looked up here. */
 		if (host.len == 0 || net_addr_parse(host, 0, &l.addr))
@@ -84,7 +86,13 @@ take_names(struct resolve_settings *s, const struct view *v, bool lmtp)
 	/* "native" is what getaddrinfo does: the hosts file, then the DNS. */
 	s->use_hosts = !dns || listed(lookup, "native");
 	s->ignore_mx_error = conf_bool(v, P_ignore_mx_lookup_error);
-	s->defer_no_address = conf_bool(v, BOTH(lmtp, defer_if_no_mx_address_found));
+	s->defer_no_address = !lmtp && conf_bool(v, P_smtp_defer_if_no_mx_address_found);
+	s->srv_services = conf_str(v, P_use_srv_lookup);
+	s->srv_ignore_error = conf_bool(v, P_ignore_srv_lookup_error);
+	s->srv_fallback = conf_bool(v, P_allow_srv_lookup_fallback);
+	s->cname_is_name = lmtp ? conf_bool(v, P_lmtp_cname_overrides_servername) :
+	    listed(conf_str(v, P_smtp_cname_overrides_servername), "yes");
+	s->filter.title = lmtp ? "lmtp_dns_reply_filter" : "smtp_dns_reply_filter";
 	s->randomize = conf_bool(v, BOTH(lmtp, randomize_addresses));
 	s->balance = conf_bool(v, BOTH(lmtp, balance_inet_protocols));
 	s->address_limit = (size_t)conf_int(v, BOTH(lmtp, mx_address_limit));

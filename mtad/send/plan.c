@@ -70,7 +70,7 @@ static void
 look_up_records(struct planning *p)
 {
 	struct dane_host h = { .name = p->route.host, .final = p->route.final, .secure = p->route.secure, .port = p->route.port,
-		.force = p->delivery->settings->tls.force_tlsa };
+		.filter = &p->delivery->settings->resolve.filter, .force = p->delivery->settings->tls.force_tlsa };
 	struct dane_lookup *lookup = dane_lookup_start(p->delivery->send->dns, &h, on_records, p);
 
 	/* NULL: on_records was there, and p is gone. */

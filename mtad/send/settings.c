@@ -67,7 +67,7 @@ static void
 take_network(struct settings *s, const struct view *v, bool lmtp)
 {
 	resolve_settings_take(&s->resolve, s->conf, v, lmtp);
-	s->resolve.program = s->program;
+	s->resolve.program = s->resolve.filter.program = s->program;
 	s->bind_enforce = conf_bool(v, BOTH(lmtp, bind_address_enforce));
 	s->assume_final = lmtp && conf_bool(v, P_lmtp_assume_final);
 	net_addr_parse(span_trim(span_str(conf_str(v, BOTH(lmtp, bind_address)))), 0, &s->bind4);
@@ -120,6 +120,7 @@ take_filters(struct settings *s, const struct view *v, bool lmtp, struct err *er
 	} all[] = {
 		{ BOTH(lmtp, reply_filter), &s->reply_filter },
 		{ BOTH(lmtp, delivery_status_filter), &s->status_filter },
+		{ BOTH(lmtp, dns_reply_filter), &s->resolve.filter.tables },
 		{ lmtp ? P_lmtp_discard_lhlo_keyword_address_maps : P_smtp_discard_ehlo_keyword_address_maps, &s->discard_maps },
 	};
 
@@ -248,6 +249,7 @@ settings_unref(struct settings *s)
 	tls_client_clear(&s->tls);
 	tables_clear(&s->reply_filter);
 	tables_clear(&s->status_filter);
+	tables_clear(&s->resolve.filter.tables);
 	tables_clear(&s->discard_maps);
 	conf_unref(s->conf);
 	free(s->transport);

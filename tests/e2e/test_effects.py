@@ -33,7 +33,6 @@ def test_effects(name, tmp_path):
 ROW = re.compile(r'PARAM\((\w+), PARAM_\w+, "((?:[^"\\]|\\.)*)",\s*-?\d+, -?\d+, (\w+), ')
 # Seen by nobody yet, and why.
 UNSEEN = {
-    "ignore_mx_lookup_error": "needs a server that fails one kind of question; tests/unit/send has the decision",
     **{name: "needs signed zones; tests/unit/net/dane_test.c and tests/peers/test_dane.py have what it decides" for name in (
         "tls_dane_digests", "tls_dane_digest_agility", "tls_dane_trust_anchor_digest_enable", "smtp_tls_force_insecure_host_tlsa_lookup",
         "lmtp_tls_force_insecure_host_tlsa_lookup")},
@@ -44,7 +43,7 @@ UNSEEN = {
         "smtpd_tls_cipherlist", "smtpd_tls_eccert_file", "smtpd_tls_eckey_file", "smtpd_tls_eecdh_grade", "smtpd_tls_mandatory_ciphers",
         "smtpd_tls_mandatory_exclude_ciphers", "smtpd_tls_mandatory_protocols", "smtpd_tls_session_cache_timeout", "smtpd_use_tls", "tls_append_default_CA",
         "tls_eecdh_strong_curve", "tls_eecdh_ultra_curve", "tls_export_cipherlist", "tls_ffdhe_auto_groups", "tls_low_cipherlist", "tls_null_cipherlist",
-        "tls_session_ticket_cipher", "tls_trust_server_ccerts", "lmtp_defer_if_no_mx_address_found")},
+        "tls_session_ticket_cipher", "tls_trust_server_ccerts")},
 }
 
 

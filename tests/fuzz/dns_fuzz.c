@@ -13,6 +13,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char *copy = malloc(size == 0 ? 1 : size), name[DNS_NAME];
 	struct dns_packet p;
 	struct dns_record r;
+	struct dns_srv srv;
 	uint16_t preference;
 
 	if (size > 0)
@@ -20,6 +21,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (dns_packet_open(&p, span_of(copy, size))) {
 		while (dns_packet_next(&p, &r)) {
 			if (dns_record_mx(&p, &r, &preference, name) && strlen(name) > 253)
+				abort();
+			if (dns_record_srv(&p, &r, &srv, name) && strlen(name) > 253)
 				abort();
 			if (dns_record_name(&p, &r, name) && strlen(name) > 253)
 				abort();

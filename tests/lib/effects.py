@@ -399,7 +399,7 @@ class Clients(World):
         if program == "lmtp":
             hop = "inet:" + hop
         self.transports.append(f"{side.word}.test {side.service}:{hop.replace('ADDR', side.address).replace('WORD', side.word)}{port}\n")
-        self.zone_text += [z.replace("ADDR", side.address).replace("WORD", side.word) for z in words.get("_zone", [])]
+        self.zone_text += [z.replace("ADDR", side.address).replace("WORD", side.word).replace("PORT", str(self.sink.port)) for z in words.get("_zone", [])]
         self.zone_text += [f"{side.word}.hosts.test. A {a}" for a in side.spare] if "hosts.test" in hop else []
         side.peers = []
         side.server = "127.0.0.1"

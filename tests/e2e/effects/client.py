@@ -9,7 +9,8 @@ with open("/etc/hosts") as hosts:     # a name that only that file knows
     OWN_NAME = [w for line in hosts for w in line.partition("#")[0].split()[1:] if w != "localhost"][0]
 PART = ("MIME-Version: 1.0\nSubject: WORD\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: message/rfc822\n\nX-Inner: secret\n\nfind me\n"
         "--b\nX-Part: secret\n\ntext\n--b--\n")
-CHECKS = {"subject": "/^Subject: / REPLACE Subject: changed\n", "hello": "/^hello/ REPLACE changed\n", "secret": "/^(X-.*): secret/ REPLACE $1: changed\n"}
+CHECKS = {"subject": "/^Subject: / REPLACE Subject: changed\n", "hello": "/^hello/ REPLACE changed\n", "secret": "/^(X-.*): secret/ REPLACE $1: changed\n",
+          "no-a": "/ IN A / IGNORE\n", "bad-srv": "/ IN SRV / WRONG\n", "bad-mx": "/ IN MX / WRONG\n"}
 TEXT = "Subject: WORD\n\nhello\n"
 EIGHT = "MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\nSubject: WORD\n\nGr\u00fc\u00dfe\n"
 
@@ -142,6 +143,8 @@ SENT, DEFERRED, BOUNCED = "status=sent", "status=deferred", "status=bounced"
 MANY = {"_hop": "[WORD.many.test]", "_zone": [f"WORD.many.test. A 127.66.0.{i}" for i in range(1, 10)], "_silent": True}
 HOSTS = {"_hop": "[WORD.hosts.test]", "_silent": True}
 MX = {"_hop": "WORD.mx.test", "_zone": ["WORD.mx.test. MX 10 WORD.host.test.", "WORD.host.test. A ADDR", "WORD.mx.test. A 127.66.0.1"]}
+SRV = {"_hop": "WORD.srv.test:submission", "_zone": ["_submission._tcp.WORD.srv.test. SRV 10 0 PORT WORD.host.test.", "WORD.host.test. A ADDR", "WORD.srv.test. A 127.66.0.1"]}
+NO_SRV = {"_hop": "WORD.nosrv.test:submission", "_zone": ["WORD.nosrv.test. A 127.66.0.1"], "_silent": True}
 NO_ADDRESS = {"_hop": "WORD.mx.test", "_zone": ["WORD.mx.test. MX 10 WORD.none.test."], "_silent": True}
 SIX = {"inet_protocols": "all", "_hop": "[WORD.six.test]", "_zone": ["WORD.six.test. A ADDR", "WORD.six.test. AAAA 2001:db8::1", "WORD.six.test. AAAA 2001:db8::2"]}
 VIA = r"connect to WORD\.six\.test\[2001"
@@ -200,6 +203,8 @@ BOTH = [
     row("body_checks", None, "pcre:FOLDER/hello", got(), r"\r\nhello", r"\r\nchanged"),
     row("mime_header_checks", None, "pcre:FOLDER/secret", got(PART), "X-Part: secret", "X-Part: changed"),
     row("nested_header_checks", None, "pcre:FOLDER/secret", got(PART), "X-Inner: secret", "X-Inner: changed"),
+    row("dns_reply_filter", None, "pcre:FOLDER/no-a", outcome(), SENT, r"dsn=4\.7\.0.*name=w.*\.host\.test type=A: DNS reply filter drops all results", _hop="[WORD.host.test]", _zone=["WORD.host.test. A ADDR"]),
+    row("cname_overrides_servername", None, "yes", outcome(), r"relay=\w+\.alias\.test\[", r"relay=\w+\.host\.test\[", _hop="[WORD.alias.test]", _zone=["WORD.alias.test. CNAME WORD.host.test.", "WORD.host.test. A ADDR"]),
     row("tcp_port", "3", "2", outcome(), r"\]:3:", r"\]:2:", _silent=True, _port=False),
 ]
 LMTP_NAMES = {"helo_name": "lhlo_name", "helo_timeout": "lhlo_timeout", "discard_ehlo_keywords": "discard_lhlo_keywords"}
@@ -221,6 +226,11 @@ SMTP = [
     row("disable_dns_lookups", None, "yes", outcome(), r"relay=w\d+x\d+.\.host\.test", r"127\.66\.0\.1", **MX),
     row("lmtp_dns_support_level", None, "disabled", outcome(), "not found", "Connection refused", _hop=f"[{OWN_NAME}]", _silent=True, inet_protocols="all", _program="lmtp"),
     row("smtp_defer_if_no_mx_address_found", None, "yes", outcome(), BOUNCED, DEFERRED, **NO_ADDRESS),
+    row("ignore_mx_lookup_error", None, "yes", outcome(), r"dsn=4\.4\.3.*type=MX: Host not found, try again", r"127\.66\.0\.1\]:\d+: Connection refused", smtp_dns_reply_filter="pcre:FOLDER/bad-mx", **MX),
+    row("use_srv_lookup", None, "smtp submission", outcome(), r"127\.66\.0\.1\]:587: Connection refused", r"relay=w\w+\.host\.test.*status=sent", **SRV),
+    row("ignore_srv_lookup_error", None, "yes", outcome(), r"dsn=4\.4\.3.*type=SRV: Host not found, try again", "587: Connection refused", use_srv_lookup="submission", smtp_dns_reply_filter="pcre:FOLDER/bad-srv", **SRV),
+    row("allow_srv_lookup_fallback", None, "yes", outcome(), r"dsn=5\.4\.4.*name=_submission\._tcp\.w\w+\.nosrv\.test type=SRV: Host not found", "587: Connection refused", use_srv_lookup="submission", **NO_SRV),
+    row("known_tcp_ports", None, "smtp=25, there=odd=PORT", outcome(), "bad destination", SENT, _hop="[ADDR]:odd"),
     row("disable_mime_output_conversion", None, "yes", lambda s: (lines(EIGHT, eight=" BODY=8BITMIME")(s), s.host.messages[0][2].decode())[1], "=C3=BC", "\u00fc",
         _extensions=("PIPELINING",)),
 ]

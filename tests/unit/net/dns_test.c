@@ -24,6 +24,7 @@ static const char zone[] =
     "alias.test. CNAME example.test.\n"
     "*.wild.test. MX 5 mx1.example.test.\n"
     "null.test. MX 0 .\n"
+    "_submission._tcp.example.test. SRV 5 7 587 mx1.example.test.\n"
     "text.test. TXT \"nothing else\"\n"
     "8.8.8.8.in-addr.arpa. PTR here.test.\n";
 
@@ -87,6 +88,7 @@ local_zone(void **state)
 		{ "mx1.example.test", DNS_A, DNS_FOUND, "0 127.0.0.2" },
 		{ "mx1.example.test", DNS_AAAA, DNS_FOUND, "0 ::1" },
 		{ "8.8.8.8.in-addr.arpa", DNS_PTR, DNS_FOUND, "0 here.test" },
+		{ "_submission._tcp.example.test", DNS_SRV, DNS_FOUND, "5 mx1.example.test" },
 		{ "mx2.example.test", DNS_AAAA, DNS_NODATA,
 		    FAILED("mx2.example.test", "AAAA", "Host found but no data record of requested type") },
 		{ "text.test", DNS_MX, DNS_NODATA,
