@@ -1,6 +1,7 @@
 #include "mtactl/files.h"
 
 #include "base/clock.h"
+#include "ctl/client_row.h"
 #include "ctl/jsonl.h"
 #include "mail/address.h"
 #include "mail/outcome.h"
@@ -226,11 +227,7 @@ put_recipient(struct jsonl *j, struct queue_files *q, const struct entry *e, uin
 static void
 put_envelope(struct jsonl *j, const struct envelope *e)
 {
-	put_text(j, "client_name", e->client_name);
-	put_text(j, "client_addr", e->client_addr);
-	put_text(j, "helo", e->helo);
-	put_text(j, "protocol", e->protocol);
-	put_text(j, "sasl_user", e->sasl_user);
+	client_row(j, e);
 	put_text(j, "message_id", e->message_id);
 	put_text(j, "subject", e->subject);
 	put_text(j, "service", e->service);

@@ -98,16 +98,19 @@ count_recipients(struct span recipients)
 static void
 put_attributes(struct postcat *c, struct span object)
 {
-	static const char *const rows[][2] = {
-		{ "client_name", "log_client_name" }, { "client_addr", "log_client_address" }, { "helo", "log_helo_name" },
-		{ "protocol", "log_protocol_name" }, { "client_name", "client_name" }, { "client_addr", "client_address" },
-		{ "helo", "helo_name" }, { "protocol", "protocol_name" },
+	static const struct { const char *key, *original, *label; } rows[] = {
+		{ "client_name", "orig_client_name", "log_client_name" }, { "client_addr", "orig_client_addr", "log_client_address" },
+		{ "client_port", "orig_client_port", "log_client_port" }, { "helo", "orig_helo", "log_helo_name" },
+		{ "protocol", "orig_protocol", "log_protocol_name" }, { "client_name", NULL, "client_name" }, { "client_addr", NULL, "client_address" },
+		{ "client_port", NULL, "client_port" }, { "helo", NULL, "helo_name" }, { "protocol", NULL, "protocol_name" },
 	};
+	struct span ignored;
+	bool forwarded = jsonl_find(object, "orig_client_name", &ignored);
 	char label[64];
 
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		snprintf(label, sizeof label, "named_attribute: %s=", rows[i][1]);
-		put_field(c, object, rows[i][0], label);
+		snprintf(label, sizeof label, "named_attribute: %s=", rows[i].label);
+		put_field(c, object, forwarded && rows[i].original != NULL ? rows[i].original : rows[i].key, label);
 	}
 }
 
@@ -122,8 +125,10 @@ put_envelope(struct postcat *c, struct span object, const struct queue_row *q)
 	put(d, "message_size: %15lld %15d %15zu %15d %15lld %15d\n", (long long)q->size, 0, count_recipients(q->recipients), 0,
 	    (long long)q->size, 0);
 	put_arrival(d, q->arrival);
-	put_field(c, object, "queue_id", "named_attribute: log_ident=");
+	put_field(c, object, jsonl_find(object, "orig_queue_id", &one) ? "orig_queue_id" : "queue_id", "named_attribute: log_ident=");
+	put_field(c, object, "sasl_method", "named_attribute: sasl_method=");
 	put_field(c, object, "sasl_user", "named_attribute: sasl_username=");
+	put_field(c, object, "sasl_sender", "named_attribute: sasl_sender=");
 	if (span_eqs(q->sender, "\"\"") || q->sender.len == 0)
 		put(d, "sender: \n");
 	else

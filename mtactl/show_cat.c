@@ -50,9 +50,18 @@ put_envelope(struct display *d, struct span object)
 	put(d, "\n");
 	put_named(d, object, "client_name", "client");
 	put_named(d, object, "client_addr", "client address");
+	put_named(d, object, "client_port", "client port");
 	put_named(d, object, "helo", "helo");
 	put_named(d, object, "protocol", "protocol");
 	put_named(d, object, "sasl_user", "user");
+	put_named(d, object, "sasl_method", "login by");
+	put_named(d, object, "sasl_sender", "sent for");
+	put_named(d, object, "orig_client_name", "original client");
+	put_named(d, object, "orig_client_addr", "original address");
+	put_named(d, object, "orig_client_port", "original port");
+	put_named(d, object, "orig_helo", "original helo");
+	put_named(d, object, "orig_protocol", "original protocol");
+	put_named(d, object, "orig_queue_id", "original queue ID");
 	put_named(d, object, "hold_reason", "held");
 	if (jsonl_walk_array(&w, q.recipients)) {
 		while (rcpt_row_next(&w, &r)) {

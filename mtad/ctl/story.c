@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "ctl/client_row.h"
 #include "ctl/jsonl.h"
 #include "mail/notice.h"
 #include "spool/message.h"
@@ -197,11 +198,7 @@ put_received(struct story *st)
 		buf_printf(&text, " and %u more", env->recipient_count - NAMED_MAX);
 	jsonl_str(&j, "text", buf_view(&text));
 	jsonl_str(&j, "sender", env->sender);
-	put_if(&j, "client_name", env->client_name);
-	put_if(&j, "client_addr", env->client_addr);
-	put_if(&j, "helo", env->helo);
-	put_if(&j, "protocol", env->protocol);
-	put_if(&j, "sasl_user", env->sasl_user);
+	client_row(&j, env);
 	put_if(&j, "message_id", env->message_id);
 	jsonl_i64(&j, "message_size", (int64_t)env->size);
 	jsonl_i64(&j, "recipients", env->recipient_count);

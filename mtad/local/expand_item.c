@@ -163,9 +163,11 @@ static bool
 prepare(void *arg, const struct job *job, const struct message *m, struct command *c, struct report *r)
 {
 	const struct item *it = ((struct errand *)arg)->item;
+	struct envelope_client client;
 	struct names n;
 
 	(void)r;
+	envelope_client(&m->envelope, &client);
 	names_of(&n, job, job->recipient, it->pw);
 	command_env_base(c, job);
 	if (it->pw != NULL) {
@@ -180,10 +182,10 @@ prepare(void *arg, const struct job *job, const struct message *m, struct comman
 	env_safe(c, job, "RECIPIENT", job->recipient);
 	env_safe(c, job, "ORIGINAL_RECIPIENT", job->original);
 	env_safe(c, job, "SENDER", job->sender.len > 0 ? job->sender : SPAN("MAILER-DAEMON"));
-	env_safe(c, job, "CLIENT_ADDRESS", m->envelope.client_addr);
-	env_safe(c, job, "CLIENT_HELO", m->envelope.helo);
-	env_safe(c, job, "CLIENT_HOSTNAME", m->envelope.client_name);
-	env_safe(c, job, "CLIENT_PROTOCOL", m->envelope.protocol);
+	env_safe(c, job, "CLIENT_ADDRESS", client.addr);
+	env_safe(c, job, "CLIENT_HELO", client.helo);
+	env_safe(c, job, "CLIENT_HOSTNAME", client.name);
+	env_safe(c, job, "CLIENT_PROTOCOL", client.protocol);
 	env_safe(c, job, "SASL_USERNAME", m->envelope.sasl_user);
 	names_clear(&n);
 	return true;

@@ -106,12 +106,15 @@ static bool
 message_macro(struct piping *p, struct span name)
 {
 	const struct envelope *e = &p->message->envelope;
-	const struct { const char *name; struct span value; } known[] = {
-		{ "nexthop", p->job->nexthop }, { "client_address", e->client_addr }, { "client_hostname", e->client_name },
-		{ "client_helo", e->helo }, { "client_protocol", e->protocol }, { "client_port", SPAN_NONE },
-		{ "sasl_username", e->sasl_user }, { "sasl_method", SPAN_NONE }, { "sasl_sender", SPAN_NONE }, { "envid", e->envid },
-	};
+	struct envelope_client c;
 	char id[QID_TEXT];
+
+	envelope_client(e, &c);
+	const struct { const char *name; struct span value; } known[] = {
+		{ "nexthop", p->job->nexthop }, { "client_address", c.addr }, { "client_hostname", c.name }, { "client_helo", c.helo },
+		{ "client_protocol", c.protocol }, { "client_port", c.port }, { "sasl_username", e->sasl_user },
+		{ "sasl_method", e->sasl_method }, { "sasl_sender", e->sasl_sender }, { "envid", e->envid },
+	};
 
 	if (span_eqs(name, "sender")) {
 		if (p->message->envelope.sender.len > 0 && p->spec.quote)

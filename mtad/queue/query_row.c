@@ -4,6 +4,7 @@
 #include "queue/query.h"
 
 #include "base/clock.h"
+#include "ctl/client_row.h"
 #include "spool/index_words.h"
 #include "spool/record.h"
 
@@ -386,11 +387,7 @@ put_detail(struct role_queue *rq, struct jsonl *j, const struct entry *e)
 	const struct envelope *env = envelope_of(&row);
 
 	if (env != NULL) {
-		put_if(j, "client_name", env->client_name);
-		put_if(j, "client_addr", env->client_addr);
-		put_if(j, "helo", env->helo);
-		put_if(j, "protocol", env->protocol);
-		put_if(j, "sasl_user", env->sasl_user);
+		client_row(j, env);
 		put_if(j, "message_id", env->message_id);
 		put_if(j, "subject", env->subject);
 		put_if(j, "service", env->service);

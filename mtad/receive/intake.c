@@ -104,6 +104,21 @@ release(struct intake *in)
 	p->spares++;
 }
 
+static void
+take_rare(struct intake *in, struct envelope *e, const struct intake_source *s)
+{
+	if (s->sasl_user.len > 0) {
+		e->sasl_user = arena_span(&in->arena, s->sasl_user);
+		e->sasl_method = arena_span(&in->arena, s->sasl_method);
+	}
+	if (s->sasl_sender.len > 0)
+		e->sasl_sender = arena_span(&in->arena, s->sasl_sender);
+	if (s->forward.len > 0)
+		e->forward = arena_span(&in->arena, s->forward);
+	if (s->rewrite_local)
+		e->flags |= ENVELOPE_REWRITE;
+}
+
 struct intake *
 intake_new(struct receive *rx, const struct settings *settings, const struct intake_source *s)
 {
@@ -121,8 +136,8 @@ intake_new(struct receive *rx, const struct settings *settings, const struct int
 	e->client_addr = arena_span(&in->arena, s->client_addr);
 	e->helo = arena_span(&in->arena, s->helo);
 	e->protocol = arena_span(&in->arena, s->protocol);
-	if (s->sasl_user.len > 0)
-		e->sasl_user = arena_span(&in->arena, s->sasl_user);
+	e->client_port = arena_span(&in->arena, s->client_port);
+	take_rare(in, e, s);
 	in->tls = s->tls.len > 0 ? arena_span(&in->arena, s->tls) : SPAN_NONE;
 	if (!(s->flags & ENVELOPE_INTERNAL))
 		e->filter = in->settings->content_filter;

@@ -23,7 +23,10 @@ struct receive;
 /* Where a message comes from. Spans are copied. */
 struct intake_source {
 	struct span	 client_name, client_addr, helo, protocol;	/* empty: not from the network */
+	struct span	 client_port;
 	struct span	 sasl_user;	/* empty: not authenticated */
+	struct span	 sasl_method, sasl_sender;
+	struct span	 forward;	/* as in the envelope */
 	struct span	 tls;		/* lines of Received: about TLS; empty: none */
 	int64_t		 uid;		/* of a local user; -1: none, or mtad itself */
 	bool		 rewrite_local;	/* missing From:, Date:, Message-ID: are added */

@@ -128,7 +128,7 @@ void	session_bye(struct session *, const char *reply);
 void	session_end(struct session *);
 /* "lost connection after DATA (12 bytes) from ..." */
 void	session_lost(struct session *, const char *what);
-void	session_source(const struct session *, struct intake_source *);
+void	session_source(struct session *, struct intake_source *);
 /* Begins or goes on with the policy's decision for what the server asked. */
 void	session_decide(struct session *, enum session_decision);
 void	session_decision_drop(struct session *);

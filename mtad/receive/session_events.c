@@ -62,7 +62,7 @@ protocol(const struct session *s)
 }
 
 void
-session_source(const struct session *s, struct intake_source *src)
+session_source(struct session *s, struct intake_source *src)
 {
 	*src = (struct intake_source){ .uid = s->uid, .rewrite_local = s->rewrite_local };
 	if (s->uid >= 0) {
@@ -73,7 +73,12 @@ session_source(const struct session *s, struct intake_source *src)
 	src->client_addr = span_str(s->addr);
 	src->helo = span_str(s->helo);
 	src->protocol = protocol(s);
+	if (s->port > 0)
+		src->client_port = span_of(s->port_text, (size_t)snprintf(s->port_text, sizeof s->port_text, "%u", s->port));
 	src->sasl_user = span_str(s->sasl_user);
+	src->sasl_method = span_str(s->sasl_method);
+	src->sasl_sender = span_str(s->sasl_sender);
+	src->forward = session_forward_packed(s);
 	if (s->tls != NULL)
 		src->tls = buf_view(&s->tls->received);
 }

@@ -14,7 +14,10 @@
 
 struct session_forward {
 	bool		 named;		/* NAME or ADDR was said */
-	char		 name[XATTR_MAX + 1], addr[XATTR_MAX + 1], ident[XATTR_MAX + 1];
+	bool		 client;	/* anything was said of the client */
+	bool		 sourced, local;	/* SOURCE was said */
+	char		 name[XATTR_MAX + 1], addr[XATTR_MAX + 1], port[XATTR_MAX + 1], proto[XATTR_MAX + 1], helo[XATTR_MAX + 1], ident[XATTR_MAX + 1];
+	struct buf	 packed;	/* for the envelope */
 };
 
 static bool
@@ -148,17 +151,65 @@ session_on_xforward(void *arg, const struct smtp_xattrs *x)
 	}
 	if (s->forward == NULL) {
 		MEM_NEW(s->forward);
+		s->forward->packed = BUF_INIT(16384);
 		(void)snprintf(s->forward->name, sizeof s->forward->name, "unknown");
 	}
 	s->forward->named = s->forward->named || x->items[XATTR_NAME].state != XSTATE_UNSAID || x->items[XATTR_ADDR].state != XSTATE_UNSAID;
 	take_text(x, XATTR_NAME, "unknown", s->forward->name);
 	take_text(x, XATTR_ADDR, "", s->forward->addr);
+	if (span_casestarts(span_str(s->forward->addr), "IPv6:"))
+		memmove(s->forward->addr, s->forward->addr + 5, strlen(s->forward->addr + 5) + 1);
+	take_text(x, XATTR_PORT, "", s->forward->port);
+	take_text(x, XATTR_PROTO, "", s->forward->proto);
+	take_text(x, XATTR_HELO, "", s->forward->helo);
 	take_text(x, XATTR_IDENT, "", s->forward->ident);
+	for (int i = XATTR_NAME; i <= XATTR_HELO; i++)
+		s->forward->client = s->forward->client || x->items[i].state != XSTATE_UNSAID;
+	if (x->items[XATTR_SOURCE].state == XSTATE_SAID) {
+		s->forward->sourced = true;
+		s->forward->local = span_caseeqs(span_str(x->items[XATTR_SOURCE].text), "LOCAL");
+	}
+}
+
+/* As Postfix has it in pipe(8)'s macros; XFORWARD leaves it out. */
+static struct span
+known(const char *text)
+{
+	return text[0] == '\0' ? SPAN("unknown") : span_str(text);
+}
+
+/* Said of the client in part: the rest is not known. Nothing said of it: it is the one that is connected. */
+struct span
+session_forward_packed(struct session *s)
+{
+	struct session_forward *f = s->forward;
+
+	if (f == NULL)
+		return SPAN_NONE;
+	struct envelope_client c = { .ident = span_str(f->ident), .local = f->sourced ? f->local : s->rewrite_local };
+	if (f->client) {
+		c.name = known(f->name);
+		c.addr = known(f->addr);
+		c.port = known(f->port);
+		c.helo = span_str(f->helo);
+		c.protocol = known(f->proto);
+	} else {
+		c.name = span_str(s->name);
+		c.addr = span_str(s->addr);
+		c.port = span_str(s->port_text);
+		c.helo = span_str(s->helo);
+		c.protocol = s->esmtp ? SPAN("ESMTP") : SPAN("SMTP");
+	}
+	buf_reset(&f->packed);
+	envelope_client_pack(&f->packed, &c);
+	return buf_view(&f->packed);
 }
 
 void
 session_forward_drop(struct session *s)
 {
+	if (s->forward != NULL)
+		buf_clear(&s->forward->packed);
 	free(s->forward);
 	s->forward = NULL;
 }

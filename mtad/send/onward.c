@@ -108,27 +108,13 @@ delivery_find_login(struct delivery *d, const char *host, void (*again)(struct d
 
 /* -- whose mail it is ------------------------------------------------------------------------ */
 
-/* The addresses of this machine are local_header_rewrite_clients by default: Postfix asks that list, which is not kept with a message. */
-static bool
-is_local(const struct delivery *d, struct span addr)
-{
-	const struct resolve_settings *r = &d->settings->resolve;
-	struct net_addr a;
-
-	if (!net_addr_parse(addr, 0, &a))
-		return true;
-	for (size_t i = 0; i < r->own_count; i++)
-		if (net_addr_same_host(&r->own[i], &a))
-			return true;
-	return false;
-}
-
 const struct client_origin *
 delivery_origin(struct delivery *d)
 {
-	const struct envelope *e = &d->message.envelope;
+	struct envelope_client c;
 
-	d->origin = (struct client_origin){ .name = e->client_name, .addr = e->client_addr, .protocol = e->protocol, .helo = e->helo,
-		.ident = span_str(d->id_text), .local = is_local(d, e->client_addr) };
+	envelope_client(&d->message.envelope, &c);
+	d->origin = (struct client_origin){ .name = c.name, .addr = c.addr, .port = c.port, .protocol = c.protocol, .helo = c.helo,
+		.ident = c.ident.len > 0 ? c.ident : span_str(d->id_text), .local = c.local };
 	return &d->origin;
 }

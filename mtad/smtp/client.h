@@ -120,9 +120,9 @@ struct client_content {
 
 /* Whose mail it is, for XFORWARD; what is not known is empty. */
 struct client_origin {
-	struct span	 name, addr, protocol, helo;
-	struct span	 ident;		/* the queue ID here */
-	bool		 local;		/* from this machine */
+	struct span	 name, addr, port, protocol, helo;
+	struct span	 ident;		/* the queue ID, there or here */
+	bool		 local;		/* written on that machine, or by one of its own */
 };
 
 /* A transaction. The caller's; must live until it is done or the client is freed. */

@@ -26,7 +26,7 @@ client_forward_offered(struct smtp_client *c, struct span words)
 static struct span
 value_of(const struct client_origin *o, unsigned i)
 {
-	const struct span values[COUNT] = { o->name, o->addr, SPAN_NONE, o->protocol, o->helo, o->ident, o->local ? SPAN("LOCAL") : SPAN("REMOTE") };
+	const struct span values[COUNT] = { o->name, o->addr, o->port, o->protocol, o->helo, o->ident, o->local ? SPAN("LOCAL") : SPAN("REMOTE") };
 
 	/* A name that is not known is left out, not told. */
 	return i != 4 && span_caseeqs(values[i], "unknown") ? SPAN_NONE : values[i];

@@ -24,6 +24,7 @@ enum envelope_flag {
 	ENVELOPE_LOCAL		= 32,	/* submitted on this machine (sendmail, pickup) */
 	ENVELOPE_INTERNAL	= 64,	/* made here: bounce, notice */
 	ENVELOPE_VERIFY		= 128,	/* an address probe */
+	ENVELOPE_REWRITE	= 256,	/* from a client of local_header_rewrite_clients */
 };
 
 struct envelope {
@@ -38,6 +39,8 @@ struct envelope {
 	struct span	 filter;	/* FILTER / content_filter: "transport:nexthop"; empty: none */
 	/* For the log and postcat: client_name[client_addr], HELO, ESMTP, SASL user, Message-ID, Subject (each may be empty). */
 	struct span	 client_name, client_addr, helo, protocol, sasl_user;
+	struct span	 client_port, sasl_method, sasl_sender;	/* the last one as MAIL's AUTH= had it, in xtext */
+	struct span	 forward;	/* what XFORWARD said of the client (envelope_client_pack); empty: nothing */
 	struct span	 message_id;
 	struct span	 subject;	/* raw, at most 200 bytes */
 	uint64_t	 spill;		/* the spill file that holds the body; 0: inline */
@@ -47,6 +50,17 @@ struct envelope {
 	uint32_t	 recipient_count;
 	struct span	 recipients;	/* packed (mail/outcome.h), numbers 0, 1, 2 ... */
 };
+
+/* Whose mail it is; what is not known is empty. */
+struct envelope_client {
+	struct span	 name, addr, port, helo;
+	struct span	 protocol;	/* "SMTP", "ESMTP" */
+	struct span	 ident;		/* the queue ID elsewhere */
+	bool		 local;		/* written here, or by clients that count as such */
+};
+void	envelope_client_pack(struct buf *, const struct envelope_client *);
+/* As XFORWARD said, else who was connected (no ident). Spans point into the envelope. */
+void	envelope_client(const struct envelope *, struct envelope_client *);
 
 void	envelope_pack(struct buf *, const struct envelope *);
 /* Spans point into the bytes. False with the err where anything is wrong, a recipient count that does not match included. */

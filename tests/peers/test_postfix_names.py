@@ -92,7 +92,7 @@ def test_postcat_records(both):
     status, theirs, _ = records(both[0])
     status2, ours, err = records(both[1])
     assert (status, err) == (0, "") and status == status2
-    theirs, ours = theirs.splitlines(), ours.splitlines()
+    theirs, ours = (re.sub(r"(client_port)=\d+", r"\1=N", x).splitlines() for x in (theirs, ours))
     # The sizes differ by the program's name and the ID's length in Received:, the offset and flags are of Postfix's file.
     assert len(theirs[1]) == len(ours[1]) and theirs[1].split()[3] == ours[1].split()[3] == "2"
     assert int(ours[1].split()[1]) == int(ours[1].split()[5]) == len(both[1].run("postcat", "-hb", "-q", both[1].ids[0])[1])
@@ -101,7 +101,7 @@ def test_postcat_records(both):
     assert all(line in left for line in ours), [line for line in ours if line not in theirs]
     missing = {re.sub(r"=.*|: .*", "", line) if "named_attribute" not in line else line.split("=")[0] for line in theirs if line not in ours}
     assert missing == {"original_recipient"} | {f"named_attribute: {x}" for x in (
-        "rewrite_context", "encoding", "log_client_port", "log_message_origin", "reverse_client_name", "client_port", "server_address",
+        "rewrite_context", "encoding", "log_message_origin", "reverse_client_name", "server_address",
         "server_port", "client_address_type", "dsn_orig_rcpt")} - ({"named_attribute: encoding"} if not any("encoding" in x for x in theirs) else set())
 
 

@@ -22,6 +22,7 @@ static const struct envelope full = {
 	.sender = { "a@b", 3 }, .envid = { "env", 3 }, .hold_reason = { "held", 4 }, .service = { "smtpd", 5 },
 	.filter = { "f:g", 3 }, .client_name = { "host", 4 }, .client_addr = { "::1", 3 }, .helo = { "hi", 2 },
 	.protocol = { "ESMTP", 5 }, .sasl_user = { "me", 2 }, .message_id = { "<x@y>", 5 }, .subject = { "s\0t", 3 },
+	.client_port = { "4000", 4 }, .sasl_method = { "PLAIN", 5 }, .sasl_sender = { "x+2By", 5 },
 	.origin = { 17, 4 }, .origin_event = 12,
 };
 
@@ -79,6 +80,7 @@ test_there_and_back(void **state)
 		assert_true(qid_eq(m.envelope.id, e.id));
 		assert_true(span_eq(m.envelope.subject, e.subject));
 		assert_true(span_eqs(m.envelope.sasl_user, "me"));
+		assert_true(span_eqs(m.envelope.client_port, "4000") && span_eqs(m.envelope.sasl_sender, "x+2By"));
 		assert_int_equal(m.envelope.flags, e.flags);
 		assert_int_equal(m.envelope.arrival, -5);
 		assert_int_equal(m.envelope.origin_event, 12);
@@ -97,6 +99,43 @@ test_there_and_back(void **state)
 	}
 	buf_clear(&rcpt);
 	buf_clear(&out);
+}
+
+static void
+test_whose_mail(void **state)
+{
+	struct buf rcpt = BUF_INIT(0), out = BUF_INIT(0), forward = BUF_INIT(0);
+	struct envelope e = sample(&rcpt, 1), got;
+	struct envelope_client c = { .name = SPAN("o.test"), .addr = SPAN("203.0.113.5"), .port = SPAN("99"), .protocol = SPAN("SMTP"), .ident = SPAN("Q"), .local = true };
+	struct err err;
+
+	(void)state;
+	e.protocol = SPAN("UTF8SMTPSA");
+	envelope_client(&e, &c);
+	assert_true(span_eqs(c.name, "host") && span_eqs(c.protocol, "ESMTP") && span_eqs(c.port, "4000") && c.ident.len == 0 && !c.local);
+	c.local = true;
+	c.ident = SPAN("Q");
+	envelope_client_pack(&forward, &c);
+	e.forward = buf_view(&forward);
+	envelope_pack(&out, &e);
+	assert_true(envelope_unpack(buf_view(&out), &got, &err));
+	envelope_client(&got, &c);
+	assert_true(span_eqs(c.name, "host") && span_eqs(c.ident, "Q") && c.local);
+	/* What is damaged counts as not said. */
+	got.forward.len--;
+	envelope_client(&got, &c);
+	assert_true(span_eqs(c.name, "host") && c.ident.len == 0 && !c.local);
+	/* One of an older version ends with the recipients. */
+	e.client_port = e.sasl_method = e.sasl_sender = e.forward = SPAN_NONE;
+	buf_reset(&out);
+	envelope_pack(&out, &e);
+	out.ptr[0] = 1;
+	assert_true(envelope_unpack(span_head(buf_view(&out), out.len - 16), &got, &err));
+	assert_true(got.forward.len == 0 && got.recipient_count == 1);
+	assert_false(envelope_unpack(buf_view(&out), &got, &err));
+	buf_clear(&rcpt);
+	buf_clear(&out);
+	buf_clear(&forward);
 }
 
 static void
@@ -179,7 +218,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_there_and_back),
-		cmocka_unit_test(test_recipients_must_fit),
+		cmocka_unit_test(test_whose_mail), cmocka_unit_test(test_recipients_must_fit),
 		cmocka_unit_test(test_read_from_a_file),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
