@@ -42,7 +42,7 @@ static const int kept[] = { CALL(openat), CALL(renameat), CALL(renameat2), CALL(
 static const int names[] = {
 	CALL(openat), CALL(open), CALL(stat), CALL(lstat), CALL(access), CALL(faccessat), CALL(faccessat2), CALL(statx), CALL(getdents64),
 	CALL(readlink), CALL(readlinkat), CALL(statfs), CALL(socket), CALL(connect), CALL(bind), CALL(flock), CALL(getcwd), CALL(sendmmsg),
-	CALL(recvmmsg), -1,
+	CALL(recvmmsg), CALL(close_range), -1,
 };
 
 /* What libraries try now and then and can do without. */

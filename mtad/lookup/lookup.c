@@ -1,41 +1,16 @@
 #include "lookup/lookup.h"
 
-#include "base/clock.h"
-#include "base/log.h"
+#include <signal.h>
+
+#include "lookup/pool.h"
 #include "table/files.h"
 
-#define SILENCE		(10 * SECOND)	/* between two complaints */
-
-static void
-complain(struct span table, const struct buf *why)
-{
-	static int64_t last;
-	int64_t now = clock_mono();
-
-	if (last != 0 && now - last < SILENCE)
-		return;
-	last = now;
-	log_warning(NULL, "table %.*s: %.*s", SPAN_ARG(span_head(table, 200)), SPAN_ARG(buf_view(why)));
-}
-
-/* One question after the other: this role may block, and so may whoever asks it wait. */
 static void
 on_lookup(void *arg, struct ipc *c, const struct ipc_lookup *m, int fd)
 {
-	struct buf value = BUF_INIT(1 << 20);
-
 	(void)arg;
 	(void)fd;
-	enum lookup_status status = lookup_table(m->table, m->key, &value);
-	if (status == LOOKUP_FAILED)
-		complain(m->table, &value);
-	if (value.over) {
-		buf_reset(&value);
-		buf_str(&value, "the value is too long");
-		status = LOOKUP_FAILED;
-	}
-	ipc_send_lookup_done(c, &(struct ipc_lookup_done){ m->request, (ipc_u8)status, buf_view(&value) }, -1);
-	buf_clear(&value);
+	pool_ask(c, m->request, m->table, m->key);
 }
 
 static void
@@ -50,6 +25,7 @@ static void
 on_closed(void *arg, struct ipc *c)
 {
 	(void)arg;
+	pool_forget(c);
 	ipc_free(c);
 }
 
@@ -63,6 +39,23 @@ configure(void *state, struct span frozen, struct err *err)
 		return false;
 	table_use_descriptors(true);
 	lookup_use(conf);
+	return true;
+}
+
+/* Old processes have old descriptors; new ones are made when these are all there. */
+static void
+switched(void *state)
+{
+	(void)state;
+	pool_renew();
+}
+
+static bool
+start(void *state, struct err *err)
+{
+	(void)state;
+	(void)err;
+	(void)signal(SIGCHLD, SIG_IGN);		/* the kernel takes those away that ended: their sockets tell of it */
 	return true;
 }
 
@@ -80,6 +73,8 @@ lookup_role(void)
 		.program = "lookup",
 		.handlers = &handlers,
 		.configure = configure,
+		.start = start,
+		.switched = switched,
 	};
 	return &spec;
 }

@@ -41,8 +41,8 @@ lookup_use(struct conf *conf)
 }
 
 /* Whoever asks could be somebody else's by now: it gets no connection to a place of its choice. */
-static bool
-is_allowed(struct span spec)
+bool
+lookup_allowed(struct span spec)
 {
 	if (span_eqs(spec, "unix:passwd.byname") || span_eqs(spec, "unix:group.byname"))
 		return true;
@@ -60,7 +60,7 @@ table_for(struct span spec, struct err *err)
 	for (size_t i = 0; i < lookup.open_count; i++)
 		if (span_eqs(spec, table_name(lookup.open[i])))
 			return lookup.open[i];
-	if (!is_allowed(spec) || lookup.open_count == OPEN_MAX_TABLES) {
+	if (!lookup_allowed(spec) || lookup.open_count == OPEN_MAX_TABLES) {
 		err_set(err, ERR_SYS, "table %.*s is not known to the lookup role", SPAN_ARG(span_head(spec, 100)));
 		return NULL;
 	}

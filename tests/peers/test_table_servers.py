@@ -5,6 +5,7 @@ import pwd
 import shutil
 import signal
 import smtplib
+import socket
 import socketserver
 import subprocess
 import threading
@@ -239,6 +240,12 @@ def test_tcp_and_socketmap(folder, scripted):
         assert theirs == ours, said
 
 
+def to_cache(server, key):
+    with socket.create_connection(("127.0.0.1", int(server.words[server.words.index("-p") + 1])), 10) as s:
+        s.sendall(f"set {key} 0 0 1\r\nx\r\n".encode())
+        assert s.recv(100) == b"STORED\r\n"
+
+
 def rcpt(mta, address):
     with smtplib.SMTP("127.0.0.1", mta.port, timeout=30) as s:
         s.ehlo("client.test")
@@ -274,6 +281,16 @@ def test_daemon(folder, tmp_path, pgsql, mysql, ldap, sqlite, memcache, scripted
                 assert rcpt(mta, known) == 451
                 server.start()
                 wait_for(lambda: rcpt(mta, known) == 250)
+            if kind == "memcache":
+                server, cached = memcache[0], f"cached{root}@one.test"
+                assert rcpt(mta, cached) == 550
+                to_cache(server, cached)
+                assert rcpt(mta, cached) == 250
+                server.stop()
+                assert (rcpt(mta, cached), rcpt(mta, known)) == (550, 250)     # the table behind it answers
+                server.start()
+                to_cache(server, cached)
+                wait_for(lambda: rcpt(mta, cached) == 250)
             assert mta.pids() == pids, mta.log()[-3000:]
 
 
