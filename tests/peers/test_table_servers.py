@@ -282,7 +282,7 @@ def test_daemon(folder, tmp_path, pgsql, mysql, ldap, sqlite, memcache, scripted
                 server.start()
                 wait_for(lambda: rcpt(mta, known) == 250)
             if kind == "memcache":
-                server, cached = memcache[0], f"cached{root}@one.test"
+                server, cached = memcache[0], f"cached{int(root)}@one.test"
                 assert rcpt(mta, cached) == 550
                 to_cache(server, cached)
                 assert rcpt(mta, cached) == 250
