@@ -11,7 +11,6 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "mtactl/display.h"
-#include "net/tls_files.h"
 
 #define TARGETS		10u	/* addresses that are tried until one answers */
 #define TIMEOUT		(15 * SECOND)
@@ -23,13 +22,6 @@ static void
 warn(void *arg, const char *text)
 {
 	session_say(arg, "%s", text);
-}
-
-static bool
-read_file(void *arg, const char *path, bool directory, struct buf *out, struct err *err)
-{
-	(void)arg;
-	return tls_file_open(path, directory, out, err);
 }
 
 static const struct service *
@@ -66,7 +58,6 @@ static bool
 set_up(struct probe *p, const struct request *req, struct nexthop *n)
 {
 	struct session *s = p->session;
-	struct tls_files files = { read_file, NULL };
 
 	const struct service *service = service_of(s, req);
 	if (service == NULL)
@@ -75,8 +66,8 @@ set_up(struct probe *p, const struct request *req, struct nexthop *n)
 	p->lmtp = strcmp(service->command, "lmtp") == 0;
 	MEM_NEW(p->resolve);
 	resolve_settings_take(p->resolve, s->conf, p->view, p->lmtp);
-	tls_client_init(&p->client, p->view, p->lmtp, &files, &(struct tls_warn){ warn, s });
-	tls_client_force(&p->trial, p->view, p->lmtp, &files);
+	tls_client_init(&p->client, p->view, p->lmtp, &(struct tls_warn){ warn, s });
+	tls_client_force(&p->trial, p->view, p->lmtp);
 	p->checks = p->client.dnssec || conf_str(p->view, P_mtad_dns_anchor)[0] != '\0';
 	p->trial.dnssec = p->checks;
 	p->dns = local_dns_checked(s, p->checks);

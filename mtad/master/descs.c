@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +15,20 @@ descs_add(struct descs *d, enum role role, uint32_t slot, const char *key, const
 {
 	d->items = mem_grow(d->items, d->count + 1, sizeof *d->items);
 	d->items[d->count++] = (struct desc){ mem_str(key), mem_str(identity), role, slot, fd };
+}
+
+int
+descs_sealed(const char *name, struct span bytes)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0)
+		return -1;
+	if ((bytes.len == 0 || write(fd, bytes.ptr, bytes.len) == (ssize_t)bytes.len) &&
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == 0)
+		return fd;
+	(void)close(fd);
+	return -1;
 }
 
 void

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/ipc.h"
+#include "base/span.h"
 
 struct stat;
 
@@ -32,6 +33,8 @@ struct descs {
 void	descs_add(struct descs *, enum role, uint32_t slot, const char *key, const char *identity, int fd);
 /* Opens the file to read and adds it; one that cannot be opened is left out (false, errno). */
 bool	descs_add_file(struct descs *, enum role, const char *key, const char *path);
+/* A descriptor of bytes that nobody can change; -1: none. */
+int	descs_sealed(const char *name, struct span bytes);
 /* What descs_add_file gives a file as identity. */
 void	desc_identity(const struct stat *, char *out, size_t size);
 /* A duplicate of the descriptor with this identity, or -1. */

@@ -14,11 +14,11 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "master/dns_anchor.h"
 #include "master/linting.h"
 #include "master/listen.h"
 #include "master/notify.h"
 #include "master/tables.h"
-#include "master/tls_files.h"
 #include "master/tls_store.h"
 #include "net/tls_server.h"
 #include "policy/policy.h"
@@ -146,7 +146,6 @@ make_descs(struct master *m, const struct conf *conf, struct descs *now, struct 
 	add_directories(now, &m->instance);
 	descs_add(now, ROLE_RECEIVE, EVERY_SLOT, "seats", "seats", fcntl(m->seats_fd, F_DUPFD_CLOEXEC, 0));
 	tables_add(now, m, conf);
-	tls_files_add(now, conf);
 	tls_store_add(now, conf);
 	return add_files(now, conf, err) && dns_anchor_add(now, conf, err) &&
 	    listen_open(now, m->generation == 0 ? NULL : &m->descs, conf, &m->instance, m->receive_slots, err);

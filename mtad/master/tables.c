@@ -12,7 +12,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "master/texts.h"
-#include "master/tls_files.h"
 #include "table/build.h"
 #include "table/files.h"
 #include "table/table.h"
@@ -240,7 +239,6 @@ look(struct master *m, bool asked)
 	for (size_t i = 0; i < watched.count; i++)
 		if (changed(m, &watched.files[i]))
 			buf_printf(&which, "%s%s", which.len > 0 ? ", " : "", watched.files[i].path);
-	tls_files_changed(m, &which);
 	struct conf *conf = texts_take(m, asked, &which);
 	if (which.len > 0)
 		use_changed(m, conf == NULL ? m->conf : conf, &which);

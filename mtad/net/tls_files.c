@@ -3,11 +3,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/crc32c.h"
 #include "base/mem.h"
 #include "table/table.h"
 
@@ -25,13 +28,8 @@ static const struct {
 	{ P_smtpd_tls_eckey_file, ONE_FILE }, { P_smtpd_tls_dcert_file, ONE_FILE }, { P_smtpd_tls_dkey_file, ONE_FILE },
 };
 
-struct gathering {
-	struct tls_file	*items;
-	size_t		 count;
-};
-
-static void
-add(struct gathering *g, struct span path, bool directory)
+void
+tls_files_put(struct tls_file_list *g, struct span path, bool directory)
 {
 	/* "none" is no file (smtpd_tls_cert_file). */
 	if (!span_starts(path, "/") || path.len > 4000)
@@ -44,12 +42,12 @@ add(struct gathering *g, struct span path, bool directory)
 }
 
 static void
-add_list(struct gathering *g, const char *list, bool directory)
+add_list(struct tls_file_list *g, const char *list, bool directory)
 {
 	struct span rest = span_str(list), word;
 
 	while (span_word(&rest, SEPARATORS, &word))
-		add(g, word, directory);
+		tls_files_put(g, word, directory);
 }
 
 /* ldap:'s and the like would have paths as values too; they are not asked here. */
@@ -60,13 +58,13 @@ add_value(void *arg, struct span key, struct span value)
 
 	(void)key;
 	while (span_word(&value, SEPARATORS, &word))
-		add(arg, word, false);
+		tls_files_put(arg, word, false);
 	return true;
 }
 
 /* Tables that are read as text name files; compiled ones (postmap -F) hold their bytes. */
 static void
-add_sni(struct gathering *g, const struct view *v)
+add_sni(struct tls_file_list *g, const struct view *v)
 {
 	struct tables maps;
 
@@ -81,12 +79,12 @@ add_sni(struct gathering *g, const struct view *v)
 }
 
 static void
-add_view(struct gathering *g, const struct view *v)
+add_view(struct tls_file_list *g, const struct view *v)
 {
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
 		add_list(g, conf_str(v, rows[i].p), rows[i].kind == DIRECTORY);
 	if (conf_bool(v, P_tls_append_default_CA))
-		add(g, SPAN(TLS_DEFAULT_CA), false);
+		tls_files_put(g, SPAN(TLS_DEFAULT_CA), false);
 	if (*conf_str(v, P_tls_server_sni_maps) != '\0')
 		add_sni(g, v);
 }
@@ -94,7 +92,7 @@ add_view(struct gathering *g, const struct view *v)
 size_t
 tls_files(const struct conf *conf, struct tls_file **out)
 {
-	struct gathering g = { 0 };
+	struct tls_file_list g = { NULL, 0 };
 
 	for (size_t i = 0; i < conf_service_count(conf); i++) {
 		const struct service *s = conf_service(conf, i);
@@ -160,27 +158,73 @@ is_hash(const char *name)
 	return n == 8 && name[8] == '.' && name[9] != '\0' && name[9 + strspn(name + 9, "0123456789")] == '\0';
 }
 
+typedef void hashed_fn(int dir, const char *name, void *arg);
+
 static bool
-read_directory(const char *path, struct buf *out, struct err *err)
+each_hashed(const char *path, hashed_fn *fn, void *arg)
 {
 	DIR *d = opendir(path);
 	unsigned count = 0;
 	struct dirent *e;
 
-	if (d == NULL) {
-		err_sys(err, "cannot open %s", path);
+	if (d == NULL)
 		return false;
-	}
 	while ((e = readdir(d)) != NULL && count < ENTRIES_MAX)
-		if (is_hash(e->d_name) && read_at(dirfd(d), e->d_name, e->d_name, out, NULL)) {
-			buf_char(out, '\n');
+		if (is_hash(e->d_name)) {
+			fn(dirfd(d), e->d_name, arg);
 			count++;
 		}
 	(void)closedir(d);
-	if (count > 0)
+	return true;
+}
+
+static void
+put_hashed(int dir, const char *name, void *out)
+{
+	if (read_at(dir, name, name, out, NULL))
+		buf_char(out, '\n');
+}
+
+static bool
+read_directory(const char *path, struct buf *out, struct err *err)
+{
+	if (each_hashed(path, put_hashed, out))
 		return true;
-	err_set(err, ERR_SYS, "%s has no certificates under names as c_rehash makes them", path);
+	err_sys(err, "cannot open %s", path);
 	return false;
+}
+
+struct sum {
+	uint32_t	 crc;
+	unsigned	 count;
+};
+
+/* A sum: the order in which they are read says nothing. */
+static void
+sum_hashed(int dir, const char *name, void *arg)
+{
+	struct sum *sum = arg;
+	struct stat st;
+
+	if (fstatat(dir, name, &st, 0) < 0)
+		return;
+	int64_t what[] = { (int64_t)st.st_ino, (int64_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec, (int64_t)st.st_size };
+	sum->crc += crc32c(0, what, sizeof what);
+	sum->count++;
+}
+
+void
+tls_file_identify(const char *path, bool directory, char out[TLS_FILE_IDENTITY])
+{
+	struct sum sum = { 0, 0 };
+	struct stat st;
+
+	out[0] = '\0';
+	if (directory && each_hashed(path, sum_hashed, &sum))
+		(void)snprintf(out, TLS_FILE_IDENTITY, "dir:%u:%08x", sum.count, sum.crc);
+	else if (!directory && stat(path, &st) == 0)
+		(void)snprintf(out, TLS_FILE_IDENTITY, "tls:%ju:%ju:%jd.%09ld:%jd", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino, (intmax_t)st.st_mtim.tv_sec,
+		    st.st_mtim.tv_nsec, (intmax_t)st.st_size);
 }
 
 bool

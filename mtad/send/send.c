@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "mail/delivery_log.h"
+#include "net/tls_given.h"
 #include "send/core.h"
 #include "smtp/sasl_client.h"
 #include "table/files.h"
@@ -247,6 +248,7 @@ configure(void *state, struct span frozen, struct err *err)
 	if (conf == NULL)
 		return false;
 	table_use_descriptors(false);
+	tls_files_use_descriptors();
 	settings_forget(&s->settings);
 	tls_sessions_forget(&s->tls_sessions);
 	conf_unref(s->conf);

@@ -156,25 +156,10 @@ warn_tls(void *arg, const char *text)
 	log_warning(s->program, "%s", text);
 }
 
-/* What the master opened for this role: a file, or the certificates of a directory in one. */
-static bool
-read_tls_file(void *arg, const char *path, bool directory, struct buf *out, struct err *err)
-{
-	char key[4096];
-
-	(void)arg;
-	int n = snprintf(key, sizeof key, "%s:%s", directory ? "tls-dir" : "tls-file", path);
-	int fd = n < 0 || (size_t)n >= sizeof key ? -1 : role_fd(key);
-	if (fd >= 0)
-		return dns_setup_read(fd, TLS_FILE_MAX, out, err);
-	err_set(err, ERR_SYS, "it cannot be opened");
-	return false;
-}
-
 static void
 take_tls(struct settings *s, const struct view *v, bool lmtp)
 {
-	tls_client_init(&s->tls, v, lmtp, &(struct tls_files){ .read = read_tls_file }, &(struct tls_warn){ warn_tls, s });
+	tls_client_init(&s->tls, v, lmtp, &(struct tls_warn){ warn_tls, s });
 	s->client.no_early_reply = s->tls.watch_early_reply;
 	s->plain_after = conf_time(v, P_minimal_backoff_time);
 }

@@ -61,85 +61,14 @@ log_level(const char *text)
 
 /* -- certificates ----------------------------------------------------------------------------- */
 
-struct pair {
-	enum param	 cert, key;
-};
-
-/* ECDSA first: under TLS 1.3 the order in which they are loaded decides. */
-static const struct pair pairs[2][2] = {
-	{ { P_smtp_tls_eccert_file, P_smtp_tls_eckey_file }, { P_smtp_tls_cert_file, P_smtp_tls_key_file } },
-	{ { P_lmtp_tls_eccert_file, P_lmtp_tls_eckey_file }, { P_lmtp_tls_cert_file, P_lmtp_tls_key_file } },
-};
-
-static void
-each_word(const char *list, bool directory, tls_client_file_fn *fn, void *arg)
-{
-	struct span rest = span_str(list), word;
-
-	while (span_word(&rest, LIST_SEPS, &word)) {
-		char *path = span_dup(word);
-		fn(arg, path, directory);
-		free(path);
-	}
-}
-
-/* Of what the tables say, as far as they can be listed. */
-struct tafiles {
-	tls_client_file_fn *fn;
-	void		*arg;
-};
-
-static bool
-entry_files(void *arg, struct span key, struct span value)
-{
-	const struct tafiles *t = arg;
-	struct tls_policy p = TLS_POLICY_INIT;
-
-	(void)key;
-	if (tls_policy_parse(&p, value, "", NULL))
-		for (size_t i = 0; i < p.tafiles.count; i++)
-			t->fn(t->arg, p.tafiles.list[i], false);
-	tls_policy_clear(&p);
-	return true;
-}
-
-static void
-table_tafiles(const struct view *v, bool lmtp, tls_client_file_fn *fn, void *arg)
-{
-	struct tafiles t = { fn, arg };
-	struct tables maps;
-	struct err err;
-
-	if (!tables_open(&maps, view_conf(v), conf_str(v, BOTH(lmtp, tls_policy_maps)), &err))
-		return;
-	for (size_t i = 0; i < maps.count; i++)
-		(void)table_each(maps.list[i], entry_files, &t, &err);
-	tables_clear(&maps);
-}
-
-void
-tls_client_files(const struct view *v, bool lmtp, tls_client_file_fn *fn, void *arg)
-{
-	each_word(conf_str(v, BOTH(lmtp, tls_chain_files)), false, fn, arg);
-	for (size_t i = 0; i < 2; i++) {
-		each_word(conf_str(v, pairs[lmtp][i].cert), false, fn, arg);
-		each_word(conf_str(v, pairs[lmtp][i].key), false, fn, arg);
-	}
-	each_word(conf_str(v, BOTH(lmtp, tls_CAfile)), false, fn, arg);
-	each_word(conf_str(v, BOTH(lmtp, tls_CApath)), true, fn, arg);
-	each_word(conf_str(v, BOTH(lmtp, tls_trust_anchor_file)), false, fn, arg);
-	if (conf_str(v, BOTH(lmtp, tls_policy_maps))[0] != '\0')
-		table_tafiles(v, lmtp, fn, arg);
-}
-
 static bool
 read_file(struct tls_client *c, const char *path, bool directory, struct buf *out)
 {
 	struct err err = { ERR_NONE, "" };
 
-	if (c->files.read(c->files.arg, path, directory, out, &err))
+	if (tls_file_read(path, directory, out, &err))
 		return true;
-	tls_warn(&c->warn, "cannot load %s: %s", path, err.text);
+	tls_warn(&c->warn, "%s", err.text);
 	return false;
 }
 
@@ -219,9 +148,10 @@ load_own(struct tls_client *c)
 	if (chains[0] != '\0')
 		ok = load_chains(c, chains);
 	for (size_t i = 0; ok && chains[0] == '\0' && i < 2; i++)
-		ok = load_pair(c, conf_str(v, pairs[c->lmtp][i].cert), conf_str(v, pairs[c->lmtp][i].key));
+		ok = load_pair(c, conf_str(v, tls_client_pairs[c->lmtp][i].cert), conf_str(v, tls_client_pairs[c->lmtp][i].key));
 	ok = ok && load_authorities(c, c->own, conf_str(v, BOTH(c->lmtp, tls_CAfile)), false) &&
-	    load_authorities(c, c->own, conf_str(v, BOTH(c->lmtp, tls_CApath)), true);
+	    load_authorities(c, c->own, conf_str(v, BOTH(c->lmtp, tls_CApath)), true) &&
+	    (!tls_client_wants_default(v, c->lmtp) || load_authorities(c, c->own, TLS_DEFAULT_CA, false));
 	if (ok && !tls_creds_ready(c->own, &err)) {
 		tls_warn(&c->warn, "TLS: %s", err.text);
 		ok = false;
@@ -305,14 +235,31 @@ take_rest(struct tls_client *c)
 	c->digest = conf_str(v, BOTH(lmtp, tls_fingerprint_digest));
 }
 
-void
-tls_client_init(struct tls_client *c, const struct view *v, bool lmtp, const struct tls_files *files, const struct tls_warn *warn)
+/* Nothing else of it is looked at. */
+static bool
+is_used(const struct tls_client *c)
 {
-	*c = (struct tls_client){ .view = v, .lmtp = lmtp, .files = *files, .warn = *warn };
+	return c->level != TLS_LEVEL_NONE || conf_bool(c->view, BOTH(c->lmtp, tls_wrappermode)) || conf_str(c->view, BOTH(c->lmtp, tls_policy_maps))[0] != '\0' ||
+	    conf_str(c->view, BOTH(c->lmtp, tls_per_site))[0] != '\0';
+}
+
+bool
+tls_client_loads(const struct view *v, bool lmtp, const struct tls_warn *warn)
+{
+	struct tls_client c = { .view = v, .lmtp = lmtp, .warn = *warn, .level = global_level(v, lmtp, NULL) };
+	bool ok = !is_used(&c) || (load_own(&c) && load_anchors(&c));
+
+	tls_client_clear(&c);
+	return ok;
+}
+
+void
+tls_client_init(struct tls_client *c, const struct view *v, bool lmtp, const struct tls_warn *warn)
+{
+	*c = (struct tls_client){ .view = v, .lmtp = lmtp, .warn = *warn };
 	c->level = global_level(v, lmtp, warn);
 	c->wrapper = conf_bool(v, BOTH(lmtp, tls_wrappermode));
-	c->used = c->level != TLS_LEVEL_NONE || c->wrapper || conf_str(v, BOTH(lmtp, tls_policy_maps))[0] != '\0' ||
-	    conf_str(v, BOTH(lmtp, tls_per_site))[0] != '\0';
+	c->used = is_used(c);
 	c->note_offer = conf_bool(v, BOTH(lmtp, tls_note_starttls_offer));
 	if (!c->used)
 		return;
@@ -326,9 +273,9 @@ tls_client_init(struct tls_client *c, const struct view *v, bool lmtp, const str
 }
 
 void
-tls_client_force(struct tls_client *c, const struct view *v, bool lmtp, const struct tls_files *files)
+tls_client_force(struct tls_client *c, const struct view *v, bool lmtp)
 {
-	*c = (struct tls_client){ .view = v, .lmtp = lmtp, .files = *files, .used = true };
+	*c = (struct tls_client){ .view = v, .lmtp = lmtp, .used = true };
 	take_rest(c);
 	c->optional = priority(c, false);
 	c->mandatory = priority(c, true);

@@ -11,15 +11,10 @@
 #include "conf/conf.h"
 #include "net/dane_lookup.h"
 #include "net/tls.h"
+#include "net/tls_files.h"
 #include "smtp/tls_policy.h"
 
 /* -- what the configuration says ---------------------------------------------------------- */
-
-/* Where certificates, keys and authorities come from. False with the err. */
-struct tls_files {
-	bool		(*read)(void *arg, const char *path, bool directory, struct buf *, struct err *);
-	void		*arg;
-};
 
 struct tls_client {
 	const struct view *view;
@@ -43,19 +38,23 @@ struct tls_client {
 	const struct tls_priority *optional, *mandatory;	/* NULL: their protocols or ciphers are wrong */
 	struct tls_creds *own;		/* our certificate, and the authorities of smtp_tls_CAfile and CApath */
 	struct tls_creds *anchors;	/* of smtp_tls_trust_anchor_file; NULL: none */
-	struct tls_files files;		/* for tafile=; copied */
 	struct tls_warn	 warn;
 };
 
-/* The view must outlive it. What is wrong is told to `warn`. Free with tls_client_clear. */
-void	tls_client_init(struct tls_client *, const struct view *, bool lmtp, const struct tls_files *, const struct tls_warn *);
+/* The view must outlive it. Files are read by tls_file_read. What is wrong is told to `warn`. Free with tls_client_clear. */
+void	tls_client_init(struct tls_client *, const struct view *, bool lmtp, const struct tls_warn *);
 /* As if a level were set, for levels that are tried; nothing is said. Tables are not opened. */
-void	tls_client_force(struct tls_client *, const struct view *, bool lmtp, const struct tls_files *);
+void	tls_client_force(struct tls_client *, const struct view *, bool lmtp);
 void	tls_client_clear(struct tls_client *);
 
-/* The files that it reads: calls for each path. For who opens them. */
-typedef void	tls_client_file_fn(void *arg, const char *path, bool directory);
-void	tls_client_files(const struct view *, bool lmtp, tls_client_file_fn *, void *arg);
+/* Parameters of certificate and key, by lmtp. ECDSA first: under TLS 1.3 the order in which they are loaded decides. */
+struct tls_client_pair {
+	enum param	 cert, key;
+};
+extern const struct tls_client_pair tls_client_pairs[2][2];
+bool	tls_client_wants_default(const struct view *, bool lmtp);	/* the system's authorities */
+/* Whether what a client that uses TLS reads can be used; what is wrong is told to `warn`. */
+bool	tls_client_loads(const struct view *, bool lmtp, const struct tls_warn *);
 
 /* -- one host ------------------------------------------------------------------------------- */
 

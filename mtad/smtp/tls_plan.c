@@ -183,7 +183,7 @@ add_tafile(struct tls_plan *p, const char *path)
 	const struct tls_client *c = p->client;
 	struct buf pem = BUF_INIT(PEM_MAX);
 	struct err err = { ERR_NONE, "" };
-	bool ok = c->files.read(c->files.arg, path, false, &pem, &err) && tls_creds_add_authorities(p->trust, buf_view(&pem), &err);
+	bool ok = tls_file_read(path, false, &pem, &err) && tls_creds_add_authorities(p->trust, buf_view(&pem), &err);
 
 	if (!ok)
 		tls_warn(&c->warn, "error loading trust anchors from %s: %s", path, err.text);

@@ -187,6 +187,26 @@ def test_ca_path_and_renewal(tmp_path, ca, good):
         m.wait_log(rf"{queue_id}: to=.*status=sent")
 
 
+def test_renewed_certificate_of_the_client(tmp_path, ca, good):
+    """Taken without a reload once it is whole; what does not fit together is said, and the one in use stays. Mail goes on all the while."""
+    context = server_context(good)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(ca.ca_file)
+    first, second = ca.issue("mail.site.test"), ca.issue("mail.site.test")
+    cert, key = tmp_path / "cert", tmp_path / "key"
+    cert.write_bytes(first.cert.read_bytes())
+    key.write_bytes(first.key.read_bytes())
+    with TlsSink(good, context=context) as sink, site(tmp_path / "m", sink, ca, smtp_tls_security_level="encrypt", smtp_tls_cert_file=str(cert), smtp_tls_key_file=str(key),
+                                                      smtp_tls_policy_maps="inline:{ { two.test = verify tafile=/nowhere/at/all } }") as m:
+        assert deliver(m, sink)[0] == "sent" and sink.clients == [first.der()]
+        cert.write_bytes(second.cert.read_bytes())
+        m.wait_log(r"warning: .*/cert changed and is not taken, the one in use stays: cannot use certificate .* the private key does not belong to the certificate")
+        assert deliver(m, sink)[0] == "sent" and sink.clients[1:] == [first.der()]
+        key.write_bytes(second.key.read_bytes())
+        m.wait_log(r"changed and is taken")
+        wait_for(lambda: deliver(m, sink)[0] == "sent" and sink.clients[-1] == second.der())
+
+
 def test_probe_and_why(tmp_path, ca, good):
     """What the controller says of a server beforehand, and of the mail afterwards, is one thing."""
     cells = {"good.test": (good, 0, "Verified", None), "two.test": (ca.bad("expired", "mx.good.test"), 1, None, "certificate has expired"),
