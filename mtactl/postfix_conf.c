@@ -12,9 +12,9 @@
 #include "conf/expand.h"
 #include "table/table.h"
 
-#define USAGE	"usage: postconf [-c config_dir] [-C class,...] [-d (parameter defaults)] [-e (edit)] [-f (fold lines)] [-F (master.cf fields)] " \
+#define USAGE	"usage: postconf [-b [template_file]] [-c config_dir] [-C class,...] [-d (parameter defaults)] [-e (edit)] [-f (fold lines)] [-F (master.cf fields)] " \
 	"[-h (no names)] [-H (no values)] [-l (lock types)] [-m (map types)] [-M (master.cf)] [-n (non-default parameters)] " \
-	"[-o name=value (override parameter value)] [-p (main.cf, default)] [-P (master.cf parameters)] [-v (verbose)] " \
+	"[-o name=value (override parameter value)] [-p (main.cf, default)] [-P (master.cf parameters)] [-t [template_file]] [-v (verbose)] " \
 	"[-x (expand parameter values)] [-X (exclude)] [-# (comment-out)] [name...]"
 
 void
@@ -380,7 +380,7 @@ show_built_in(const struct postconf *c, int mode)
 	case 'T':
 		return postfix_fatal(c->postfix->name, "-T: there is no TLS in this version of mtad");
 	default:
-		return postfix_fatal(c->postfix->name, "-%c: mtad has no templates of notices; their texts are fixed", mode);
+		panic("postconf: option %c is not of those", mode);
 	}
 }
 
@@ -418,7 +418,9 @@ run(struct postconf *c, struct wish *w, char *const *names, size_t n)
 
 	if (status != 0)
 		return status;
-	if (strchr("aAblmtT", w->mode) != NULL)
+	if (w->mode == 'b' || w->mode == 't')
+		return postconf_notices(c, w->mode, n > 0 ? names[0] : NULL);
+	if (strchr("aAlmT", w->mode) != NULL)
 		return show_built_in(c, w->mode);
 	/* A value is an edit, with or without -e. */
 	for (size_t i = 0; i < n && w->what != 'e'; i++)

@@ -72,6 +72,9 @@ void	postconf_words(struct buf *, struct span value);
 /* postconf_edit.c: -e, -X, -# on main.cf (mode p) or lines (M), fields (F), settings (P) of master.cf: an exit status. */
 int	postconf_change(const struct postconf *, int mode, int what, char *const *args, size_t n);
 
+/* postconf -b, -t; path NULL: the file that main.cf names. An exit status. */
+int	postconf_notices(const struct postconf *, int mode, const char *path);
+
 /* postconf -M, -P: an exit status. */
 int	postconf_master(const struct postconf *, int mode, char *const *requests, size_t n);
 

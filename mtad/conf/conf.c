@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "conf/notice_text.h"
 #include "conf/private.h"
 
 struct conf *
@@ -125,6 +126,8 @@ finish(struct conf *c, struct conf_problems *problems)
 	values_evaluate(c, problems);
 	values_check_names(c, problems);
 	files_read(c, problems);
+	if (problems->errors == 0)
+		notice_texts_check(c, problems);
 	fill_limits(c);
 	if (problems->errors == 0)
 		return c;

@@ -30,6 +30,7 @@ struct file_reader {
 	const char	*source;	/* file and line that name the path */
 	unsigned	 line;
 	const char	*name;		/* the parameter */
+	enum problem_level level;	/* of a file that cannot be read */
 	unsigned	 count;
 };
 
@@ -148,8 +149,7 @@ read_path(struct file_reader *r, struct span path, bool list)
 		conf_problem_add(r->problems, PROBLEM_ERROR, r->source, r->line,
 		    "%s: too many files, or a path too long", r->name);
 	else if (!slurp(name.ptr, CONF_FILES_MAX - r->conf->file_bytes, &data, &err))
-		conf_problem_add(r->problems, PROBLEM_ERROR, r->source, r->line, "%s: %s", r->name,
-		    err.text);
+		conf_problem_add(r->problems, r->level, r->source, r->line, "%s: %s", r->name, err.text);
 	else if (conf_file_add(r->conf, path, buf_view(&data)) && list &&
 	    conf_file(r->conf, path, &known))
 		scan(r, known, true);
@@ -223,8 +223,14 @@ scan_view(struct file_reader *r, const struct view *v)
 		r->source = path.ptr;
 		r->name = row->name;
 		r->line = v->service != NULL ? v->service->line : conf_line(r->conf, span_str(row->name));
-		scan(r, span_str(value), is_list(p));
+		/* A file by itself. Notices without it are better than none, as it has only their words. */
+		r->level = p == P_bounce_template_file ? PROBLEM_WARNING : PROBLEM_ERROR;
+		if (p == P_bounce_template_file)
+			read_path(r, span_trim(span_str(value)), false);
+		else
+			scan(r, span_str(value), is_list(p));
 	}
+	r->level = PROBLEM_ERROR;
 	r->source = path.ptr;
 	scan_classes(r, v);
 	buf_clear(&path);
@@ -233,7 +239,7 @@ scan_view(struct file_reader *r, const struct view *v)
 void
 files_read(struct conf *c, struct conf_problems *problems)
 {
-	struct file_reader r = { .conf = c, .problems = problems };
+	struct file_reader r = { .conf = c, .problems = problems, .level = PROBLEM_ERROR };
 
 	scan_view(&r, &c->main);
 	for (size_t i = 0; i < c->line_count; i++)

@@ -11,41 +11,42 @@
 #define TEXT_COLUMNS	76
 #define NAME_MAX_SAID	40	/* bytes of mail_name in field names */
 
-/* What the kinds differ in. */
-static const struct kind {
-	const char	*subject;
-	const char	*lead;		/* first paragraph for people, after "This is the mail system at host ..." */
-	const char	*content;	/* Content-Description of the third part */
-} kinds[] = {
-	[NOTICE_BOUNCE] = { "Undelivered Mail Returned to Sender",
-	    "Your message did not reach the recipients listed below, and it will not be\n"
-	    "tried again. The reason stands beside each address. The message itself, or\n"
-	    "its headers, is attached.\n"
-	    "\n"
-	    "If you cannot make sense of a reason, send this whole report to the\n"
-	    "postmaster of the recipient's system.\n",
-	    "Undelivered Message" },
-	[NOTICE_DELAY] = { "Delayed Mail (still being retried)",
-	    "This is only a warning: YOU NEED NOT SEND YOUR MESSAGE AGAIN.\n"
-	    "\n"
-	    "Your message has not reached the recipients listed below yet. It stays in\n"
-	    "the queue here and will be tried again.\n",
-	    "Delayed Message" },
-	[NOTICE_SUCCESS] = { "Successful Mail Delivery Report",
-	    "You asked to be told when your message is delivered. What became of it is\n"
-	    "said below for each recipient. A message that was relayed has left this\n"
-	    "system for one that does not report deliveries, so that you may hear no\n"
-	    "more of it.\n",
-	    "Message" },
-	[NOTICE_DOUBLE_BOUNCE] = { "Postmaster Copy: Undelivered Mail",
-	    "A message could not be delivered, and its sender could not be told: the\n"
-	    "notice came back as well. It is reported to you instead.\n",
-	    "Undelivered Message" },
-	[NOTICE_POSTMASTER] = { "Postmaster Copy: Undelivered Mail",
-	    "A message could not be delivered. Its sender has been told; this copy is\n"
-	    "for your information.\n",
-	    "Undelivered Message" },
-};
+/* Copies to the postmaster have no template's text; what they say is ours. */
+static const char copy_text[] =
+    "A message could not be delivered. Its sender has been told; this copy is\n"
+    "for your information.\n";
+static const char late_text[] =
+    "A message waits for longer than delay_warning_time. Its sender has been told;\n"
+    "this copy is for your information.\n";
+static const char double_text[] =
+    "A message could not be delivered, and its sender could not be told: the\n"
+    "notice came back as well. It is reported to you instead.\n";
+
+static bool
+is_copy(const struct notice *n)
+{
+	return n->kind == NOTICE_POSTMASTER || n->kind == NOTICE_DOUBLE_BOUNCE;
+}
+
+bool
+notice_delays(const struct notice *n)
+{
+	return n->kind == NOTICE_DELAY ||
+	    (n->kind == NOTICE_POSTMASTER && n->recipient_count > 0 && n->recipients[0].outcome.status == OUTCOME_DEFERRED);
+}
+
+enum template_kind
+notice_template(enum notice_kind kind, bool delays)
+{
+	return delays ? TEMPLATE_DELAY : kind == NOTICE_SUCCESS ? TEMPLATE_SUCCESS : TEMPLATE_FAILURE;
+}
+
+/* What the third part is called. */
+static const char *
+content_name(const struct notice *n)
+{
+	return n->kind == NOTICE_SUCCESS ? "Message" : notice_delays(n) ? "Delayed Message" : "Undelivered Message";
+}
 
 struct maker {
 	const struct notice *n;
@@ -107,7 +108,7 @@ put_date_field(struct maker *m, const char *name, int64_t when)
 static bool
 needs_8bit(const struct notice *n)
 {
-	return n->is_8bit || n->is_utf8;
+	return n->is_8bit || n->is_utf8 || (!is_copy(n) && !address_is_ascii(n->text));
 }
 
 static void
@@ -119,17 +120,40 @@ put_part(struct maker *m, const char *description, const char *type, bool is_8bi
 	buf_char(m->out, '\n');
 }
 
+/* The original's Message-ID, where there is one of reasonable length. */
+static void
+put_thread(struct maker *m)
+{
+	struct span rest = m->n->header, value = SPAN_NONE;
+	struct buf id = BUF_INIT(TEXT_MAX);
+	struct header h;
+
+	while (value.len == 0 && header_next(&rest, &h))
+		if (span_caseeqs(h.name, "Message-ID"))
+			value = h.value;
+	header_unfold(&id, value);
+	struct span text = span_trim(buf_view(&id));
+	if (!id.over && text.len > 2 && address_is_ascii(text)) {
+		put_field(m, "References", "", text);
+		put_field(m, "In-Reply-To", "", text);
+	}
+	buf_clear(&id);
+}
+
 static void
 put_headers(struct maker *m)
 {
 	const struct notice *n = m->n;
 	struct buf *b = m->out;
 	put_date_field(m, "Date", n->now);
-	buf_str(b, "From: MAILER-DAEMON@");
-	buf_span(b, n->origin);
-	buf_printf(b, " (Mail Delivery System)\nSubject: %s\nTo: ", kinds[n->kind].subject);
+	buf_str(b, "From: ");
+	notice_from_put(b, n->words->from, n->origin);
+	buf_printf(b, "\nSubject: %.*s\nTo: ", SPAN_ARG(is_copy(n) ? n->words->postmaster_subject : n->words->subject));
 	put_address(m, n->to);
-	buf_str(b, "\nAuto-Submitted: auto-replied\nMIME-Version: 1.0\n");
+	buf_char(b, '\n');
+	if (n->threaded)
+		put_thread(m);
+	buf_printf(b, "Auto-Submitted: %s\nMIME-Version: 1.0\n", is_copy(n) ? "auto-generated" : "auto-replied");
 	buf_printf(b, "Content-Type: multipart/report; report-type=%s;\n\tboundary=\"%s\"\n",
 	    n->is_utf8 ? "global-delivery-status" : "delivery-status", m->boundary);
 	if (needs_8bit(n))
@@ -159,7 +183,7 @@ put_wrapped(struct maker *m, struct span text, size_t column)
 static const char *
 action_of(const struct notice *n, const struct outcome *o)
 {
-	if (n->kind == NOTICE_DELAY)
+	if (notice_delays(n))
 		return "delayed";
 	if (n->kind != NOTICE_SUCCESS)
 		return "failed";
@@ -184,23 +208,36 @@ put_person_recipient(struct maker *m, const struct notice_recipient *r)
 	put_wrapped(m, span_head(r->outcome.text, TEXT_MAX), m->out->len - start);
 }
 
+/* What the template says, or of a copy to the postmaster what we do. The charset is a superset of ASCII, which all else is. */
+static void
+put_lead(struct maker *m)
+{
+	const struct notice *n = m->n;
+
+	if (!is_copy(n)) {
+		buf_span(m->out, n->text);
+		return;
+	}
+	buf_str(m->out, "This is the mail system at host ");
+	buf_span(m->out, n->hostname);
+	buf_printf(m->out, ".\n\n%s", notice_delays(n) ? late_text : n->kind == NOTICE_POSTMASTER ? copy_text : double_text);
+}
+
 /* The part for people. */
 static void
 put_notification(struct maker *m)
 {
 	const struct notice *n = m->n;
-	char date[DATE_TEXT], id[QID_TEXT];
-	put_part(m, "Notification", n->is_utf8 ? "text/plain; charset=utf-8" : "text/plain; charset=us-ascii",
-	    n->is_utf8);
-	buf_str(m->out, "This is the mail system at host ");
-	buf_span(m->out, n->hostname);
-	buf_printf(m->out, ".\n\n%s", kinds[n->kind].lead);
-	if (n->kind == NOTICE_DELAY && n->expires > 0) {
-		date_text(n->expires, date);
-		buf_printf(m->out, "If that does not succeed by\n    %s\nthe message is returned to you.\n", date);
-	}
+	struct span charset = n->is_utf8 && span_caseeqs(n->words->charset, "us-ascii") ? SPAN("utf-8") : n->words->charset;
+	char date[DATE_TEXT], id[QID_TEXT], type[512];
+	snprintf(type, sizeof type, "text/plain; charset=%.*s", SPAN_ARG(is_copy(n) && !n->is_utf8 ? SPAN("us-ascii") : charset));
+	put_part(m, "Notification", type, n->is_utf8 || (!is_copy(n) && !address_is_ascii(n->text)));
+	put_lead(m);
 	for (size_t i = 0; i < n->recipient_count; i++)
 		put_person_recipient(m, &n->recipients[i]);
+	/* A site that words its notices says what it wants said. */
+	if (n->words->line > 0)
+		return;
 	date_text(n->arrival, date);
 	buf_printf(m->out, "\nThe message came in on %s\nand is known here by the queue ID %s.\n", date, qid_text(n->id, id));
 }
@@ -242,7 +279,7 @@ put_recipient_fields(struct maker *m, const struct notice_recipient *r)
 		snprintf(type, sizeof type, "X-%.*s; ", SPAN_ARG(span_head(n->mail_name, NAME_MAX_SAID)));
 		put_field(m, "Diagnostic-Code", type, o->text);
 	}
-	if (n->kind == NOTICE_DELAY && n->expires > 0)
+	if (notice_delays(n) && n->expires > 0)
 		put_date_field(m, "Will-Retry-Until", n->expires);
 }
 
@@ -250,7 +287,7 @@ static void
 put_report(struct maker *m)
 {
 	const struct notice *n = m->n;
-	put_part(m, n->kind == NOTICE_DELAY ? "Delivery status" : "Delivery report",
+	put_part(m, notice_delays(n) ? "Delivery status" : "Delivery report",
 	    n->is_utf8 ? "message/global-delivery-status" : "message/delivery-status", n->is_utf8);
 	put_message_fields(m);
 	for (size_t i = 0; i < n->recipient_count; i++)
@@ -264,7 +301,7 @@ put_original(struct maker *m)
 	char description[64];
 	const char *type = n->full ? (n->is_utf8 ? "message/global" : "message/rfc822") :
 	    (n->is_utf8 ? "message/global-headers" : "text/rfc822-headers");
-	snprintf(description, sizeof description, "%s%s", kinds[n->kind].content, n->full ? "" : " Headers");
+	snprintf(description, sizeof description, "%s%s", content_name(n), n->full ? "" : " Headers");
 	put_part(m, description, type, needs_8bit(n));
 	buf_str(m->out, "Return-Path: <");
 	put_address(m, n->sender);

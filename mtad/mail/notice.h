@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/span.h"
+#include "mail/notice_template.h"
 #include "mail/outcome.h"
 #include "mail/queue_id.h"
 
@@ -51,7 +52,16 @@ struct notice {
 	struct span	 header;	/* with its empty line or without */
 	const struct notice_recipient *recipients;
 	size_t		 recipient_count;
+	/* The words (mail/notice_template.h), of notice_template's kind; text is that one's, expanded. */
+	const struct notice_template *words;
+	struct span	 text;
+	bool		 threaded;	/* References: and In-Reply-To: of the original's Message-ID */
 };
+
+/* By which template the notice is worded; delays: it is about mail that waits (a copy to the postmaster may be). */
+enum template_kind notice_template(enum notice_kind, bool delays);
+/* Whether the recipients of a notice wait: of a copy to the postmaster, too. */
+bool	notice_delays(const struct notice *);
 
 /*
  * The notice is `header` (ends with the empty line), then `before`, then, where notice->full, the original's body, then `after`. LF line ends.

@@ -254,13 +254,23 @@ notices_worker_gone(struct queue *q, uint32_t slot)
 	}
 }
 
+/* A copy to the postmaster is of a bounce or of a delay warning. */
+static const char *
+made_text(const struct entry *e, const struct entry_intent *in)
+{
+	bool late = in->kind == NOTICE_POSTMASTER && in->count > 0 && in->numbers[0] < e->rcpt_count &&
+	    e->rcpts[in->numbers[0]].status != RCPT_FAILED;
+
+	return late ? "postmaster delay notification" : notice_log_text(in->kind);
+}
+
 static void
 made(struct queue *q, struct entry *e, const struct entry_intent *in, struct qid other)
 {
 	char id[QID_TEXT], new_id[QID_TEXT];
 	uint64_t number = in->number;
 
-	log_info(in->kind == NOTICE_FORWARD ? "local" : "bounce", "%s: %s: %s", qid_text(e->id, id), notice_log_text(in->kind), qid_text(other, new_id));
+	log_info(in->kind == NOTICE_FORWARD ? "local" : "bounce", "%s: %s: %s", qid_text(e->id, id), made_text(e, in), qid_text(other, new_id));
 	struct spool_event ev = { .kind = EVENT_NOTICE, .of = number, .other = other };
 	(void)journal_add(q, e, &ev);
 	queue_finish(q, e);

@@ -312,6 +312,15 @@ screen_settings(struct generation *g, struct settings *s, const struct service *
 	return service_settings(g, s, behind, scratch, err) && (s->screen = screen_new(v, err)) != NULL;
 }
 
+/* The master has told of it when it read the configuration. */
+static void
+no_fault(void *arg, unsigned line, const char *text)
+{
+	(void)arg;
+	(void)line;
+	(void)text;
+}
+
 static bool
 fill(struct generation *g, struct buf *scratch, struct err *err)
 {
@@ -340,8 +349,13 @@ fill(struct generation *g, struct buf *scratch, struct err *err)
 	g->spill_size = (size_t)conf_int(main_cf, P_mtad_spill_size);
 	g->memory_limit = (size_t)conf_int(main_cf, P_mtad_memory_limit);
 	g->bounce_size_limit = (uint64_t)conf_int(g->bounce.view, P_bounce_size_limit);
-	route_rewrite(g->router, str(g->bounce.view, P_double_bounce_sender), true, &g->double_bounce);
+	/* Without a domain it is of this host, whatever myorigin is. */
+	buf_span(&g->double_bounce, str(g->bounce.view, P_double_bounce_sender));
+	if (!span_has(buf_view(&g->double_bounce), '@'))
+		buf_printf(&g->double_bounce, "@%s", conf_str(g->bounce.view, P_myhostname));
 	g->double_bounce_sender = buf_view(&g->double_bounce);
+	notice_texts_make(&g->texts, g->bounce.view, no_fault, NULL);
+	g->threaded = conf_bool(g->bounce.view, P_enable_threaded_bounces);
 	return true;
 }
 
@@ -428,5 +442,6 @@ generation_unref(struct generation *g)
 	router_free(g->router);
 	conf_unref(g->conf);
 	buf_clear(&g->double_bounce);
+	notice_texts_clear(&g->texts);
 	free(g);
 }

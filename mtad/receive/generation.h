@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "conf/conf.h"
+#include "conf/notice_text.h"
 #include "conf/users.h"
 #include "mail/mime_walk.h"
 #include "net/tls_server.h"
@@ -104,6 +105,8 @@ struct generation {
 	uint64_t	 bounce_size_limit;
 	struct span	 double_bounce_sender;	/* complete */
 	struct buf	 double_bounce;
+	struct notice_texts texts;		/* of notices */
+	bool		 threaded;		/* enable_threaded_bounces */
 };
 
 /* scratch: for struct smtp_server_config. NULL with the err. */

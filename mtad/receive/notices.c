@@ -154,6 +154,16 @@ describe(struct receive *rx, const struct ipc_notice_make *m, const struct intak
 }
 
 static void
+choose_words(const struct generation *g, struct notice *n)
+{
+	enum template_kind kind = notice_template(n->kind, notice_delays(n));
+
+	n->words = &g->texts.templates.of[kind];
+	n->text = buf_view(&g->texts.expanded[kind]);
+	n->threaded = g->threaded;
+}
+
+static void
 put_report(struct receive *rx, struct intake *in, const struct notice *n, int spill_fd)
 {
 	const struct message *o = &rx->notices.original;
@@ -276,6 +286,7 @@ make(struct receive *rx, const struct ipc_notice_make *m, int fd, struct err *er
 		describe(rx, m, in, &notice);
 		notice.recipients = recipients;
 		notice.recipient_count = n;
+		choose_words(rx->now, &notice);
 		put_report(rx, in, &notice, fd);
 		MEM_NEW(making);
 		*making = (struct making){ .rx = rx, .notice = m->notice, .kind = notice.kind, .original = notice.id };

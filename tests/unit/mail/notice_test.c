@@ -29,11 +29,25 @@ static const struct notice plain = {
 	.header = SPAN("From: me@example.org\nSubject: hi\n there\n\n"), .recipients = people, .recipient_count = 2,
 };
 
+/* With our own words, unless the case has others. */
+static struct notice
+worded(struct notice n)
+{
+	static struct notice_templates own;
+	notice_templates_own(&own, false);
+	if (n.words == NULL) {
+		n.words = &own.of[notice_template(n.kind, notice_delays(&n))];
+		n.text = n.words->text;
+	}
+	return n;
+}
+
 static char *
 made(const struct notice *n, const char *body)
 {
 	struct buf header = BUF_INIT(0), before = BUF_INIT(0), after = BUF_INIT(0);
-	notice_build(n, &header, &before, &after);
+	struct notice whole = worded(*n);
+	notice_build(&whole, &header, &before, &after);
 	buf_span(&header, buf_view(&before));
 	buf_str(&header, body);
 	buf_span(&header, buf_view(&after));
@@ -54,7 +68,7 @@ bounce(void **state)
 {
 	(void)state;
 	char *text = made(&plain, "");
-	has(text, "From: MAILER-DAEMON@example.org (Mail Delivery System)\nSubject: Undelivered Mail Returned to Sender\n"
+	has(text, "From: Mail Delivery System <MAILER-DAEMON@example.org>\nSubject: Undelivered Mail Returned to Sender\n"
 	    "To: me@example.org\nAuto-Submitted: auto-replied\nMIME-Version: 1.0\n");
 	has(text, "Content-Type: multipart/report; report-type=delivery-status;\n\tboundary=\"0000000001z2.0000000000001234\"\n");
 	has(text, "\n<\"a b\"@example.net>: host mx.example.net[192.0.2.1] said: 550 5.1.1 no such\n    user here,");

@@ -1,0 +1,83 @@
+"""Notices: the words that a site gives them, to whom they go, and what is said of a wrong file."""
+import email
+import email.policy
+import re
+import subprocess
+
+import pytest
+
+from mtadtest import BUILD, Instance, Sink, wait_for
+
+TEMPLATES = """# the site's
+failure_template = <<EOF
+Charset: utf-8
+From: Our Post <post>
+Subject: It came back
+Postmaster-Subject: A copy
+
+Grüße von $myhostname, $$5, $maximal_queue_lifetime_hours hours.
+EOF
+delay_template = <<EOF
+X-Wrong: header
+
+text
+EOF
+"""
+
+
+def read(text):
+    return email.message_from_bytes(text, policy=email.policy.default)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Notices go to a host that takes all, mail to slow.test to one that has no time."""
+    folder = tmp_path_factory.mktemp("notices")
+    (folder / "templates").write_text(TEMPLATES)
+    with Sink() as sink, Sink("127.0.0.3", sink.port, {"MAIL": lambda s, a: b"451 4.3.2 not now"}):
+        mta = Instance(folder / "site", {"bounce_template_file": f"{folder}/templates", "enable_threaded_bounces": "yes",
+            "notify_classes": "bounce, delay", "bounce_notice_recipient": "pm@v.test", "delay_notice_recipient": "pm@v.test",
+            "delay_warning_time": "1s", "minimal_backoff_time": "1s", "maximal_backoff_time": "1s", "relayhost": f"[{sink.host}]",
+            "transport_maps": "inline:{slow.test=smtp:[127.0.0.3]}", "local_recipient_maps": ""}, smtp_port=sink.port)
+        mta.sink = sink
+        with mta:
+            yield mta
+
+
+def notices(mta, word, count):
+    """What came with this word in it, by subject."""
+    def there():
+        found = [m[2].replace(b"\r\n", b"\n") for m in mta.sink.messages if word.encode() in m[2]]
+        return found if len(found) >= count else None
+    return sorted((read(t) for t in wait_for(there)), key=lambda m: str(m["Subject"]))
+
+
+def test_words_of_the_site(site):
+    site.send("ann@v.test", ["nosuch@site.test"], "Subject: word-one\r\nMessage-ID: <one@v.test>\r\n\r\nx\r\n")
+    copy, back = notices(site, "word-one", 2)
+    assert back["Subject"] == "It came back" and back["From"] == "Our Post <post@site.test>" and back["Auto-Submitted"] == "auto-replied"
+    assert back["References"] == back["In-Reply-To"] == "<one@v.test>"
+    text = next(back.iter_parts())
+    assert text.get_content_charset() == "utf-8" and text["Content-Transfer-Encoding"] == "8bit"
+    assert text.get_content().startswith("Grüße von mail.site.test, $5, 120 hours.\n\n<nosuch@site.test>: ")
+    assert copy["Subject"] == "A copy" and copy["To"] == "pm@v.test" and copy["Auto-Submitted"] == "auto-generated"
+    assert "Grüße" not in next(copy.iter_parts()).get_content()
+    assert back["Content-Transfer-Encoding"] == "8bit" and copy["Content-Transfer-Encoding"] is None
+
+
+def test_a_wrong_template_is_told_and_left_out(site):
+    site.wait_log(r'warning: .*/templates:11: unknown "X-Wrong" header label in delay template -- ignoring this template')
+    site.send("ann@v.test", ["nobody@slow.test"], "Subject: word-two\r\n\r\nx\r\n")
+    late, copy = notices(site, "word-two", 2)
+    assert late["Subject"] == "Delayed Mail (still being retried)" and late["From"] == "Mail Delivery System <MAILER-DAEMON@site.test>"
+    assert copy["Subject"] == "Postmaster Warning: Delayed Mail"
+    assert "Action: delayed" in copy.as_string() and "Will-Retry-Until:" in copy.as_string()
+    assert re.search(r"postmaster delay notification: ", site.log())
+    site.ctl("queue", "delete", "*")
+
+
+def test_a_wrong_file(site, tmp_path):
+    bad = tmp_path / "bad"
+    bad.write_text("failure_template = <<EOF\nSubject: x\n\ntext $nosuch ${\nEOF\n")
+    r = subprocess.run([f"{BUILD}/mtactl", "postconf", "-c", site.dir, "-b", str(bad)], capture_output=True, text=True, timeout=20)
+    assert r.returncode == 1 and "bad, line 1: bad $name syntax in failure template" in r.stderr
