@@ -108,7 +108,7 @@ put_date_field(struct maker *m, const char *name, int64_t when)
 static bool
 needs_8bit(const struct notice *n)
 {
-	return n->is_8bit || n->is_utf8 || (!is_copy(n) && !address_is_ascii(n->text));
+	return n->is_8bit || n->is_utf8 || (!is_copy(n) && !span_is_ascii(n->text));
 }
 
 static void
@@ -133,7 +133,7 @@ put_thread(struct maker *m)
 			value = h.value;
 	header_unfold(&id, value);
 	struct span text = span_trim(buf_view(&id));
-	if (!id.over && text.len > 2 && address_is_ascii(text)) {
+	if (!id.over && text.len > 2 && span_is_ascii(text)) {
 		put_field(m, "References", "", text);
 		put_field(m, "In-Reply-To", "", text);
 	}
@@ -231,7 +231,7 @@ put_notification(struct maker *m)
 	struct span charset = n->is_utf8 && span_caseeqs(n->words->charset, "us-ascii") ? SPAN("utf-8") : n->words->charset;
 	char date[DATE_TEXT], id[QID_TEXT], type[512];
 	snprintf(type, sizeof type, "text/plain; charset=%.*s", SPAN_ARG(is_copy(n) && !n->is_utf8 ? SPAN("us-ascii") : charset));
-	put_part(m, "Notification", type, n->is_utf8 || (!is_copy(n) && !address_is_ascii(n->text)));
+	put_part(m, "Notification", type, n->is_utf8 || (!is_copy(n) && !span_is_ascii(n->text)));
 	put_lead(m);
 	for (size_t i = 0; i < n->recipient_count; i++)
 		put_person_recipient(m, &n->recipients[i]);

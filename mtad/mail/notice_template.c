@@ -154,7 +154,7 @@ take_header(struct reader *r, struct notice_template *t, const char *name, struc
 		wrong(r, r->line, "unknown \"%.*s\" header label in %s template" IGNORED, SAID(label), name);
 	else if (value.len == 0)
 		wrong(r, r->line, "empty \"%.*s\" header value in %s template" IGNORED, SAID(label), name);
-	else if (!address_is_ascii(value))
+	else if (!span_is_ascii(value))
 		wrong(r, r->line, "non-ASCII \"%.*s\" header value in %s template" IGNORED, SAID(label), name);
 	else if (!is_plain(value))
 		wrong(r, r->line, "\"%.*s\" header value in %s template is too long, or has control characters" IGNORED, SAID(label), name);
@@ -184,7 +184,7 @@ read_template(struct reader *r, struct span body, unsigned first, enum template_
 		wrong(r, first, "missing message text in %s template" IGNORED, name);
 	else if (t->text.len > TEXT_MAX)
 		wrong(r, first, "message text in %s template is over %d bytes" IGNORED, name, TEXT_MAX);
-	else if (!address_is_ascii(t->text) && span_caseeqs(t->charset, "us-ascii"))
+	else if (!span_is_ascii(t->text) && span_caseeqs(t->charset, "us-ascii"))
 		wrong(r, first, "8-bit message text in %s template: specify a Charset: other than us-ascii" IGNORED, name);
 	else
 		return true;
