@@ -114,6 +114,16 @@ is_default(const struct view *v, enum param p, struct span value)
 	return same;
 }
 
+/* transport_destination_recipient_limit and the like, where no transport has that name. */
+static bool
+is_template(const struct conf *c, struct span name)
+{
+	static const char word[] = "transport";
+	const struct transport_param *own;
+
+	return span_starts(name, word) && transport_param_find(span_skip(name, sizeof word - 1)) != NULL && !transport_param_split(c, name, &own);
+}
+
 bool
 conf_ineffective(const struct view *v, struct span name, struct span value, struct buf *why)
 {
@@ -124,6 +134,10 @@ conf_ineffective(const struct view *v, struct span name, struct span value, stru
 		if (!transport_param_split(v->conf, name, &own))
 			return false;
 		p = own->fallback;
+	} else if (is_template(v->conf, name) && !is_default(v, p, value)) {
+		buf_printf(why, "%.*s is a pattern, not a setting, and has no effect. Write the name of a transport in place of \"transport\".",
+		    SPAN_ARG(name));
+		return true;
 	}
 	const struct param_row *row = param_row(p);
 	if (row->standing == HONOURED || row->standing == ACCEPTED || is_default(v, p, value))

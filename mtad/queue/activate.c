@@ -148,6 +148,10 @@ to_destination(struct queue *q, struct entry *e, uint32_t rcpt, const struct que
 {
 	struct transport *t = transport_get(q, to->transport);
 
+	if (t->limits.deferred && !(e->rcpts[rcpt].flags & RCPT_FORCED)) {
+		queue_outcome_here(q, e, &rcpt, 1, OUTCOME_DEFERRED, "retry", SPAN("4.3.2"), SPAN("deferred transport"));
+		return;
+	}
 	switch (t->limits.kind) {
 	case TRANSPORT_ERROR:
 	case TRANSPORT_DISCARD:

@@ -105,16 +105,21 @@ kind_of(const char *command)
 	return TRANSPORT_NONE;
 }
 
-/* "1", "0.5", "1/concurrency", "1/sqrt_concurrency" (taken as the former): 0 stands for 1/concurrency. */
+/* "1", "0.5", "1/concurrency", "0.5/sqrt_concurrency"; what is none of these or not between 0 and 1 is 1. */
 static double
-feedback(const struct conf *conf, const char *name, const char *suffix)
+feedback(const struct conf *conf, const char *name, const char *suffix, enum feedback_by *by)
 {
 	struct buf value = BUF_INIT(256);
+	char *end = NULL;
 	double f = 1;
 
-	if (conf_transport_str(conf, name, suffix, &value) && value.len > 0)
-		f = strchr(value.ptr, '/') != NULL && strstr(value.ptr, "concurrency") != NULL ? 0 :
-		    strtod(value.ptr, NULL);
+	*by = PER_NOTHING;
+	if (conf_transport_str(conf, name, suffix, &value) && value.len > 0) {
+		f = strtod(value.ptr, &end);
+		struct span rest = span_trim(span_str(end));
+		struct span per = span_starts(rest, "/") ? span_trim(span_skip(rest, 1)) : SPAN_NONE;
+		*by = span_eqs(per, "concurrency") ? PER_CONCURRENCY : span_eqs(per, "sqrt_concurrency") ? PER_ROOT : PER_NOTHING;
+	}
 	buf_clear(&value);
 	return f >= 0 && f <= 1 ? f : 1;
 }
@@ -125,6 +130,17 @@ number(const struct conf *conf, const char *name, const char *suffix, double oth
 	int64_t n;
 
 	return conf_transport_int(conf, name, suffix, &n) && n >= 0 ? (double)n : otherwise;
+}
+
+static bool
+lists(const char *list, const char *name)
+{
+	struct span rest = span_str(list), word;
+
+	while (span_word(&rest, "\t\r\n ,", &word))
+		if (span_eqs(word, name))
+			return true;
+	return false;
 }
 
 bool
@@ -142,10 +158,13 @@ config_transport(void *arg, struct span name, struct transport_limits *out)
 	out->limit = number(rq->conf, s->name, "_destination_concurrency_limit", 20);
 	out->recipients = (uint32_t)number(rq->conf, s->name, "_destination_recipient_limit", 50);
 	out->cohorts = number(rq->conf, s->name, "_destination_concurrency_failed_cohort_limit", 1);
-	out->positive = feedback(rq->conf, s->name, "_destination_concurrency_positive_feedback");
-	out->negative = feedback(rq->conf, s->name, "_destination_concurrency_negative_feedback");
+	out->positive = feedback(rq->conf, s->name, "_destination_concurrency_positive_feedback", &out->positive_by);
+	out->negative = feedback(rq->conf, s->name, "_destination_concurrency_negative_feedback", &out->negative_by);
 	if (!conf_transport_time(rq->conf, s->name, "_destination_rate_delay", &out->rate_delay))
 		out->rate_delay = 0;
+	if (!conf_transport_time(rq->conf, s->name, "_transport_rate_delay", &out->pace))
+		out->pace = 0;
+	out->deferred = lists(conf_str(conf_program(rq->conf, "qmgr"), P_defer_transports), s->name);
 	if (out->initial < 1)
 		out->initial = 1;
 	if (out->limit > 0 && out->initial > out->limit)

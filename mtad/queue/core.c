@@ -339,6 +339,18 @@ full(const struct queue *q)
 	return q->active >= q->conf.active_limit || q->active_rcpts >= q->conf.recipient_limit;
 }
 
+/* When a transport that makes pauses goes on. */
+static int64_t
+next_pace(const struct queue *q)
+{
+	int64_t at = INT64_MAX;
+
+	for (const struct transport *t = q->transports; t != NULL; t = t->next)
+		if (t->limits.pace > 0 && t->ready != NULL && t->busy == 0)
+			at = earlier(at, t->pause);
+	return at;
+}
+
 /* The earliest of what has a time; -1: nothing has. */
 static int64_t
 next_call(const struct queue *q)
@@ -354,6 +366,7 @@ next_call(const struct queue *q)
 	if (q->release != NULL && !full(q))
 		at = now;
 	at = earlier(at, suspend_next(q));
+	at = earlier(at, next_pace(q));
 	if (at == INT64_MAX)
 		return -1;
 	return at <= now ? 0 : at - now;

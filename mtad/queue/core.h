@@ -38,14 +38,18 @@ struct dest;
 
 /* What a master.cf line of a delivery agent says. */
 enum transport_kind { TRANSPORT_SEND, TRANSPORT_LOCAL, TRANSPORT_ERROR, TRANSPORT_DISCARD, TRANSPORT_NONE };
+enum feedback_by { PER_NOTHING, PER_CONCURRENCY, PER_ROOT };	/* what the number is divided by */
 struct transport_limits {
 	enum transport_kind kind;
 	uint32_t	 maxproc;	/* 0: none */
 	double		 initial, limit;	/* concurrency of a destination; limit 0: none */
-	double		 positive, negative;	/* feedback: 0 stands for 1/concurrency */
+	double		 positive, negative;	/* feedback */
+	enum feedback_by positive_by, negative_by;
 	double		 cohorts;	/* failed cohorts until a destination counts as dead; 0: never */
 	uint32_t	 recipients;	/* a delivery; 0: no limit */
 	int64_t		 rate_delay;	/* pause between two deliveries to a destination, which then go one at a time; 0: none */
+	int64_t		 pace;		/* between two deliveries by this transport, which then go one at a time; 0: none */
+	bool		 deferred;	/* only mail that is flushed is delivered (defer_transports) */
 };
 
 struct transport {
@@ -53,6 +57,7 @@ struct transport {
 	struct transport_limits limits;
 	uint32_t	 generation;	/* of the limits */
 	uint32_t	 busy;		/* leases */
+	int64_t		 pause;		/* its pace: none begins before */
 	struct dest	*ready, *ready_last;	/* destinations with something to send and room for it, in turn */
 	struct transport *next;
 	bool		 complained;	/* of a command that is not available */

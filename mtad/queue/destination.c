@@ -486,10 +486,23 @@ dest_unsuspend(struct queue *q, struct dest *d)
 	dest_ready(q, d);
 }
 
+/* Newton's; the windows are between 1 and some thousands. */
 static double
-feedback(double configured, double window)
+root_of(double x)
 {
-	return configured > 0 ? configured : 1 / (window < 1 ? 1 : window);
+	double r = x;
+
+	for (int i = 0; i < 24; i++)
+		r = (r + x / r) / 2;
+	return r;
+}
+
+static double
+feedback(double number, enum feedback_by by, double window)
+{
+	double bounded = window < 1 ? 1 : window;
+
+	return by == PER_CONCURRENCY ? number / bounded : by == PER_ROOT ? number / root_of(bounded) : number;
 }
 
 void
@@ -507,7 +520,7 @@ dest_succeeded(struct queue *q, struct dest *d)
 	/* No growth beyond what is used, or an idle time would let loose a burst. */
 	if ((l->limit > 0 && d->window >= l->limit) || d->window >= d->busy + l->initial)
 		return;
-	d->success += feedback(l->positive, d->window);
+	d->success += feedback(l->positive, l->positive_by, d->window);
 	while (d->success >= 1) {
 		d->window += 1;
 		d->success -= 1;
@@ -566,7 +579,7 @@ dest_failed(struct queue *q, struct dest *d, struct span dsn, struct span text)
 		return;
 	}
 	d->failed_cohorts += 1 / (d->window < 1 ? 1 : d->window);
-	d->window -= feedback(l->negative, d->window);
+	d->window -= feedback(l->negative, l->negative_by, d->window);
 	if (d->window < 1)
 		d->window = 1;
 	if (l->cohorts > 0 && d->failed_cohorts >= l->cohorts) {

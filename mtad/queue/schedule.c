@@ -162,6 +162,8 @@ lease_end(struct queue *q, struct lease *l)
 	j->leases--;
 	d->busy--;
 	d->transport->busy--;
+	if (d->transport->limits.pace > 0)
+		d->transport->pause = queue_now(q) + d->transport->limits.pace;
 	free(l->rcpts);
 	free(l->peer);
 	free(l);
@@ -221,6 +223,8 @@ static bool
 dispatch_one(struct queue *q, struct transport *t)
 {
 	if (t->limits.maxproc > 0 && t->busy >= t->limits.maxproc)
+		return false;
+	if (t->limits.pace > 0 && (t->busy > 0 || queue_now(q) < t->pause))
 		return false;
 	struct dest *d = t->ready;
 	struct worker *w = d == NULL ? NULL : pick_worker(q, d);

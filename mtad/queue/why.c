@@ -109,6 +109,8 @@ why_queued(const struct queue *q, const struct entry_rcpt *r, struct why *w)
 		PUT(w->blocker, "no %s process is running", role_name((enum role)role));
 	else if (t->limits.maxproc > 0 && t->busy >= t->limits.maxproc)
 		PUT(w->blocker, "transport %s has all of its %u deliveries under way", t->name, t->limits.maxproc);
+	else if (t->limits.pace > 0 && (t->busy > 0 || t->pause > queue_now(q)))
+		PUT(w->blocker, "transport %s delivers one message at a time, with pauses (%s_transport_rate_delay)", t->name, t->name);
 	else if (d->pause > queue_now(q))
 		PUT(w->blocker, "transport %s pauses between deliveries to %s (%s_destination_rate_delay)", t->name,
 		    d->nexthop, t->name);

@@ -130,6 +130,25 @@ def pace(side):
     return "slow" if time.monotonic() - begun > 0.5 else "fast"
 
 
+def paces(side):
+    """Two messages by one transport to two destinations."""
+    for i in (1, 2):
+        send(side, BODY, to=(f"r{i}WORD@pac{i}.test",))
+    side.log("to=<r1WORD@pac1.test>.*status=sent")
+    begun = time.monotonic()
+    side.log("to=<r2WORD@pac2.test>.*status=sent")
+    return "slow" if abs(time.monotonic() - begun) > 0.5 else "fast"
+
+
+def put_off(side):
+    send(side, BODY, to=("rWORD@dfr.test",))
+    first = side.log("to=<rWORD@dfr.test>.*status=.*")
+    if "status=sent" in first:
+        return first
+    side.world.mta.ctl("flush")
+    return first.partition("dsn=")[2] + side.log("to=<rWORD@dfr.test>.*status=(sent)")
+
+
 def bounced(sender="WORD@src.test", text=BODY, to="x@bounce.test"):
     """The notice that its sender gets."""
     def see(side):
@@ -236,8 +255,8 @@ def rate_again(side):
     return last
 
 
-TRANSPORTS = ["other", "relay", "lmtp", "smtp", "ini", "pos", "virtual", "rat"]
-FAST = {f"{t}_destination_rate_delay": "0" for t in TRANSPORTS if t != "rat"}
+TRANSPORTS = ["other", "relay", "lmtp", "smtp", "ini", "pos", "virtual", "rat", "dfr"]
+FAST = {**{f"{t}_destination_rate_delay": "0" for t in TRANSPORTS if t != "rat"}, **{f"{t}_transport_rate_delay": "0" for t in TRANSPORTS}}
 LIMITS = {"relay_domains": "relay.test", "transport_maps": "texthash:FOLDER/transport", "smtpd_client_connection_count_limit": "0", **FAST,
           "ini_destination_concurrency_limit": "20", "pos_destination_concurrency_limit": "20", "pos_initial_destination_concurrency": "1"}
 BOUNCES = {"smtpd_reject_unlisted_recipient": "no", "transport_maps": "inline:{{bounce.test=error:5.1.1 no such place}, {site.test=discard:kept}}", "local_recipient_maps": "", "smtpd_client_connection_count_limit": "0"}
@@ -260,6 +279,8 @@ GROUPS = [
      row("smtp_destination_concurrency_limit", None, "1", at_once("smtp"), "^most [34]", "^most 1"),
      row("initial_destination_concurrency", None, "1", at_once("ini"), "^most [34]", "^most [12]"),
      row("default_destination_concurrency_positive_feedback", None, "0.01", at_once("pos", 8), "^most [2-8]", "^most 1"),
+     row("default_transport_rate_delay", None, "1s", paces, "fast", "slow"),
+     row("defer_transports", None, "retired, dfr", put_off, "^to=<.*status=sent", r"^4\.3\.2, status=deferred \(deferred transport\).*status=sent"),
      row("default_destination_rate_delay", None, "1s", pace, "fast", "slow")],
     [row("propagate_unmatched_extensions", None, "", logged("to=<new[^>]*>, .*status=.*", end(to=("list+x@dest.test",))), r"to=<new\+x@", "to=<new@",
          recipient_delimiter="+", virtual_alias_maps="inline:{list@dest.test=new@new.test}", transport_maps="inline:{new.test=discard:x}", **OPEN),
@@ -307,8 +328,8 @@ ROWS = [r for g in GROUPS for r in g]
 
 def world(folder):
     (folder / "transport").write_text("rcpt-other.test other:[SINK]\nrcpt-relay.test relay:[SINK]\nrcpt-smtp.test smtp:[SINK]\n" + "".join(
-        f"{t}.test {t}:{'inet:' if t == 'lmtp' else ''}[127.NET.200.{i + 1}]{':PORT' if t == 'lmtp' else ''}\n" for i, t in enumerate(TRANSPORTS) if t != "rat") + "rat.test rat:[SINK]\nlmrcpt.test lmtp:inet:[127.NET.203.1]:PORT\nrcpt-virtual.test virtual:[SINK]\n")
+        f"{t}.test {t}:{'inet:' if t == 'lmtp' else ''}[127.NET.200.{i + 1}]{':PORT' if t == 'lmtp' else ''}\n" for i, t in enumerate(TRANSPORTS) if t not in ("rat", "dfr")) + "rat.test rat:[SINK]\ndfr.test dfr:[SINK]\npac1.test pac:[SINK]\npac2.test pac:[SINK]:PORT\nlmrcpt.test lmtp:inet:[127.NET.203.1]:PORT\nrcpt-virtual.test virtual:[SINK]\n")
     (folder / "zone2").write_text(ZONE + "only2.test. A 127.66.9.9\nsix.test. AAAA ::1\n")
     (folder / "info").write_text("/^Subject: Undelivered/ INFO\n")
-    master = "".join(f"{t} unix - - y - - smtp\n" for t in ("other", "ini", "pos", "rat", "virtual"))
+    master = "".join(f"{t} unix - - y - - smtp\n" for t in ("other", "ini", "pos", "rat", "virtual", "dfr", "pac"))
     return Groups(folder, [g for g in GROUPS if g], master)

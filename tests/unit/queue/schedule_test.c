@@ -444,6 +444,52 @@ test_rate_delay(void **state)
 	world_answer(&w, 0, OUTCOME_SENT, SCOPE_RECIPIENT, "ok");
 }
 
+/* One delivery at a time by the whole transport, whatever the destinations, and a pause behind each. */
+static void
+test_pace(void **state)
+{
+	static const char *const to[] = { "x@c.test", "x@d.test", "x@c.test", "x@e.test" };
+
+	(void)state;
+	w.pace = 10 * SECOND;
+	w.q.conf.generation++;
+	for (size_t i = 0; i < 4; i++)
+		world_mail(&w, "a@b.test", to[i], 1);
+	world_settle(&w);
+	assert_int_equal(w.lease_count, 1);
+	for (int i = 0; i < 3; i++) {
+		world_pass(&w, MINUTE);
+		assert_int_equal(w.lease_count, 1);
+		world_answer(&w, 0, OUTCOME_SENT, SCOPE_RECIPIENT, "ok");
+		world_settle(&w);
+		world_check(&w);
+		world_pass(&w, 10 * SECOND - 1000);
+		assert_int_equal(w.lease_count, 0);
+		world_pass(&w, 2000);
+		assert_int_equal(w.lease_count, 1);
+	}
+	world_answer(&w, 0, OUTCOME_SENT, SCOPE_RECIPIENT, "ok");
+}
+
+/* Mail of a deferred transport waits as long as nobody flushes it. */
+static void
+test_deferred_transport(void **state)
+{
+	(void)state;
+	w.deferred = true;
+	w.q.conf.generation++;
+	struct qid id = world_mail(&w, "a@b.test", "x@c.test", 1);
+	world_settle(&w);
+	assert_int_equal(w.given, 0);
+	world_pass(&w, 6 * HOUR);
+	assert_int_equal(w.given, 0);
+	world_check(&w);
+	assert_true(queue_flush(&w.q, world_entry(&w, id), ROOT));
+	world_settle(&w);
+	assert_int_equal(w.lease_count, 1);
+	world_answer(&w, 0, OUTCOME_SENT, SCOPE_RECIPIENT, "ok");
+}
+
 #define T(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -453,7 +499,7 @@ main(void)
 		T(test_delivered), T(test_backoff), T(test_expiry), T(test_bounce), T(test_here), T(test_concurrency),
 		T(test_fair_senders), T(test_fair_messages), T(test_dead), T(test_dead_expires), T(test_flush_dead),
 		T(test_admin), T(test_worker_gone), T(test_clock), T(test_routing_waits), T(test_reload),
-		T(test_delay_warning), T(test_delay_warning_dead), T(test_rate_delay),
+		T(test_delay_warning), T(test_delay_warning_dead), T(test_rate_delay), T(test_pace), T(test_deferred_transport),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,7 +23,7 @@ transport(void *arg, struct span name, struct transport_limits *out)
 
 	*out = (struct transport_limits){ .kind = TRANSPORT_SEND, .maxproc = 100, .initial = 5, .limit = 20,
 		.positive = 1, .negative = 1, .cohorts = 1, .recipients = 50,
-		.rate_delay = w->rate_delay };
+		.rate_delay = w->rate_delay, .pace = w->pace, .deferred = w->deferred };
 	if (span_eqs(name, "error") || span_eqs(name, "retry"))
 		out->kind = TRANSPORT_ERROR;
 	else if (span_eqs(name, "discard"))

@@ -45,7 +45,8 @@ struct world {
 	bool		 notice_refused;
 	struct span	 forwards;		/* what the next answer says is to be forwarded */
 	bool		 routing_slow;
-	int64_t		 rate_delay;
+	int64_t		 rate_delay, pace;
+	bool		 deferred;
 	uint64_t	 acks;
 	uint64_t	 next_id;
 	uint64_t	 delivered[65536];	/* by serial number of the mail: how often a recipient of it was SENT */
