@@ -5,6 +5,7 @@
 
 #include "ctl/jsonl.h"
 #include "mtactl/postfix.h"
+#include "table/match_list.h"
 
 #define USAGE	"usage: postqueue -f | postqueue -i queueid | postqueue -j | postqueue -p | postqueue -s site"
 
@@ -95,13 +96,30 @@ is_site(struct span s)
 	return s.len > 0 && s.len < 256;
 }
 
+/* As flush(8) has it; mtactl flush takes any. */
+static bool
+is_eligible(struct postfix *p, const char *site)
+{
+	struct err err = { ERR_NONE, "" };
+	struct match_list *list;
+
+	if (!session_configure(&p->session))
+		return true;
+	list = match_list_new(p->session.conf, "fast_flush_domains", conf_str(conf_main(p->session.conf), P_fast_flush_domains), MATCH_DOMAIN, &err);
+	bool yes = list == NULL || match_list_name(list, NULL, span_str(site), &err) != MATCH_NO;
+	match_list_free(list);
+	return yes;
+}
+
 static int
 flush_site(struct postfix *p, const char *site)
 {
 	struct buf text = BUF_INIT(1024);
 	int status = QUEUE_FATAL;
 
-	if (is_site(span_str(site))) {
+	if (is_site(span_str(site)) && !is_eligible(p, site))
+		postfix_fatal(p->name, "Flush service is not configured for destination \"%s\"", site);
+	else if (is_site(span_str(site))) {
 		buf_printf(&text, "@%s", site);
 		status = flush(p, buf_view(&text), "mail queue");
 	} else {

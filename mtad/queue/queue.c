@@ -164,6 +164,7 @@ static const struct ipc_handlers handlers = {
 	.segment_done = workers_on_segment_done,
 	.segment_held = workers_on_segment_held,
 	.spill_used = workers_on_spill_used,
+	.site_flush = sites_on_flush,
 	.submit = workers_on_submit,
 	.notice_made = workers_on_notice_made,
 	.progress = workers_on_progress,

@@ -47,6 +47,7 @@ struct expected {
 
 struct ask;
 struct barrier;
+struct site;
 
 struct reader_window {
 	uint32_t	 segment;
@@ -116,6 +117,8 @@ struct role_queue {
 	int64_t		 stop_by;
 	struct ask	*asks;
 	struct plans	*plans;			/* plan.c */
+	struct site	*sites;			/* sites.c */
+	struct loop_timer site_timer;
 };
 
 /* -- config.c */
@@ -124,6 +127,9 @@ bool	config_transport(void *arg, struct span name, struct transport_limits *);
 
 /* -- routing.c */
 enum routed routing_route(void *arg, const struct entry *, uint32_t rcpt, struct queue_route *);
+
+/* -- sites.c: ETRN */
+void	sites_on_flush(void *arg, struct ipc *ipc, const struct ipc_site_flush *, int fd);
 
 /* -- answers.c: what the lookup role knows for routing */
 /* Answers what rq->facts were asked for, as far as it is known; false: the message is routed again (queue_routed) when the rest is. */

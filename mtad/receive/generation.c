@@ -344,6 +344,11 @@ fill(struct generation *g, struct buf *scratch, struct err *err)
 	if (!own_settings(g, &g->submission, "pickup", scratch, err) ||
 	    !own_settings(g, &g->bounce, "bounce", scratch, err))
 		return false;
+	g->flush_domains = match_list_new(g->conf, "fast_flush_domains", conf_str(main_cf, P_fast_flush_domains), MATCH_DOMAIN, err);
+	if (g->flush_domains == NULL) {
+		err_prefix(err, "fast_flush_domains");
+		return false;
+	}
 	g->check_bounce = has_word(str(main_cf, P_internal_mail_filter_classes), "bounce");
 	g->check_notify = has_word(str(main_cf, P_internal_mail_filter_classes), "notify");
 	g->spill_size = (size_t)conf_int(main_cf, P_mtad_spill_size);
@@ -438,6 +443,7 @@ generation_unref(struct generation *g)
 	intake_clear(&g->submission.intake);
 	intake_clear(&g->bounce.intake);
 	free(g->services);
+	match_list_free(g->flush_domains);
 	user_list_clear(&g->submitters);
 	router_free(g->router);
 	conf_unref(g->conf);

@@ -96,6 +96,7 @@ struct generation {
 	size_t		 service_count;
 	bool		 has_ticket_key;
 	unsigned char	 ticket_key[TLS_TICKET_KEY];	/* of all receive roles */
+	struct match_list *flush_domains;	/* fast_flush_domains */
 	struct user_list submitters;		/* authorized_submit_users */
 	struct settings	 submission;		/* local submission, pickup */
 	struct settings	 bounce;		/* notices */

@@ -246,3 +246,12 @@ link_on_segment_close(struct link *l, const struct ipc_segment_close *m)
 {
 	drop(&l->open, find(&l->open, m->segment));
 }
+
+bool
+link_flush_site(struct link *l, struct span site)
+{
+	if (l->ipc == NULL)
+		return false;
+	ipc_send_site_flush(l->ipc, &(struct ipc_site_flush){ .site = site }, -1);
+	return true;
+}

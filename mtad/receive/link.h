@@ -65,6 +65,9 @@ void	link_spill_done(struct link *, struct spill *, bool used);	/* closes and fr
 const struct link_segment *link_segment(const struct link *, uint32_t number);	/* to read from, or NULL */
 
 /* Messages of the queue role; `arg` is the link. */
+/* ETRN: what waits for the domain is to be tried. False: there is no queue role at the moment. */
+bool	link_flush_site(struct link *, struct span site);
+
 void	link_on_segment_grant(struct link *, const struct ipc_segment_grant *, int fd);
 void	link_on_spill_grant(struct link *, const struct ipc_spill_grant *, int fd);
 void	link_on_submit_ack(struct link *, const struct ipc_submit_ack *);

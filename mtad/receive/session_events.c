@@ -399,6 +399,32 @@ refuse(struct session *s, enum session_decision what, const char *reply)
 	smtp_server_answer(s->server, reply);
 }
 
+static void
+begin_delivery(struct session *s)
+{
+	struct span site = span_str(s->etrn);
+	char client[CLIENT_TEXT];
+
+	session_client(s, client);
+	switch (match_list_name(s->generation->flush_domains, NULL, site, &(struct err){ .kind = ERR_NONE })) {
+	case MATCH_YES:
+		if (link_flush_site(&s->rx->link, site)) {
+			smtp_server_answer(s->server, "250 Queuing started");
+			break;
+		}
+		/* fall through */
+	case MATCH_FAILED:
+	case MATCH_PENDING:
+		log_warning(session_program(s), "unable to talk to fast flush service");
+		smtp_server_answer(s->server, "458 Unable to queue messages");
+		break;
+	case MATCH_NO:
+		log_warning(session_program(s), "reject: ETRN %.100s... from %s", s->etrn, client);
+		smtp_server_answer(s->server, NULL);
+		break;
+	}
+}
+
 void
 session_decided(struct session *s, const char *reply)
 {
@@ -412,6 +438,10 @@ session_decided(struct session *s, const char *reply)
 	/* Answered when it is known what may be offered. */
 	if (what == DECIDE_HELO && !session_auth_offer(s))
 		return;
+	if (what == DECIDE_ETRN) {
+		begin_delivery(s);
+		return;
+	}
 	if (what == DECIDE_RCPT)
 		accept_recipient(s);
 	if (what != DECIDE_END)

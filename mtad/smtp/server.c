@@ -142,6 +142,18 @@ server_no_args(struct smtp_server *s, const struct smtp_command *c)
 	return false;
 }
 
+/* What stands before the name ("@": and the domains below it) makes no difference, as with Postfix. A literal is taken, too. */
+static bool
+is_site(struct span *domain)
+{
+	struct span ip;
+	bool v6;
+
+	if (span_starts(*domain, "@") || span_starts(*domain, "#"))
+		*domain = span_skip(*domain, 1);
+	return address_hostname_ok(*domain, false) || address_literal(*domain, &ip, &v6);
+}
+
 /* RFC 1985. */
 static void
 etrn(struct smtp_server *s, const struct smtp_command *c)
@@ -154,6 +166,8 @@ etrn(struct smtp_server *s, const struct smtp_command *c)
 		server_error(s, "503 Error: MAIL transaction in progress");
 	else if (!span_word(&rest, " \t", &domain) || span_word(&rest, " \t", &more))
 		server_error(s, "500 Syntax: ETRN domain");
+	else if (!is_site(&domain))
+		server_error(s, "501 Error: invalid parameter syntax");
 	else {
 		free(s->asked);
 		s->asked = span_dup(domain);

@@ -136,7 +136,7 @@ def test_postsuper_stdin(both):
     assert got[0] == got[1]
 
 
-@pytest.mark.parametrize("args", [[], ["-i", "bad/id"], ["-i", "4ZZZZZ0000z3m"], ["-s", "x y"], ["-f"]])
+@pytest.mark.parametrize("args", [[], ["-i", "bad/id"], ["-i", "4ZZZZZ0000z3m"], ["-s", "x y"], ["-s", "other.test"], ["-f"]])
 def test_postqueue_status(both, args):
     assert both[0].run("postqueue", *args) == both[1].run("postqueue", *args)
 

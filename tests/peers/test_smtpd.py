@@ -27,6 +27,10 @@ MACROS = ["client_address", "client_hostname", "client_helo", "client_protocol",
 # A service: its options, then dialogues.
 SERVICES = {
     "trusting": ({"smtpd_authorized_xforward_hosts": "127.0.0.1, 127.0.0.9", "smtpd_authorized_xclient_hosts": "127.0.0.0/8", "local_header_rewrite_clients": "permit_inet_interfaces", "mynetworks": "127.0.0.0/8 192.0.2.0/24"}, []),
+    "etrn": ({"smtpd_etrn_restrictions": "check_etrn_access inline:{ {closed.relay.test=REJECT no}, relay.test=OK }, permit_mynetworks", "smtpd_helo_required": "yes"},
+             ["ETRN relay.test|EHLO x|ETRN|ETRN relay.test x|ETRN relay.test|ETRN RELAY.TEST|ETRN @relay.test|ETRN #relay.test|ETRN down.sub.relay.test|ETRN other.test|ETRN closed.relay.test|"
+              "ETRN -bad|ETRN a..b|ETRN [127.0.0.1]|ETRN [x]|ETRN <relay.test>|etrn relay.test|MAIL FROM:<s@src.test>|ETRN relay.test|QUIT"]),
+    "no etrn": ({"smtpd_client_restrictions": "check_etrn_access inline:{x=OK}, reject"}, ["EHLO x|ETRN relay.test|QUIT"]),
     "commands": ({"smtpd_command_filter": "pcre:FOLDER/commands"},
                  ["HELO|HELO x||MAIL FROM:<>|RCPT TO:<'r@dest.test'>|data|.|QUIT", "EHLO x|FOO|  PING|BAR|TWICE|QUIT"]),
     "all off": ({"smtpd_discard_ehlo_keywords": "8bitmime auth etrn pipelining size verp starttls xclient xforward enhancedstatuscodes dsn smtputf8 chunking"},
@@ -210,3 +214,9 @@ def test_whose_mail_is_shown(pair):
     assert {k: row[k] for k in row if k.startswith("orig")} == {
         "orig_client_name": "o.test", "orig_client_addr": "203.0.113.5", "orig_client_port": "99", "orig_helo": "oh", "orig_protocol": "ESMTP", "orig_queue_id": "QQ123"}
     assert row["client_addr"] == "127.0.0.1" and row["client_port"].isdigit() and row["helo"] == "h"
+
+
+def test_etrn(pair):
+    said = beside(pair, "etrn", SERVICES["etrn"][1][0], lines="ETRN|etrn")
+    assert said[5][1] == "250 Queuing started" and said[10][1].startswith("459 "), said
+    beside(pair, "no etrn", SERVICES["no etrn"][1][0])
