@@ -231,6 +231,24 @@ put_places(struct display *d, struct span places)
 }
 
 static void
+put_range(struct display *d, struct span row)
+{
+	const char *unit = span_eqs(member(row, "type"), "\"time\"") ? "s" : "";
+
+	if (member(row, "min").len == 0)
+		return;
+	put(d, "%12s  ", member(row, "max").len > 0 ? "range" : "at least");
+	put_member(d, row, "min");
+	put(d, "%s", unit);
+	if (member(row, "max").len > 0) {
+		put(d, " to ");
+		put_member(d, row, "max");
+		put(d, "%s", unit);
+	}
+	put(d, "\n");
+}
+
+static void
 explain_row(struct display *d, struct span row)
 {
 	put_color(d, COLOR_BOLD);
@@ -243,15 +261,7 @@ explain_row(struct display *d, struct span row)
 	put_places(d, member(row, "set"));
 	put_field(d, "default", member(row, "default"));
 	put_field(d, "type", member(row, "type"));
-	if (member(row, "max").len > 0) {
-		put(d, "%12s  ", "range");
-		put_member(d, row, "min");
-		put(d, " to ");
-		put_member(d, row, "max");
-		put(d, "\n");
-	} else {
-		put_field(d, "at least", member(row, "min"));
-	}
+	put_range(d, row);
 	put_field(d, "in mtad", member(row, "meaning"));
 }
 

@@ -57,12 +57,12 @@ static bool
 in_range(const struct param_row *row, int64_t n, const char *unit, struct err *err)
 {
 	if (n < row->min) {
-		err_set(err, ERR_SYS, "%lld is too little; the least is %lld%s", (long long)n,
+		err_set(err, ERR_SYS, "%lld%s is too little; the least is %lld%s", (long long)n, unit,
 		    (long long)row->min, unit);
 		return false;
 	}
 	if (row->max > 0 && n > row->max) {
-		err_set(err, ERR_SYS, "%lld is too much; the most is %lld%s", (long long)n,
+		err_set(err, ERR_SYS, "%lld%s is too much; the most is %lld%s", (long long)n, unit,
 		    (long long)row->max, unit);
 		return false;
 	}

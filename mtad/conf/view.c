@@ -108,7 +108,13 @@ evaluate(struct view *v, enum param p, const char *raw, struct buf *scratch, str
 	} else if (row->type == PARAM_STR) {
 		out->str = raw;
 	}
-	return value_parse(row, text, out, err);
+	/* A default that follows another parameter (default_process_limit = 1) is nobody's mistake. */
+	struct param_row as = *row;
+	if (raw == row->def) {
+		as.min = INT64_MIN;
+		as.max = 0;
+	}
+	return value_parse(&as, text, out, err);
 }
 
 static void

@@ -72,6 +72,8 @@ def test_refused_edits_change_nothing(site):
     main = read(f"{site.dir}/main.cf")
     for args, status in [
         (("set", "message_size_limit=lots"), 78),
+        (("set", "smtpd_hard_error_limit", "0"), 78),
+        (("set", "maximal_queue_lifetime", "101d"), 78),
         (("set", "mynetworks", "0.0.0.0/0"), 78),		# the linter's R101
         (("set", "my networks", "x"), 65),
         (("set", "relayhost"), 64),

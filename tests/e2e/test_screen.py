@@ -126,13 +126,13 @@ def test_lists(make):
 
 def test_older_names_and_limit(make):
     mta = make(postscreen_blacklist_action="drop", postscreen_dnsbl_sites="nice.test*-1", postscreen_dnsbl_whitelist_threshold="-1",
-               postscreen_dnsbl_ttl="2", postscreen_greet_wait="2s", postscreen_pre_queue_limit="2")
+               postscreen_dnsbl_ttl="2", postscreen_greet_wait="2s", postscreen_pre_queue_limit="10")
     assert talk(mta, "127.0.0.66")[0] == [b"521 5.3.2 Service currently unavailable\r\n"]
     assert talk(mta, "127.0.0.3")[0][-1] == b"220 behind\r\n"
-    waiting = [connect(mta, f"127.0.0.{n}") for n in (20, 21)]
+    waiting = [connect(mta, f"127.0.0.{n}") for n in range(20, 30)]
     for _, f in waiting:
         assert f.readline().startswith(b"220-")
-    assert talk(mta, "127.0.0.22")[0] == [b"421 4.3.2 All screening ports are busy\r\n"]
+    assert talk(mta, "127.0.0.30")[0] == [b"421 4.3.2 All screening ports are busy\r\n"]
     assert waiting[0][1].readline() == b"220 behind\r\n"
     for s, _ in waiting:
         s.close()

@@ -91,6 +91,13 @@ def dialogue(side):
     return lines[0] if lines else "none"
 
 
+def notes(side):
+    """What only the second level shows."""
+    reply(HELO, "QUIT")(side)
+    side.log(r"disconnect from \S+\[CLIENT\]")
+    return " ".join(line for line in side.world.mta.log().splitlines() if f"[{side.client}]" in line and "]: > " in line or line.endswith(": the session ends"))
+
+
 REJECT_CLIENT = {"smtpd_client_restrictions": "reject"}
 ROWS = [
     row("smtpd_banner", None, "$myhostname at your service", reply(), r"^220 mail\.site\.test ESMTP mtad$", "^220 mail.site.test at your service$"),
@@ -173,7 +180,7 @@ ROWS = [
     row("local_header_rewrite_clients", "permit_mynetworks", None, mail("Subject: WORD\nTo: someone\n\nx\n", cleanup=False), r"To: someone@site\.test\|", r"To: someone\|"),
     row("syslog_name", None, "mtad/extra", logged(r"\S+\[\d+\]: connect from \S+\[CLIENT\]", reply()), "^smtpd|^mtad/smtpd", "^mtad/extra/smtpd"),
     row("debug_peer_list", None, "127.0.0.0/8", dialogue, "none", "^> \\S+: 220 "),
-    row("debug_peer_level", "0", None, dialogue, "none", "^> \\S+: 220 ", debug_peer_list="127.0.0.0/8"),
+    row("debug_peer_level", "1", None, notes, "> (?!.*session ends)", "> .*the session ends", debug_peer_list="127.0.0.0/8"),
 ]
 FILES = {"picky": "/^Subject/ REJECT picky\n", "checked": "/refuse me/ REJECT refused\n"}
 
