@@ -8,6 +8,7 @@
 #include "base/mem.h"
 
 #define BUF_MIN	256
+#define BUF_FIT	4096	/* less is not worth the moving */
 
 void
 buf_clear(struct buf *b)
@@ -124,6 +125,17 @@ buf_drop(struct buf *b, size_t n)
 		return;
 	memmove(b->ptr, b->ptr + n, b->len - n);
 	buf_cut(b, b->len - n);
+}
+
+void
+buf_fit(struct buf *b)
+{
+	if (b->len == 0) {
+		buf_clear(b);
+	} else if (b->cap > BUF_FIT && b->cap / 4 > b->len) {
+		b->cap = b->len + 1;
+		b->ptr = mem_grow(b->ptr, b->cap, 1);
+	}
 }
 
 void

@@ -39,6 +39,8 @@ char	*buf_room(struct buf *, size_t n);
 void	buf_added(struct buf *, size_t n);
 /* Drops the first n bytes. */
 void	buf_drop(struct buf *, size_t n);
+/* Gives memory back where it has much more than it holds. */
+void	buf_fit(struct buf *);
 /* Cuts to the first n bytes. */
 void	buf_cut(struct buf *, size_t n);
 

@@ -10,11 +10,12 @@
 
 struct seats_row {
 	_Atomic uint64_t name;		/* a hash; 0: free */
-	_Atomic int64_t	 full;
+	_Atomic int64_t	 full, wanted;
 	_Atomic uint32_t taken[SEATS_COLUMNS];
 };
 
 struct seats {
+	_Atomic int64_t	 wanted;	/* in any row */
 	struct seats_row rows[ROWS];
 };
 
@@ -102,6 +103,27 @@ int64_t
 seats_full_at(const struct seats_row *row)
 {
 	return row == NULL ? 0 : atomic_load(&row->full);
+}
+
+void
+seats_want(struct seats *s, struct seats_row *row, int64_t now)
+{
+	if (s == NULL || row == NULL)
+		return;
+	atomic_store(&row->wanted, now);
+	atomic_store(&s->wanted, now);
+}
+
+int64_t
+seats_wanted_at(const struct seats_row *row)
+{
+	return row == NULL ? 0 : atomic_load(&row->wanted);
+}
+
+int64_t
+seats_any_wanted_at(const struct seats *s)
+{
+	return s == NULL ? 0 : atomic_load(&s->wanted);
 }
 
 bool

@@ -28,6 +28,10 @@ uint32_t seats_taken(const struct seats_row *);
 /* When the last seat was taken, or wanted in vain, last (monotonic); 0: never. The caller notes it. */
 void	seats_note_full(struct seats_row *, int64_t now);
 int64_t	seats_full_at(const struct seats_row *);
+/* Somebody waits for a seat for too long (monotonic): processes give those back that they can do without. */
+void	seats_want(struct seats *, struct seats_row *, int64_t now);
+int64_t	seats_wanted_at(const struct seats_row *);
+int64_t	seats_any_wanted_at(const struct seats *);
 void	seats_clear(struct seats *, uint32_t column);
 
 #endif

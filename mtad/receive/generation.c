@@ -190,6 +190,7 @@ service_limit(struct settings *s, const struct service *service)
 	buf_printf(&key, "%d %s", (int)service->type, service->name);
 	s->name = service->name;
 	s->limit = (uint32_t)service->maxproc;
+	s->parks = conf_bool(s->view, P_mtad_park_idle_sessions);
 	s->seats = seats_row(s->generation->seats, buf_view(&key));
 	buf_clear(&key);
 }

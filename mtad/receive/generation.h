@@ -78,6 +78,7 @@ struct settings {
 	char		*program;		/* in log lines: "smtpd", or "NAME/smtpd" with a syslog_name of its own */
 	struct seats_row *seats;		/* NULL: nobody counts */
 	uint32_t	 limit;			/* sessions over all processes; 0: none */
+	bool		 parks;			/* mtad_park_idle_sessions */
 	size_t		 sessions;		/* that this process has of it */
 	int64_t		 warned;		/* monotonic: when it was last said to be full */
 	struct match_list *debug_peers;

@@ -304,7 +304,8 @@ intake_blocked(const struct intake *in)
 {
 	size_t limit = in->generation->memory_limit;
 
-	if (in->fault != NULL)
+	/* A header that goes on is a matter of intake_spill. */
+	if (in->fault != NULL || in->look_at > 0)
 		return false;
 	/* One that should spill and cannot, or a share of memory that is used up. */
 	if (in->spill == NULL && in->content.len > 2 * in->generation->spill_size)

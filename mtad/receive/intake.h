@@ -74,6 +74,7 @@ struct intake {
 	struct spill	*spill;
 	bool		 has_header;	/* of a spilled message: header is complete */
 	size_t		 body_at;	/* of one that is not: where the body begins in content */
+	size_t		 look_at;	/* whether the header is whole by now is looked at again with so much content */
 	uint64_t	 spilled;	/* bytes written to the spill file */
 	uint64_t	 size;		/* of the content as it came */
 	size_t		 counted;	/* bytes of the role's memory */

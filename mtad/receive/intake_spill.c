@@ -25,17 +25,22 @@ write_out(struct intake *in, bool last)
 	}
 	in->spilled += out.len;
 	buf_reset(&in->content);
+	if (in->content.cap > 2 * WRITE_AT)
+		buf_clear(&in->content);
+}
+
+static bool
+is_short(const struct intake *in)
+{
+	const struct receive *rx = in->rx;
+
+	return rx->pool.memory + spool_writer_pending(rx->link.writer) > in->generation->memory_limit;
 }
 
 static bool
 wants_spill(const struct intake *in)
 {
-	const struct receive *rx = in->rx;
-
-	if (in->content.len > in->generation->spill_size)
-		return true;
-	return in->content.len > READ_SIZE &&
-	    rx->pool.memory + spool_writer_pending(rx->link.writer) > in->generation->memory_limit;
+	return in->content.len > in->generation->spill_size || (in->content.len > READ_SIZE && is_short(in));
 }
 
 /* The header must have come whole before the body can go elsewhere. */
@@ -47,18 +52,34 @@ header_is_whole(const struct intake *in, const struct header_facts *f)
 	return span_has(rest, '\n');
 }
 
+/* It stays in memory until it is whole; so where that is short, one that goes on and on is not waited for. */
+static void
+unfinished_header(struct intake *in)
+{
+	if (in->content.len > HEADER_MAX)
+		in->fault = "552 5.3.4 Error: message header too large";
+	else if (is_short(in))
+		in->fault = "452 4.3.1 Insufficient system storage";
+	/* Not after each piece: that would be the square of its length. */
+	in->look_at = in->content.len + in->content.len / 2;
+	if (in->look_at > HEADER_MAX)
+		in->look_at = HEADER_MAX + 1;
+}
+
 static void
 begin(struct intake *in)
 {
 	struct header_facts f;
 	size_t body;
 
+	if (in->content.len < in->look_at && !is_short(in))
+		return;
 	header_look(buf_view(&in->content), &f);
 	if (!header_is_whole(in, &f)) {
-		if (in->content.len > HEADER_MAX)
-			in->fault = "552 5.3.4 Error: message header too large";
+		unfinished_header(in);
 		return;
 	}
+	in->look_at = 0;
 	in->spill = link_spill_take(&in->rx->link);
 	if (in->spill == NULL)
 		return;
@@ -73,12 +94,14 @@ intake_spill(struct intake *in, bool last)
 {
 	/* Nothing of a refused message is kept. */
 	if (in->fault != NULL) {
-		buf_reset(&in->content);
+		buf_clear(&in->content);
 		return;
 	}
 	if (in->spill == NULL) {
 		if (!last && wants_spill(in))
 			begin(in);
+		if (in->fault != NULL)
+			buf_clear(&in->content);
 		if (in->spill == NULL || in->fault != NULL)
 			return;
 	}

@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -19,11 +20,13 @@
 
 #define ACCEPT_BATCH	16		/* a wake-up; the other receive roles get their share */
 #define SESSIONS_MAX	20000
-#define RESERVE		1000
+#define RESERVE		1000		/* of these, or a quarter where there are few */
 #define BACKLOG_MAX	4096
+#define SEND_BUFFER	(32 * 1024)
 #define PAUSE		(SECOND / 2)	/* out of descriptors */
 #define STRESS_TIME	(1000 * SECOND)	/* that a service is taken to be under stress after its last session was */
 #define PAUSE_FULL	(SECOND / 20)	/* out of seats: other processes may free one */
+#define PATIENCE	(SECOND / 4)	/* that a client waits for a seat before idle sessions are asked for theirs */
 
 struct listener {
 	struct receive	*rx;
@@ -33,6 +36,7 @@ struct listener {
 	int		 fd;
 	bool		 paused;
 	bool		 local;		/* the submission socket */
+	int64_t		 short_since;	/* monotonic: since when somebody waits for a seat; 0: nobody does */
 };
 
 /* The last places are for services that have few sessions: a flood of one keeps nobody from the others. */
@@ -40,9 +44,10 @@ static bool
 no_room(const struct listener *l)
 {
 	const struct receive *rx = l->rx;
+	size_t reserve = rx->sessions_max / 4 < RESERVE ? rx->sessions_max / 4 : RESERVE;
 
-	return rx->session_count >= SESSIONS_MAX ||
-	    (rx->session_count >= SESSIONS_MAX - RESERVE && l->settings->sessions >= RESERVE);
+	return rx->session_count >= rx->sessions_max ||
+	    (rx->session_count >= rx->sessions_max - reserve && l->settings->sessions >= reserve);
 }
 
 static void
@@ -82,9 +87,39 @@ give_seat(struct settings *s)
 }
 
 void
-listeners_session_ended(struct receive *rx, struct settings *s)
+listeners_seat_give(struct settings *s)
 {
-	give_seat(s);
+	seats_give(s->seats, role_slot());
+}
+
+void
+listeners_seat_take(struct settings *s)
+{
+	(void)seats_take(s->seats, role_slot(), 0);
+}
+
+/* Nobody is kept waiting for long by sessions that do nothing. True: try again. */
+static bool
+find_seat(struct listener *l)
+{
+	struct receive *rx = l->rx;
+	int64_t now = clock_mono();
+
+	if (l->short_since == 0)
+		l->short_since = now;
+	if (!l->settings->parks || now - l->short_since < PATIENCE)
+		return false;
+	seats_want(rx->seats, l->settings->seats, now);
+	return sessions_park(rx, now);
+}
+
+void
+listeners_session_ended(struct receive *rx, struct settings *s, bool seated)
+{
+	if (seated)
+		give_seat(s);
+	else
+		s->sessions--;
 	for (size_t i = 0; i < rx->listeners.count; i++)
 		if (rx->listeners.items[i]->paused)
 			loop_timer_set(&rx->listeners.items[i]->timer, 0);
@@ -96,10 +131,7 @@ on_timer(void *arg)
 	struct listener *l = arg;
 
 	l->paused = false;
-	if (!no_room(l))
-		loop_io_watch(&l->io, EV_READ);
-	else
-		pause_listener(l, PAUSE_FULL);
+	loop_io_watch(&l->io, EV_READ);
 }
 
 /* A session that begins while the service is under stress has those settings to its end, as Postfix's processes have. */
@@ -149,6 +181,8 @@ accept_one(struct listener *l)
 		return true;
 	}
 	give_seat(l->settings);
+	if (errno == EAGAIN)
+		l->short_since = 0;
 	if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
 		log_warning(NULL, "accept: %s", strerror(errno));
 		pause_listener(l, PAUSE);
@@ -161,7 +195,11 @@ static void
 accept_some(struct listener *l, int most)
 {
 	for (int n = 0; n < most; n++) {
-		if (no_room(l) || !take_seat(l)) {
+		if (no_room(l) && !sessions_crowd_out(l->rx, clock_mono())) {
+			pause_listener(l, PAUSE_FULL);
+			return;
+		}
+		if (!take_seat(l) && !(find_seat(l) && take_seat(l))) {
 			pause_listener(l, PAUSE_FULL);
 			return;
 		}
@@ -181,16 +219,18 @@ static void
 add(struct receive *rx, struct settings *settings, int fd, bool local)
 {
 	struct listener *l;
-	int on = 1;
+	int on = 1, small = SEND_BUFFER;
 
 	MEM_NEW(l);
 	l->rx = rx;
 	l->settings = settings;
 	l->fd = fd;
 	l->local = local;
-	/* Accepted sockets inherit it. */
-	if (!local)
+	/* Accepted sockets inherit them. The system would keep megabytes of replies for a client that reads none. */
+	if (!local) {
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+	}
 	loop_timer_init(&l->timer, on_timer, l);
 	loop_io_init(&l->io, fd, on_ready, l);
 	loop_io_watch(&l->io, EV_READ);
@@ -215,12 +255,24 @@ add_service(void *arg, const char *rest, int fd)
 	add(rx, &g->services[n], fd, false);
 }
 
+/* Each is a descriptor; other things need some as well. */
+static size_t
+sessions_room(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur >= SESSIONS_MAX + RESERVE)
+		return SESSIONS_MAX;
+	return files.rlim_cur > 2 * RESERVE ? files.rlim_cur - RESERVE : files.rlim_cur / 2;
+}
+
 void
 listeners_open(struct receive *rx)
 {
 	int fd = role_fd("submit");
 
 	listeners_close(rx);
+	rx->sessions_max = sessions_room();
 	role_fd_each("listen:", add_service, rx);
 	if (fd >= 0)
 		add(rx, &rx->now->submission, fd, true);

@@ -4,6 +4,7 @@
 #ifndef RECEIVE_LISTEN_H
 #define RECEIVE_LISTEN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct receive;
@@ -19,7 +20,10 @@ struct listeners {
 void	listeners_open(struct receive *);
 void	listeners_close(struct receive *);
 /* Another may be let in. */
-void	listeners_session_ended(struct receive *, struct settings *);
+void	listeners_session_ended(struct receive *, struct settings *, bool seated);
+/* It goes on without its seat, and takes one again, in any case. */
+void	listeners_seat_give(struct settings *);
+void	listeners_seat_take(struct settings *);
 /* Before a reload takes effect: who has connected to a socket that goes away with it is served. */
 void	listeners_drain(struct receive *);
 

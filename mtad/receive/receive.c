@@ -1,5 +1,6 @@
 #include "receive/receive.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@
 #define LOOKUP_TIME	(60 * SECOND)
 #define COUNT_TIME	(2 * SECOND)	/* a client does not wait longer for being counted */
 #define LAZY		SECOND		/* mtad_sync = no */
+#define LARGE		(512 * 1024)	/* bytes */
 
 static struct receive self = { .transcripts.version = 1 };
 
@@ -133,6 +135,9 @@ on_start(void *state, struct err *err)
 	struct receive *rx = state;
 
 	(void)err;
+	/* Large content goes back to the system when it was written: by default malloc learns to keep it, once it has seen one. */
+	(void)mallopt(M_MMAP_THRESHOLD, LARGE);
+	(void)mallopt(M_TRIM_THRESHOLD, 4 * LARGE);
 	switch_generation(rx);
 	rx->qids.writer = qid_writer(role_slot(), role_epoch());
 	rx->wake = (struct loop_task){ .fn = on_wake, .arg = rx };

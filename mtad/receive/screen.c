@@ -129,7 +129,7 @@ hang_up(struct screened *s, const char *reply)
 	log_info(PROGRAM, "DISCONNECT %s", s->who);
 	(void)close(s->fd);
 	let_go(s);
-	listeners_session_ended(rx, settings);
+	listeners_session_ended(rx, settings, true);
 	receive_maybe_done(rx);
 }
 

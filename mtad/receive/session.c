@@ -9,7 +9,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "receive/screen.h"
 #include "receive/session_auth.h"
 #include "receive/session_xclient.h"
 #include "receive/state.h"
@@ -18,6 +17,8 @@
 #define OUT_MAX		(1 << 20)
 #define FLUSH_TIME	(30 * SECOND)	/* a client that does not read its last reply */
 #define IN_MAX		(256 * 1024)
+#define REPLIES_MAX	(16 * 1024)	/* unwritten: then nothing more is read */
+#define PROGRESS_DATA	512		/* bytes of content at once that show a client at work */
 
 
 const char *
@@ -65,7 +66,7 @@ unlink_session(struct session *s)
 	if (s->next != NULL)
 		s->next->prev = s->prev;
 	rx->session_count--;
-	listeners_session_ended(rx, s->settings);
+	listeners_session_ended(rx, s->settings, s->seated);
 	rx->paused -= s->paused;
 }
 
@@ -269,12 +270,38 @@ run_kept(struct session *s)
 		if (used == 0)
 			break;
 	}
-	if (s->in.len == 0 && s->in.cap > 0)
-		buf_clear(&s->in);
+	buf_fit(&s->in);
 }
 
-static void
-say_stopping(struct session *s)
+/* Replies are held back while the client is made to wait. False where the session is over. */
+static bool
+write_replies(struct session *s)
+{
+	if (s->out.len > s->out_seen || smtp_server_waits(s->server) == SMTP_WAITS_VERDICT)
+		session_progress(s);
+	bool ok = smtp_server_waits(s->server) == SMTP_WAITS_DELAY || flush(s);
+	if (ok)
+		s->out_seen = s->out.len;
+	return ok;
+}
+
+/* Where so many replies were due that reading had to stop, it goes on once they are written. */
+static bool
+run_and_write(struct session *s)
+{
+	size_t had;
+
+	do {
+		had = s->in.len + s->out.len;
+		run_kept(s);
+		if (s->dead || !write_replies(s))
+			return false;
+	} while (s->in.len > 0 && s->out.len == 0 && s->in.len < had);
+	return true;
+}
+
+void
+session_say_stopping(struct session *s)
 {
 	char reply[300];
 
@@ -286,14 +313,13 @@ static void
 go_on(struct session *s)
 {
 	session_look(s);
-	run_kept(s);
-	if (s->dead)
+	if (!run_and_write(s))
 		return;
-	if (s->rx->stopping && smtp_server_idle(s->server))
-		say_stopping(s);
-	/* Replies are held back while the client is made to wait. */
-	if (smtp_server_waits(s->server) != SMTP_WAITS_DELAY && !flush(s))
-		return;
+	if (s->rx->stopping && smtp_server_idle(s->server)) {
+		session_say_stopping(s);
+		if (!write_replies(s))
+			return;
+	}
 	if (smtp_server_waits(s->server) == SMTP_WAITS_TLS && s->out_at == s->out.len && s->tls == NULL)
 		session_tls_start(s);
 	if (!s->dead)
@@ -329,6 +355,8 @@ take_input(struct session *s, size_t n)
 	struct span in = span_of(rx->read, n);
 	size_t used = smtp_server_run(s->server, in);
 
+	if (smtp_server_in_data(s->server) && n >= PROGRESS_DATA)
+		session_progress(s);
 	check_paused(s);
 	if (used < n && !s->dead)
 		buf_span(&s->in, span_skip(in, used));
@@ -338,22 +366,15 @@ static ssize_t
 receive_some(struct session *s)
 {
 	struct receive *rx = s->rx;
-	ssize_t n;
+	ssize_t n = session_recv(s, rx->read, sizeof rx->read);
 
-	if (s->in.len == 0) {
-		n = session_recv(s, rx->read, sizeof rx->read);
-		if (n > 0)
-			take_input(s, (size_t)n);
+	if (n <= 0)
 		return n;
-	}
-	char *room = buf_room(&s->in, READ_SIZE);
-	if (room == NULL) {
-		errno = ENOMEM;
-		return -1;
-	}
-	n = session_recv(s, room, READ_SIZE);
-	if (n > 0)
-		buf_added(&s->in, (size_t)n);
+	/* Behind what is kept, of a client that says a few bytes at a time: go_on runs it. */
+	if (s->in.len == 0)
+		take_input(s, (size_t)n);
+	else
+		buf_span(&s->in, span_of(rx->read, (size_t)n));
 	return n;
 }
 
@@ -466,6 +487,9 @@ begin(struct receive *rx, struct settings *settings, int fd)
 	rx->sessions = s;
 	rx->session_count++;
 	rx->connections++;
+	s->seated = true;
+	s->progress = s->active;
+	sessions_park_begin(rx);
 	loop_io_init(&s->io, fd, on_io, s);
 	loop_timer_init(&s->timer, on_timer, s);
 	return s;
@@ -506,7 +530,7 @@ session_accept(struct receive *rx, struct settings *settings, int fd, const stru
 {
 	struct session *s = begin(rx, settings, fd);
 	const struct tls_server *tls = settings->tls;
-	struct smtp_server_options options = { .discard = settings->discard, .bare_lf = settings->bare_lf, .tls = tls->level != TLS_LEVEL_NONE,
+	struct smtp_server_options options = { .discard = settings->discard, .bare_lf = settings->bare_lf, .tls = tls->level != TLS_LEVEL_NONE, .replies_max = REPLIES_MAX,
 		.tls_required = tls->level == TLS_LEVEL_ENCRYPT, .tls_active = tls->wrapper };
 
 	s->refusal = mem_str(rx->screen_refusal);
@@ -552,35 +576,12 @@ user_refused(const struct receive *rx, uid_t uid, struct buf *out)
 	buf_printf(out, "User unknown(%u) is not allowed to submit mail", (unsigned)uid);
 }
 
-/* -- all of them -- */
-
 void
-sessions_unpause(struct receive *rx)
+session_close_now(struct session *s)
 {
-	for (struct session *s = rx->sessions, *next; s != NULL && rx->paused > 0; s = next) {
-		next = s->next;
-		if (!s->paused || !intake_unblock(s->intake))
-			continue;
-		s->paused = false;
-		rx->paused--;
-		session_continue(s);
-	}
-}
-
-void
-sessions_stop(struct receive *rx, bool now)
-{
-	screens_stop(rx);
-	sessions_proxied_stop(rx);
-	for (struct session *s = rx->sessions, *next; s != NULL; s = next) {
-		next = s->next;
-		if (!now && !smtp_server_idle(s->server))
-			continue;
-		say_stopping(s);
-		s->busy = true;
-		if (flush(s))
-			session_end(s);
-		s->busy = false;
-		free_dead(s);
-	}
+	s->busy = true;
+	if (flush(s))
+		session_end(s);
+	s->busy = false;
+	free_dead(s);
 }

@@ -80,6 +80,9 @@ struct session {
 	bool		 rewrite_local;
 	bool		 paused;
 	bool		 pipelined;
+	bool		 seated;	/* it has a seat of its service (session_park.c) */
+	size_t		 out_seen;	/* of out: replies by which the client has made progress */
+	int64_t		 progress;	/* monotonic: when it did last */
 	bool		 busy;		/* in session_continue: whoever ends it meanwhile leaves the freeing to it */
 	bool		 dead;
 	/* The transaction. */
@@ -126,6 +129,9 @@ extern const struct smtp_server_ops session_ops;
 void	session_continue(struct session *);
 void	session_bye(struct session *, const char *reply);
 void	session_end(struct session *);
+/* After session_bye's like: what can be written now is, and it is gone. Not within itself. */
+void	session_close_now(struct session *);
+void	session_say_stopping(struct session *);
 /* "lost connection after DATA (12 bytes) from ..." */
 void	session_lost(struct session *, const char *what);
 void	session_source(struct session *, struct intake_source *);
@@ -146,6 +152,13 @@ void	session_find_name(struct session *, void (*then)(struct session *));
 void	session_names_clear(struct session *);
 /* The name, counting of connections, then the banner. */
 void	session_connect(struct session *);
+/* session_park.c: where seats are wanted, a session whose client keeps it waiting is without one until the client goes on. */
+void	sessions_park_begin(struct receive *);	/* there is a session */
+void	sessions_park_stop(struct receive *);
+bool	sessions_park(struct receive *, int64_t now);	/* true: some gave theirs back */
+/* This process has all the sessions that it can have: those end that have kept it waiting longest. True: some did. */
+bool	sessions_crowd_out(struct receive *, int64_t now);
+void	session_progress(struct session *);	/* the client has said something whole */
 /* session_watch.c: looks whether somebody wants to see it (again, where the lists changed). */
 void	session_look(struct session *);
 void	session_said(void *session, enum transcript_from, struct span line);

@@ -51,7 +51,7 @@ give_up(struct proxied *p, const char *why)
 	if (why != NULL)
 		log_warning(settings->program, "haproxy read: %s, from [%s]", why, net_addr_text(&p->from, addr));
 	(void)close(p->fd);
-	listeners_session_ended(rx, settings);
+	listeners_session_ended(rx, settings, true);
 	forget(p);
 	receive_maybe_done(rx);
 }

@@ -46,6 +46,8 @@ struct receive {
 	struct proxied	*proxied;	/* connections of which a proxy has yet to say who the client is */
 	struct transcripts transcripts;
 	size_t		 session_count;
+	size_t		 sessions_max;	/* that descriptors are there for */
+	struct loop_timer park;		/* while there are sessions: whether seats are wanted */
 	unsigned	 paused;	/* sessions that wait for memory or a spill file */
 	struct loop_task wake;
 	/* One at a time uses these, within one call. */

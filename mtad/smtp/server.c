@@ -8,6 +8,8 @@
 #include "mail/header.h"
 #include "smtp/server_state.h"
 
+#define SKIP_ERROR	65536	/* bytes of a line that is too long */
+
 struct smtp_server *
 smtp_server_new(const struct smtp_server_config *config, const struct smtp_server_options *options,
     const struct smtp_server_ops *ops, void *arg, struct buf *out)
@@ -356,6 +358,21 @@ long_line(struct smtp_server *s, struct span in)
 	server_error(s, "500 5.5.2 Error: line too long");
 }
 
+/* A line that does not end is an error again and again, so that it ends with the session. */
+static size_t
+skip_more(struct smtp_server *s, size_t n, bool whole)
+{
+	s->skip_line = !whole;
+	s->skipped += n;
+	while (s->skipped >= SKIP_ERROR) {
+		s->skipped -= SKIP_ERROR;
+		s->errors++;
+	}
+	if (whole)
+		s->skipped = 0;
+	return n;
+}
+
 /* A command line may also be refused for what it ends with. */
 static bool
 line_end_ok(struct smtp_server *s, struct span line)
@@ -386,14 +403,11 @@ command_input(struct smtp_server *s, struct span in)
 	size_t limit = s->phase == PHASE_AUTH ? s->config->auth_response_limit : s->config->line_length_limit;
 	bool whole = len < in.len;
 
-	if (s->skip_line) {
-		s->skip_line = !whole;
-		return whole ? len + 1 : in.len;
-	}
+	if (s->skip_line)
+		return skip_more(s, whole ? len + 1 : in.len, whole);
 	if (limit > 0 && len > limit) {
 		long_line(s, in);
-		s->skip_line = !whole;
-		return whole ? len + 1 : in.len;
+		return skip_more(s, whole ? len + 1 : in.len, whole);
 	}
 	if (!whole || too_many_errors(s))
 		return 0;
@@ -420,12 +434,18 @@ smtp_server_resume(struct smtp_server *s)
 		(void)too_many_errors(s);
 }
 
+static bool
+replies_wait(const struct smtp_server *s)
+{
+	return s->options.replies_max > 0 && s->out->len >= s->options.replies_max;
+}
+
 size_t
 smtp_server_run(struct smtp_server *s, struct span in)
 {
 	size_t used = 0, n = 1;
 
-	while (n > 0 && used < in.len && smtp_server_waits(s) == SMTP_WAITS_INPUT) {
+	while (n > 0 && used < in.len && smtp_server_waits(s) == SMTP_WAITS_INPUT && !replies_wait(s)) {
 		struct span left = span_skip(in, used);
 
 		if (s->phase == PHASE_DATA)

@@ -57,6 +57,7 @@ struct smtp_server_options {
 	bool		 tls;			/* STARTTLS is taken, and offered */
 	bool		 tls_required;		/* nothing else is done before */
 	bool		 tls_active;		/* from the first byte on (wrapper mode) */
+	size_t		 replies_max;		/* with so many bytes of replies unwritten nothing more is taken; 0: no limit */
 };
 
 enum smtp_body { SMTP_BODY_NONE, SMTP_BODY_7BIT, SMTP_BODY_8BITMIME };
@@ -153,7 +154,7 @@ void	smtp_server_discard(struct smtp_server *, unsigned discard);
 
 /* Asks for the banner. */
 void	smtp_server_start(struct smtp_server *);
-/* Takes what it can of the input and returns how much; the rest is to come again, with more behind it. */
+/* Takes what it can of the input and returns how much; the rest is to come again, with more behind it, or once replies were written. */
 size_t	smtp_server_run(struct smtp_server *, struct span in);
 enum smtp_server_wait smtp_server_waits(const struct smtp_server *);
 void	smtp_server_resume(struct smtp_server *);

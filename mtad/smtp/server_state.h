@@ -36,6 +36,7 @@ struct smtp_server {
 	bool		 in_mail, smtputf8;
 	bool		 last_chunk;
 	bool		 skip_line;	/* the rest of a line that is too long */
+	size_t		 skipped;	/* bytes of it since it last counted as an error */
 	bool		 delay;
 	bool		 too_big;
 	bool		 pipelined;	/* too early; logged once */

@@ -184,6 +184,7 @@ def test_lines_that_are_not_served(site):
 
 def test_a_process_limit(site):
     port = free_port()
+    site.settings["mtad_park_idle_sessions"] = "no"
     site.master = f"127.0.0.1:{site.port} inet n - y - 2 smtpd\n127.0.0.1:{port} inet n - y - - smtpd\n"
     site.write()
     site.start()

@@ -106,12 +106,36 @@ test_take(void **state)
 	free(empty);
 }
 
+static void
+test_fit(void **state)
+{
+	struct buf b = BUF_INIT(0);
+	char big[20000];
+
+	(void)state;
+	memset(big, 'x', sizeof big);
+	buf_put(&b, big, sizeof big);
+	buf_fit(&b);
+	assert_true(b.cap > sizeof big);	/* well filled */
+	buf_drop(&b, sizeof big - 5);
+	buf_fit(&b);
+	assert_int_equal(b.cap, 6);
+	assert_string_equal(b.ptr, "xxxxx");
+	buf_str(&b, "y");
+	assert_string_equal(b.ptr, "xxxxxy");
+	buf_reset(&b);
+	buf_fit(&b);
+	assert_null(b.ptr);
+	buf_fit(&b);
+	assert_null(b.ptr);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_put), cmocka_unit_test(test_printf), cmocka_unit_test(test_maximum), cmocka_unit_test(test_room),
-		cmocka_unit_test(test_take),
+		cmocka_unit_test(test_take), cmocka_unit_test(test_fit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,6 +52,28 @@ test_take_and_give(void **state)
 }
 
 static void
+test_wanted(void **state)
+{
+	int fd;
+	struct seats *s = table(&fd);
+	struct seats_row *row = seats_row(s, SPAN("inet smtp")), *other = seats_row(s, SPAN("inet submission"));
+
+	(void)state;
+	assert_int_equal(seats_any_wanted_at(s), 0);
+	seats_want(s, row, 17);
+	assert_int_equal(seats_wanted_at(row), 17);
+	assert_int_equal(seats_wanted_at(other), 0);
+	assert_int_equal(seats_any_wanted_at(s), 17);
+	seats_want(NULL, row, 18);
+	seats_want(s, NULL, 18);
+	assert_int_equal(seats_any_wanted_at(s), 17);
+	assert_int_equal(seats_wanted_at(NULL), 0);
+	assert_int_equal(seats_any_wanted_at(NULL), 0);
+	seats_unmap(s);
+	close(fd);
+}
+
+static void
 test_full_of_names(void **state)
 {
 	int fd;
@@ -116,7 +138,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_take_and_give), cmocka_unit_test(test_full_of_names),
+		cmocka_unit_test(test_take_and_give), cmocka_unit_test(test_wanted), cmocka_unit_test(test_full_of_names),
 		cmocka_unit_test(test_many_processes), cmocka_unit_test(test_a_table_that_is_none),
 	};
 

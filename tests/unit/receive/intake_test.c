@@ -473,6 +473,55 @@ spill(void **state)
 	close(fd);
 }
 
+/* Until it is refused: how many of 1000 bytes. */
+static unsigned
+header_lines(struct intake *in)
+{
+	char line[1000];
+	unsigned n = 0;
+
+	memset(line, 'x', sizeof line);
+	memcpy(line, "X: ", 3);
+	line[999] = '\n';
+	for (; n < 10000 && in->fault == NULL; n++) {
+		put(in, line, 1000);
+		assert_false(intake_blocked(in));
+	}
+	return n;
+}
+
+/* A header without an end is refused past 4 MiB, and nothing of it is kept then; nor is it ever waited for. */
+static void
+endless_header(void **state)
+{
+	struct intake *in = begin(&remote);
+
+	(void)state;
+	assert_in_range(header_lines(in), 4194, 4196);
+	assert_int_equal(rx->pool.memory, 0);
+	assert_true(in->content.cap < 10000);
+	puts_in(in, "X: y\n");
+	assert_true(in->content.cap < 10000);
+	finish(in);
+	assert_string_equal(done.reply, "552 5.3.4 Error: message header too large");
+}
+
+/* Where the memory for content is used up by others, it is not let grow beyond a piece. */
+static void
+header_where_memory_is_short(void **state)
+{
+	struct intake *in = begin(&remote);
+	size_t had = rx->pool.memory;
+
+	(void)state;
+	rx->pool.memory += in->generation->memory_limit;
+	assert_in_range(header_lines(in), 65, 67);
+	rx->pool.memory -= in->generation->memory_limit;
+	assert_int_equal(rx->pool.memory, had);
+	finish(in);
+	assert_string_equal(done.reply, "452 4.3.1 Insufficient system storage");
+}
+
 /* A queue role that dies before it acknowledged hears of the message again from its successor's start. */
 static void
 queue_restarts(void **state)
@@ -547,7 +596,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(headers), cmocka_unit_test(envelope_and_size), cmocka_unit_test(long_header),
-		cmocka_unit_test(spill), cmocka_unit_test(queue_restarts), cmocka_unit_test(given_up),
+		cmocka_unit_test(spill), cmocka_unit_test(endless_header), cmocka_unit_test(header_where_memory_is_short), cmocka_unit_test(queue_restarts), cmocka_unit_test(given_up),
 		cmocka_unit_test(waits_alone),
 	};
 

@@ -398,13 +398,59 @@ tarpit(void **state)
 	buf_clear(&where);
 }
 
+/* A client that reads no replies: nothing more is taken until they are written. */
+static void
+replies_wait(void **state)
+{
+	static const struct smtp_server_options options = { .replies_max = 40 };
+	struct play p = { .out = BUF_INIT(0) };
+	struct span in = SPAN("RSET\r\nRSET\r\nRSET\r\nRSET\r\n");
+
+	(void)state;
+	p.server = smtp_server_new(&usual, &options, &ops, &p, &p.out);
+	smtp_server_start(p.server);
+	size_t n = smtp_server_run(p.server, in);
+	assert_true(n > 0 && n < in.len && n % 6 == 0);
+	assert_true(p.out.len >= 40 && p.out.len < 60);
+	assert_int_equal(smtp_server_waits(p.server), SMTP_WAITS_INPUT);
+	assert_int_equal(smtp_server_run(p.server, span_skip(in, n)), 0);
+	buf_reset(&p.out);
+	assert_int_equal(smtp_server_run(p.server, span_skip(in, n)), in.len - n);
+	smtp_server_free(p.server);
+	buf_clear(&p.out);
+}
+
+/* One that says a line without an end is an error every 64 KiB: so it is over some time. */
+static void
+endless_line(void **state)
+{
+	static const struct smtp_server_options none = { 0 };
+	static char x[32768];
+	struct play p = { .out = BUF_INIT(0) };
+	unsigned n = 0;
+
+	(void)state;
+	memset(x, 'x', sizeof x);
+	struct smtp_server_config c = usual;
+	c.soft_error_limit = 30;
+	p.server = smtp_server_new(&c, &none, &ops, &p, &p.out);
+	smtp_server_start(p.server);
+	for (; n < 100 && smtp_server_waits(p.server) == SMTP_WAITS_INPUT; n++)
+		(void)smtp_server_run(p.server, span_of(x, sizeof x));
+	assert_int_equal(n, 38);	/* 1 for the line, 19 for 19 times 64 KiB: 20 errors */
+	assert_int_equal(smtp_server_waits(p.server), SMTP_WAITS_CLOSE);
+	assert_non_null(strstr(p.out.ptr, "421 4.7.0 mx.test Error: too many errors"));
+	smtp_server_free(p.server);
+	buf_clear(&p.out);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(dialogues),
 		cmocka_unit_test(configured),
-		cmocka_unit_test(tarpit),
+		cmocka_unit_test(tarpit), cmocka_unit_test(replies_wait), cmocka_unit_test(endless_line),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
