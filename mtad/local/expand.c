@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "local/tables.h"
 #include "mail/address.h"
 #include "mail/forward.h"
 #include "mail/header.h"
@@ -138,8 +139,11 @@ put_leaf(struct expand *x, const struct item *it, const struct report *r)
 }
 
 void
-expand_result(struct expand *x, const struct item *it, const struct report *r)
+expand_result(struct expand *x, const struct item *it, const struct report *was)
 {
+	struct report said = *was, *r = &said;
+
+	local_filter_status(x->job, r);
 	if (r->warning[0] != '\0')
 		report_warn(&x->last, "%s", r->warning);
 	if (r->status != OUTCOME_EXPANDED)

@@ -36,4 +36,5 @@ job_run(struct job *job, struct report *r)
 	job->locks = conf_str(job->view, is_virtual ? P_virtual_mailbox_lock : P_mailbox_delivery_lock);
 	report_set(r, OUTCOME_DEFERRED, SCOPE_RECIPIENT, "4.3.0", "delivery did not end");
 	programs[job->program](job, r);
+	local_filter_status(job, r);
 }

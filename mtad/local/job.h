@@ -59,6 +59,7 @@ struct report {
 	char		 dsn[12];
 	char		 text[REPORT_TEXT];
 	char		 warning[400];	/* for the log; empty: none */
+	bool		 filtered;	/* in the child: the site's filter was asked */
 };
 
 void	report_set(struct report *, enum outcome_status, enum outcome_scope, const char *dsn, const char *fmt, ...)

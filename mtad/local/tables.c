@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "policy/status_filter.h"
 #include "table/build.h"
 #include "table/compiled.h"
 
@@ -170,4 +171,47 @@ local_ask_address(const struct job *job, enum param p, struct span address, stru
     struct report *r)
 {
 	return ask(job, p, address, true, value, failure, r);
+}
+
+static void
+take_status(struct report *r, struct span dsn, struct span text)
+{
+	if (dsn.len >= sizeof r->dsn)
+		return;
+	if (r->status > OUTCOME_EXPANDED)
+		r->status = dsn.ptr[0] == '5' ? OUTCOME_BOUNCED : OUTCOME_DEFERRED;
+	(void)memcpy(r->dsn, dsn.ptr, dsn.len);
+	r->dsn[dsn.len] = '\0';
+	(void)snprintf(r->text, sizeof r->text, "%.*s", SPAN_ARG(span_head(text, sizeof r->text - 1)));
+}
+
+void
+local_filter_status(const struct job *job, struct report *r)
+{
+	static const enum param params[] = { [PROGRAM_LOCAL] = P_local_delivery_status_filter, [PROGRAM_VIRTUAL] = P_virtual_delivery_status_filter,
+		[PROGRAM_PIPE] = P_pipe_delivery_status_filter };
+	const char *value = conf_str(job->view, params[job->program]);
+	struct buf to = BUF_INIT(16 << 10);
+	char complaint[STATUS_COMPLAINT];
+	struct report old = *r;
+	struct span dsn = span_str(old.dsn), text = span_str(old.text);
+	struct tables t;
+	struct err err;
+
+	if (r->filtered || r->status == OUTCOME_EXPANDED || value[0] == '\0')
+		return;
+	r->filtered = true;
+	if (!tables_open(&t, view_conf(job->view), value, &err)) {
+		report_warn(r, "%s: %s", param_row(params[job->program])->name, err.text);
+		return;
+	}
+	bool lowered = lower(job);
+	bool changed = status_filter(&t, &dsn, &text, &to, complaint);
+	restore(lowered);
+	tables_clear(&t);
+	if (changed)
+		take_status(r, dsn, text);
+	if (complaint[0] != '\0')
+		report_warn(r, "%s", complaint);
+	buf_clear(&to);
 }

@@ -25,6 +25,9 @@ enum table_result local_ask(const struct job *, enum param, struct span key, str
 enum table_result local_ask_address(const struct job *, enum param, struct span address, struct buf *value, const char *failure,
     struct report *);
 
+/* What became of it as local_delivery_status_filter and its relatives say it; once a report. */
+void	local_filter_status(const struct job *, struct report *);
+
 /* alias_maps, and whose table it was. Where this process is not root all tables are the site's. */
 enum table_result local_ask_aliases(const struct job *, struct span name, struct buf *value, struct alias_owner *, const char *failure,
     struct report *);

@@ -217,7 +217,7 @@ class Agents(World):
         own = {"alias_maps": "", "mail_spool_directory": "FOLDER/box/WORD/", **{k: v for k, v in side.settings.items() if k[0] != "_" and v is not None}}
         self.transports.append(f"{(side.row.also.get('_to') or self.who[program]).replace('WORD', side.word)} {side.service}:\n")
         side.server = "127.0.0.1"
-        text = f"{side.service} unix - n n - - {program}\n{options(own)}"
+        text = f"{side.service} unix - n n - - {program}\n{options(own)}{side.row.also.get('_tail', '')}"
         return text.replace("FOLDER", self.folder).replace("WORD", side.word).replace("//tmp", "/tmp")
 
 

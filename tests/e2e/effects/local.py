@@ -75,6 +75,7 @@ MBOX = {"mail_spool_directory": "FOLDER/mbox/WORD", "deliver_lock_attempts": "1"
 OUT = "FOLDER/out/WORD"
 V = {"_program": "virtual", "virtual_mailbox_maps": "inline:{WORD@v.test=v/WORD/}", "virtual_uid_maps": "static:2001", "virtual_gid_maps": "static:2002", "virtual_mailbox_base": "FOLDER/vbox"}
 VBOX = {**V, "virtual_mailbox_base": "FOLDER/mbox/WORD", "virtual_mailbox_maps": "inline:{WORD@v.test=lock}", "deliver_lock_attempts": "1"}
+FILTER = "inline:{{2.0.0 delivered to maildir=2.1.9 said so}}"
 NEW = "FOLDER/vbox/v/WORD/new/*"
 
 
@@ -110,6 +111,10 @@ ROWS = [
     row("virtual_gid_maps", "static:2002", "static:2004", owner(NEW, "gid"), "2002", "2004", **V),
     row("virtual_minimum_uid", None, "3000", outcome(), SENT, DEFERRED, **V),
     row("virtual_mailbox_limit", None, "10", outcome(), SENT, f"{BOUNCED}|{DEFERRED}", **VBOX),
+    row("local_delivery_status_filter", None, FILTER, outcome(), "dsn=2.0.0, status=sent .delivered", "dsn=2.1.9, status=sent .said so"),
+    row("virtual_delivery_status_filter", None, FILTER, outcome(), "dsn=2.0.0, status=sent .delivered", "dsn=2.1.9, status=sent .said so", **V),
+    row("pipe_delivery_status_filter", None, "inline:{{5.1.1 user unknown=4.1.9 wait: user unknown}}", outcome(), "dsn=5.1.1, status=bounced", "dsn=4.1.9, status=deferred .wait: user unknown",
+        _program="pipe", _to="WORD@pipe.test", _tail="  user=games argv=/bin/sh -c {exit 67}\n"),
     row("virtual_mailbox_lock", None, "fcntl", locked(), DEFERRED, SENT, **VBOX),
 ]
 
