@@ -15,6 +15,7 @@
 #include "net/dns_filter.h"
 #include "net/dns_hosts.h"
 #include "net/dns_setup.h"
+#include "net/idn.h"
 
 #define ITEMS_MAX	100	/* records of one answer, as Postfix limits them */
 #define HOSTS_FILE_MAX	((size_t)8 << 20)
@@ -25,6 +26,7 @@ struct dns {
 	struct ub_ctx	*ctx;
 	struct hosts	*hosts;
 	int64_t		 timeout;
+	bool		 idna2003;
 };
 
 struct dns_query {
@@ -135,6 +137,7 @@ dns_new(const struct dns_config *config, struct err *err)
 
 	MEM_NEW(dns);
 	dns->timeout = config->timeout;
+	dns->idna2003 = config->idna2003;
 	dns->ctx = ub_ctx_create_event(loop_base());
 	if (dns->ctx == NULL) {
 		err_set(err, ERR_SYS, "DNS resolver: cannot be made");
@@ -411,12 +414,12 @@ dns_lookup_filtered(struct dns *dns, const char *name, enum dns_type type, const
 	struct dns_query *q;
 
 	MEM_NEW(q);
-	*q = (struct dns_query){ .dns = dns, .fn = fn, .arg = arg, .name = mem_str(name), .type = type, .filter = filter,
+	*q = (struct dns_query){ .dns = dns, .fn = fn, .arg = arg, .name = idn_ascii(span_str(name), dns->idna2003), .type = type, .filter = filter,
 		.in_call = true };
 	loop_timer_init(&q->timer, on_timeout, q);
-	if (!name_ok(name))
+	if (!name_ok(q->name))
 		finish_text(q, DNS_INVALID, false);
-	else if (ub_resolve_event(dns->ctx, name, (int)type, CLASS_IN, q, on_answer, &q->id) != 0 &&
+	else if (ub_resolve_event(dns->ctx, q->name, (int)type, CLASS_IN, q, on_answer, &q->id) != 0 &&
 	    !q->answered)
 		finish_text(q, DNS_TEMPORARY, false);
 	q->in_call = false;

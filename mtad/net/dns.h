@@ -51,6 +51,7 @@ struct dns_config {
 	int		 hosts;		/* -1: none */
 	int		 anchor;	/* trust anchors for DNSSEC. -1: no validation */
 	int64_t		 timeout;	/* of one lookup */
+	bool		 idna2003;	/* how names beyond ASCII are asked for: net/idn.h */
 };
 
 /* Trust anchors of the root (IANA's KSK-2017 and KSK-2024), as the anchor's descriptor gives them. */
@@ -63,7 +64,7 @@ struct dns_query;
 struct dns *dns_new(const struct dns_config *, struct err *);
 void	dns_free(struct dns *);		/* after every query has ended */
 
-/* NULL where fn was called already. */
+/* NULL where fn was called already. A name beyond ASCII is asked for as IDNA has it. */
 struct dns_query *dns_lookup(struct dns *, const char *name, enum dns_type, dns_fn *, void *arg);
 /* Without the records that the filter drops (net/dns_filter.h; it must outlive the lookup, and NULL drops none). */
 struct dns_filter;

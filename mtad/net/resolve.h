@@ -44,6 +44,7 @@ struct resolve_settings {
 	bool		 srv_ignore_error, srv_fallback;
 	const char	*service;		/* where a next hop names none */
 	const char	*ports;			/* known_tcp_ports */
+	bool		 idna2003;		/* for whoever turns names into ASCII */
 	struct dns_filter filter;		/* of answers */
 };
 /* All but the filter's tables, which are the caller's to open and to clear. */

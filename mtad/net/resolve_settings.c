@@ -30,6 +30,7 @@ take_network(struct resolve_settings *s, const struct conf *conf, const struct v
 	s->prefer = listed(prefer, "ipv4") ? PREFER_IPV4 : listed(prefer, "ipv6") ? PREFER_IPV6 : PREFER_ANY;
 	s->port = lmtp ? 24 : 25;
 	s->ports = conf_str(v, P_known_tcp_ports);
+	s->idna2003 = conf_bool(v, P_enable_idna2003_compatibility);
 	s->service = conf_str(v, BOTH(lmtp, tcp_port));
 	net_port_named(span_trim(span_str(s->service)), s->ports, &s->port);
 	for (int list = 0; list < 2; list++) {

@@ -121,7 +121,8 @@ on_prepare(void *state, struct err *err)
 {
 	struct receive *rx = state;
 	const struct view *v = conf_main(rx->next->conf);
-	struct dns_config config = { .servers = conf_str(v, P_mtad_dns_servers), .resolv_conf = role_fd("resolv-conf"),
+	struct dns_config config = { .idna2003 = conf_bool(v, P_enable_idna2003_compatibility),
+		.servers = conf_str(v, P_mtad_dns_servers), .resolv_conf = role_fd("resolv-conf"),
 		.zone = role_fd("dns-zone"), .hosts = role_fd("hosts"), .anchor = -1, .timeout = conf_time(v, P_mtad_dns_timeout) };
 
 	date_init();

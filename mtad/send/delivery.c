@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/role.h"
 #include "mail/address.h"
+#include "net/idn.h"
 #include "spool/record.h"
 
 #define SPARES		256u
@@ -336,7 +337,8 @@ next_destination(struct delivery *d)
 		}
 		d->destination = span_starts(word, "inet:") ? span_skip(word, 5) : word;
 		free(d->domain);
-		d->domain = span_dup(n.host);
+		d->domain = n.is_unix ? span_dup(n.host) : idn_ascii(n.host, d->settings->resolve.idna2003);
+		n.host = span_str(d->domain);
 		if (n.is_unix) {
 			open_unix(d);
 			return;

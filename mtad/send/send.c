@@ -263,7 +263,8 @@ prepare(void *state, struct err *err)
 	struct send *s = state;
 	const struct view *v = conf_main(s->conf);
 	struct rlimit files = { .rlim_cur = 1024 };
-	struct dns_config config = { .servers = conf_str(v, P_mtad_dns_servers), .resolv_conf = role_fd("resolv-conf"),
+	struct dns_config config = { .idna2003 = conf_bool(v, P_enable_idna2003_compatibility),
+		.servers = conf_str(v, P_mtad_dns_servers), .resolv_conf = role_fd("resolv-conf"),
 		.zone = role_fd("dns-zone"), .hosts = role_fd("hosts"), .anchor = role_fd("dns-anchor"),
 		.timeout = conf_time(v, P_mtad_dns_timeout) };
 

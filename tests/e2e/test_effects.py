@@ -33,12 +33,8 @@ def test_effects(name, tmp_path):
 ROW = re.compile(r'PARAM\((\w+), PARAM_\w+, "((?:[^"\\]|\\.)*)",\s*-?\d+, -?\d+, (\w+), ')
 # Seen by nobody yet, and why.
 UNSEEN = {
-    **{name: "needs signed zones; tests/unit/net/dane_test.c and tests/peers/test_dane.py have what it decides" for name in (
-        "tls_dane_digests", "tls_dane_digest_agility", "tls_dane_trust_anchor_digest_enable", "smtp_tls_force_insecure_host_tlsa_lookup",
-        "lmtp_tls_force_insecure_host_tlsa_lookup")},
     **{name: "read, and observed by no test yet" for name in (
-        "mtad_network_ipv4_prefix_length", "mtad_network_ipv6_prefix_length", "mtad_watchdog_time", "smtp_per_record_deadline", "smtp_sasl_auth_cache_time",
-        "smtp_sasl_password_result_delimiter", "smtp_sasl_tls_verified_security_options", "smtp_xforward_timeout", "smtpd_client_ipv6_prefix_length",
+        "mtad_network_ipv4_prefix_length", "mtad_network_ipv6_prefix_length", "mtad_watchdog_time", "smtpd_client_ipv6_prefix_length",
         "smtpd_sasl_service", "smtpd_sasl_tls_security_options", "smtpd_sender_login_maps", "smtpd_tls_CApath", "smtpd_tls_ccert_verifydepth",
         "smtpd_tls_cipherlist", "smtpd_tls_eccert_file", "smtpd_tls_eckey_file", "smtpd_tls_eecdh_grade", "smtpd_tls_mandatory_ciphers",
         "smtpd_tls_mandatory_exclude_ciphers", "smtpd_tls_mandatory_protocols", "smtpd_tls_session_cache_timeout", "smtpd_use_tls", "tls_append_default_CA",

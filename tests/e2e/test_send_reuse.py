@@ -126,3 +126,19 @@ def test_resumed_sessions(tmp_path, ca, good, version):
         # A transport that keeps them for no time.
         assert [deliver(m, to="u@two.test") for _ in range(2)] == ["sent"] * 2
         assert resumed[4:] == [False, False]
+
+
+def test_options_of_a_verified_session(tmp_path, ca, good):
+    """A password in clear text is for servers whose certificate is the right one, where the site says so: not for any that encrypts."""
+    used = []
+
+    def other(_session, line):
+        used.append(line)
+        return b"235 2.7.0 ok"
+    with TlsSink(good, script={"OTHER": other}, extensions=("PIPELINING", "STARTTLS", "AUTH PLAIN")) as sink, \
+            site(tmp_path / "m", sink, ca, smtp_tls_policy_maps="inline:{ { good.test = secure match=hostname } { plain.test = encrypt } }", smtp_sasl_auth_enable="yes",
+                 smtp_sasl_password_maps="static:me:secret", smtp_sasl_tls_verified_security_options="noanonymous",
+                 transport_maps="inline:{ plain.test=smtp:plain.test }", smtp_tls_connection_reuse="no") as m:
+        assert deliver(m) == "sent" and len(used) == 1
+        assert deliver(m, to="user@plain.test") == "deferred" and len(used) == 1
+        m.wait_log(r"no mechanism available")

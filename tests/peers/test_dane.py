@@ -60,6 +60,7 @@ def world(tmp_path_factory):
     forged = Authority(folder / "forger", "Forger CA").issue(name("forged"))
     forged.join(ca.own.cert.read_bytes())
     w.host("forged", forged, [ca.own.tlsa(2, 0, 1)])
+    w.host("weaker", odd, [odd.tlsa(3, 1, 1), "3 1 2 " + "00" * 64])
     w.host("mismatch", odd, ["3 1 1 " + "AB" * 32])
     w.host("clear", None, [odd.tlsa(3, 1, 1)])
     w.host("unusable", odd, [odd.tlsa(1, 1, 1), odd.tlsa(0, 0, 1), "3 1 1 ABCD", "3 9 1 " + "AB" * 32])
@@ -70,6 +71,8 @@ def world(tmp_path_factory):
     w.zone += "alias.test. MX 10 there.alias.test.\nthere.alias.test. CNAME mx.ee.test.\n"
     w.zone += "own.alias.test. MX 10 here.alias.test.\nhere.alias.test. CNAME mx.none.test.\n" + f"_{w.port}._tcp.here.alias.test. TLSA {odd.tlsa(3, 1, 1)}\n"
     plain = f"@ MX 10 mx.ee.test.\nhost.{PLAIN}. A {w.addresses['ee']}\nlocal.{PLAIN}. MX 10 host.{PLAIN}.\n_{w.port}._tcp.host.{PLAIN}. TLSA 3 1 1 {'AB' * 32}\n"
+    # Asking for its TLSA records goes round for ever: there is no answer.
+    plain += f"lame.{PLAIN}. A {w.addresses['none']}\n_{w.port}._tcp.lame.{PLAIN}. CNAME round.{PLAIN}.\nround.{PLAIN}. CNAME _{w.port}._tcp.lame.{PLAIN}.\n"
     zones = {"test": (w.zone, "signed"), PLAIN: (plain, "plain"), "bogus.test": ("@ MX 10 mx.ee.test.\n", "bogus")}
     with SignedZones(folder / "nsd", zones, tamper=("cd" * 32, "ef" * 32)) as dns:
         w.dns = dns
@@ -156,3 +159,28 @@ def test_without_dnssec_nothing_is_secure(tmp_path, world):
         ids = send_all(m, ["mismatch.test", "clear.test"])
         wait_for(lambda: all(outcome(m, i)[0] == "sent" for i in ids.values()))
         m.wait_log(r"warning: mismatch\.test: dane configured with dnssec lookups disabled")
+
+
+def test_parameters(tmp_path, world):
+    """What the parameters of DANE change, each by a transport of its own: with its default, and set."""
+    os.chmod(tmp_path, 0o755)
+    rows = [("tls_dane_digests", "sha256", "agile.test", "sent Verified", "deferred Untrusted"),
+            ("tls_dane_digest_agility", "off", "weaker.test", "deferred Untrusted", "sent Verified"),
+            ("tls_dane_trust_anchor_digest_enable", "no", "ta.test", "sent Verified", "sent Untrusted"),
+            ("smtp_tls_force_insecure_host_tlsa_lookup", "yes", f"[lame.{PLAIN}]", "sent Untrusted", "deferred TLSA lookup error")]
+    maps = " ".join(f"a{i}@x.test=smtp:{hop} b{i}@x.test=own{i}:{hop}" for i, (_, _, hop, _, _) in enumerate(rows))
+    m = site(tmp_path / "m", world, transport_maps=f"inline:{{ {maps} }}")
+    m.master += "".join(f"own{i} unix - - y - - smtp -o {name}={value}\n" for i, (name, value, *_) in enumerate(rows))
+    m.write()
+    with m:
+        ids = {f"{side}{i}": m.send("a@site.test", f"{side}{i}@x.test") for i in range(len(rows)) for side in "ab"}
+        for i, (name, _, hop, *wanted) in enumerate(rows):
+            for side, want in zip("ab", wanted):
+                got = outcome(m, ids[f"{side}{i}"])
+                word, _, rest = want.partition(" ")
+                assert got[0] == word, (name, side, got)
+                if rest.startswith("TLSA"):
+                    assert got[1].startswith(rest), (name, got)
+        for name, word in (("agile", "Verified Untrusted"), ("weaker", "Untrusted Verified"), ("ta", "Verified Untrusted")):
+            for w in word.split():
+                assert re.search(rf"{w} TLS connection established to mx\.{name}\.test\[", m.log()), (name, w)

@@ -1,4 +1,5 @@
 """Parameters of the SMTP and LMTP client: each is seen at a host of its own, and for both programs where both have it."""
+import base64
 import select
 import socket
 import time
@@ -139,6 +140,56 @@ def stuck_script(side):
         "DATA": lambda s, a: (s.wfile.write(b"354 go ahead\r\n"), s.wfile.flush(), time.sleep(2.5), side.host.content(s)) and b""}
 
 
+def other_script(verb, reply, seconds=0):
+    """What the host says to a command that Sink does not know."""
+    def script(side):
+        side.others = []
+
+        def other(_session, line):
+            if not line.upper().startswith(verb):
+                return None
+            side.others.append(line.decode())
+            time.sleep(seconds)
+            return reply
+        return {"OTHER": other}
+    return script
+
+
+def plain(side):
+    """Name and password as the host got them."""
+    post(side)
+    side.log(r"to=<r@WORD\.test>, .*status=sent")
+    return base64.b64decode(side.others[0].split()[2]).decode().replace("\0", "/")
+
+
+def logins(side):
+    """How often a password that is wrong is tried for two messages."""
+    for i, pause in enumerate((1.6, 0)):
+        post(side, local=f"r{i}")
+        side.log(rf"to=<r{i}@WORD\.test>, .*status=")
+        time.sleep(pause)
+    return f"{len(side.others)} logins"
+
+
+def dripping(side):
+    """The host takes the content in small parts, always some before the time is over."""
+    post(side, "Subject: WORD\n\n" + ("x" * 70 + "\n") * 120000)
+    return side.log(r"to=<r@WORD\.test>, .*status=", 15)
+
+
+def dripping_script(side):
+    def data(s, _argument):
+        s.wfile.write(b"354 go ahead\r\n")
+        s.wfile.flush()
+        for _ in range(5):
+            time.sleep(0.6)
+            s.rfile.read(500000)
+        side.host.content(s)
+        return b""
+    return {"connect": lambda s, a: s.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 262144), "DATA": data}
+
+
+LOGIN = {"_extensions": ("PIPELINING", "AUTH PLAIN"), "PREFIX_sasl_auth_enable": "yes", "PREFIX_sasl_security_options": "noanonymous", "PREFIX_sasl_password_maps": "static:me:se|cret"}
 SENT, DEFERRED, BOUNCED = "status=sent", "status=deferred", "status=bounced"
 MANY = {"_hop": "[WORD.many.test]", "_zone": [f"WORD.many.test. A 127.66.0.{i}" for i in range(1, 10)], "_silent": True}
 HOSTS = {"_hop": "[WORD.hosts.test]", "_silent": True}
@@ -205,6 +256,11 @@ BOTH = [
     row("nested_header_checks", None, "pcre:FOLDER/secret", got(PART), "X-Inner: secret", "X-Inner: changed"),
     row("dns_reply_filter", None, "pcre:FOLDER/no-a", outcome(), SENT, r"dsn=4\.7\.0.*name=w.*\.host\.test type=A: DNS reply filter drops all results", _hop="[WORD.host.test]", _zone=["WORD.host.test. A ADDR"]),
     row("cname_overrides_servername", None, "yes", outcome(), r"relay=\w+\.alias\.test\[", r"relay=\w+\.host\.test\[", _hop="[WORD.alias.test]", _zone=["WORD.alias.test. CNAME WORD.host.test.", "WORD.host.test. A ADDR"]),
+    row("sasl_password_result_delimiter", None, "|", plain, "^/me/se.cret$", "^/me:se/cret$", _script=other_script(b"AUTH", b"235 2.7.0 ok"), **LOGIN),
+    row("sasl_auth_cache_time", None, "1s", logins, "^1 logins", "^2 logins", _script=other_script(b"AUTH", b"535 5.7.8 wrong"), PREFIX_sasl_auth_cache_name="any:name", **LOGIN),
+    row("xforward_timeout", None, "1s", outcome(), SENT, "timed out while sending XFORWARD", _script=other_script(b"XFORWARD", b"250 2.0.0 Ok", 1.7), PREFIX_send_xforward_command="yes",
+        _extensions=("XFORWARD NAME ADDR PROTO HELO SOURCE PORT IDENT",)),
+    row("per_record_deadline", None, "yes", dripping, SENT, "timed out while sending message body", _script=dripping_script, PREFIX_data_xfer_timeout="2s", PREFIX_min_data_rate="100000000"),
     row("tcp_port", "3", "2", outcome(), r"\]:3:", r"\]:2:", _silent=True, _port=False),
 ]
 LMTP_NAMES = {"helo_name": "lhlo_name", "helo_timeout": "lhlo_timeout", "discard_ehlo_keywords": "discard_lhlo_keywords"}
@@ -231,6 +287,8 @@ SMTP = [
     row("ignore_srv_lookup_error", None, "yes", outcome(), r"dsn=4\.4\.3.*type=SRV: Host not found, try again", "587: Connection refused", use_srv_lookup="submission", smtp_dns_reply_filter="pcre:FOLDER/bad-srv", **SRV),
     row("allow_srv_lookup_fallback", None, "yes", outcome(), r"dsn=5\.4\.4.*name=_submission\._tcp\.w\w+\.nosrv\.test type=SRV: Host not found", "587: Connection refused", use_srv_lookup="submission", **NO_SRV),
     row("known_tcp_ports", None, "smtp=25, there=odd=PORT", outcome(), "bad destination", SENT, _hop="[ADDR]:odd"),
+    row("enable_idna2003_compatibility", None, "yes", outcome(), r"relay=xn--[\w-]+\.sharp\.test", r"relay=strassew\w+\.sharp\.test", _hop="[stra\u00dfeWORD.sharp.test]",
+        _zone=[f"{n}.sharp.test. A ADDR" for n in ("*", "strasseWORD")]),
     row("disable_mime_output_conversion", None, "yes", lambda s: (lines(EIGHT, eight=" BODY=8BITMIME")(s), s.host.messages[0][2].decode())[1], "=C3=BC", "\u00fc",
         _extensions=("PIPELINING",)),
 ]
