@@ -19,15 +19,9 @@ is_file_type(struct span type)
 	return false;
 }
 
-const struct source *
-table_source(struct lint *l, struct span table)
+struct source *
+file_source(struct lint *l, struct span path)
 {
-	if (span_starts(table, "proxy:"))
-		table = span_skip(table, 6);
-	size_t colon = span_find(table, ':');
-	struct span path = span_skip(table, colon + 1);
-	if (!is_file_type(span_head(table, colon)) || !span_starts(path, "/"))
-		return NULL;
 	for (size_t i = 0; i < l->file_count; i++)
 		if (span_eqs(path, l->files[i]->path))
 			return l->files[i];
@@ -37,6 +31,18 @@ table_source(struct lint *l, struct span table)
 	MEM_NEW(l->files[l->file_count]);
 	source_read(l, l->files[l->file_count], arena_str(&l->arena, path));
 	return l->files[l->file_count++];
+}
+
+const struct source *
+table_source(struct lint *l, struct span table)
+{
+	if (span_starts(table, "proxy:"))
+		table = span_skip(table, 6);
+	size_t colon = span_find(table, ':');
+	struct span path = span_skip(table, colon + 1);
+	if (!is_file_type(span_head(table, colon)) || !span_starts(path, "/"))
+		return NULL;
+	return file_source(l, path);
 }
 
 /* A pattern ends at its second delimiter, behind which flags may stand; another key at the first blank outside quotes. */

@@ -24,7 +24,7 @@ struct logical {
 struct source {
 	char		*path;
 	struct buf	 bytes;
-	bool		 there, readable;
+	bool		 there, readable, checked;
 	uint32_t	*starts;	/* where each physical line begins; line_count + 1 of them */
 	unsigned	 line_count;
 	struct logical	*logicals;
@@ -153,6 +153,7 @@ struct table_entry {
 typedef bool entry_fn(struct lint *, const struct table_entry *, void *arg);	/* false: enough */
 /* False where the table's text cannot be had. `place` is used for inline and static tables. */
 const struct source *table_source(struct lint *, struct span table);
+struct source *file_source(struct lint *, struct span path);	/* read once; NULL: there are too many */
 bool	each_entry(struct lint *, struct span table, struct place, entry_fn *, void *arg);
 
 /* -- witness.c -- */

@@ -1,6 +1,7 @@
 /* Tables: whether they can be used, and what rows of them do to the queue. */
 #include "lint/private.h"
-#include "table/table.h"
+#include "table/remote_check.h"
+#include "table/type.h"
 
 static const struct {
 	const char	*type, *index;
@@ -31,6 +32,38 @@ check_index(struct lint *l, const struct use *u, struct span type, struct span p
 	}
 }
 
+struct server_file {
+	struct lint	*lint;
+	const struct source *source;
+};
+
+static void
+on_server_line(void *arg, bool error, unsigned line, const char *text)
+{
+	struct server_file *f = arg;
+	struct place at = line > 0 ? at_line(f->source, line) : at_file(f->source);
+
+	if (error)
+		lint_find(f->lint, LINT_T104, at, "%s", text);
+	else
+		lint_find(f->lint, LINT_T105, at, "%s", text);
+}
+
+/* The file that says how to ask a server; somebody else's that cannot be read here is passed over: it holds passwords. */
+static void
+check_server_file(struct lint *l, const struct use *u, struct span type, struct span path)
+{
+	struct source *s;
+
+	if (!(table_type_flags(type) & TABLE_ASKED_BY_FILE) || !span_starts(path, "/") || (s = file_source(l, path)) == NULL || s->checked)
+		return;
+	s->checked = true;
+	if (s->readable)
+		remote_check(type, buf_view(&s->bytes), on_server_line, &(struct server_file){ l, s });
+	else if (!there(l, s->path))
+		lint_find_as(l, LINT_T104, LINT_WARNING, u->place, "%s is not there: each lookup fails", s->path);
+}
+
 static void
 check_type(struct lint *l, const struct use *u, void *arg)
 {
@@ -45,6 +78,7 @@ check_type(struct lint *l, const struct use *u, void *arg)
 		lint_find(l, LINT_T102, u->place, "table type %.*s (%.*s) is not supported in this version", SPAN_ARG(type),
 		    SPAN_ARG(span_head(text, 100)));
 	check_index(l, u, type, span_skip(text, colon + 1));
+	check_server_file(l, u, type, span_skip(text, colon + 1));
 }
 
 static bool

@@ -12,6 +12,8 @@
 #include "base/mem.h"
 #include "table/build.h"
 #include "table/network.h"
+#include "table/remote.h"
+#include "table/remote_check.h"
 #include "table/type.h"
 
 /* -- findings -------------------------------------------------------------------------------------- */
@@ -63,6 +65,31 @@ open_once(struct map_check *c)
 		map_finding(c, true, c->name[0] == '/' ? c->name : NULL, 0, "%s", err.text);
 	table_free(t);
 	conf_unref(fresh);
+}
+
+static void
+on_setting(void *arg, bool error, unsigned line, const char *text)
+{
+	struct map_check *c = arg;
+
+	map_finding(c, error, c->name, line, "%s", text);
+}
+
+/* The file that says how to ask a server: its errors keep the table from being opened, and are told with their lines. */
+static void
+check_settings(struct map_check *c, struct span type)
+{
+	struct err err = { ERR_NONE, "" };
+	struct buf text = BUF_INIT(1 << 20);
+	size_t before = c->errors;
+
+	if (!remote_file_text(c->name, &text, &err))
+		map_finding(c, true, NULL, 0, "%s", err.text);
+	else
+		remote_check(type, buf_view(&text), on_setting, c);
+	buf_clear(&text);
+	if (c->errors == before)
+		open_once(c);
 }
 
 static void
@@ -286,6 +313,8 @@ check_table(struct map_check *c)
 	table_use(&env);
 	if (compiled)
 		check_compiled(c);
+	else if (table_type_flags(type) & TABLE_ASKED_BY_FILE)
+		check_settings(c, type);
 	else
 		open_once(c);
 	if (c->grammar != NULL && (c->source = source_open(span_str(c->grammar), c->name, &err)) != NULL) {

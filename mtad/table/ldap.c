@@ -9,26 +9,32 @@
 
 #define SYMBOLS(x)	\
 	x(ldap_initialize) x(ldap_set_option) x(ldap_sasl_bind_s) x(ldap_start_tls_s) x(ldap_search_ext_s) x(ldap_unbind_ext_s) x(ldap_err2string)	\
-	x(ldap_first_entry) x(ldap_next_entry) x(ldap_get_values_len) x(ldap_value_free_len) x(ldap_msgfree)
+	x(ldap_first_entry) x(ldap_next_entry) x(ldap_get_values_len) x(ldap_value_free_len) x(ldap_msgfree) x(ldap_url_parse) x(ldap_free_urldesc)
 #define POINTER(name)	__typeof__(&name) name;
 #define NAME(name)	#name,
 static union {
 	struct { SYMBOLS(POINTER) } fn;
-	void		*pointers[12];
+	void		*pointers[14];
 } lib;
 
 #define ATTRIBUTES_MAX	100
+#define DEPTH_MAX	100000		/* of recursion_limit; what is followed is a list, not calls within calls */
+#define FOLLOWED_MAX	10000u		/* searches for one question */
+
+enum bind_how { BIND_NONE, BIND_SIMPLE, BIND_SASL };
 
 struct ldap_table {
 	struct remote_file file;
 	struct remote_query query;
 	LDAP		*ld;
 	char		*uris;
-	char		*attributes[ATTRIBUTES_MAX + 1];	/* NULL-terminated; terminal ones first */
-	size_t		 terminal, count;
+	char		*attributes[ATTRIBUTES_MAX + 1];	/* NULL-terminated; terminal ones, then special, leaf, and the others */
+	size_t		 terminal, special, leaf, count;	/* where each kind ends */
 	const char	*base;
 	int		 scope;
-	int64_t		 timeout, version, size_limit;
+	enum bind_how	 bind;
+	const char	*mechanism;		/* of BIND_SASL */
+	int64_t		 timeout, version, size_limit, depth_max;
 };
 
 static bool
@@ -104,7 +110,30 @@ take_scope(struct ldap_table *t, struct err *err)
 	    strcmp(scope, "one") == 0 ? LDAP_SCOPE_ONELEVEL : -1;
 	if (t->scope >= 0)
 		return true;
-	err_set(err, ERR_SYS, "%s: scope = %s: sub, base and one are known", t->file.path, scope);
+	err_set(err, ERR_SYS, "%s:%u: scope = %.60s: sub, base and one are known", t->file.path, remote_line(&t->file, "scope"), scope);
+	return false;
+}
+
+static bool
+take_bind(struct ldap_table *t, struct err *err)
+{
+	static const struct { const char *word; enum bind_how how; } words[] = {
+		{ "yes", BIND_SIMPLE }, { "simple", BIND_SIMPLE }, { "no", BIND_NONE }, { "none", BIND_NONE }, { "sasl", BIND_SASL },
+	};
+	const char *word = remote_str(&t->file, "bind", "yes");
+	size_t i = 0;
+
+	while (i < sizeof words / sizeof *words && strcasecmp(words[i].word, word) != 0)
+		i++;
+	if (i == sizeof words / sizeof *words) {
+		err_set(err, ERR_SYS, "%s:%u: bind = %.60s: yes, no, none, simple and sasl are known", t->file.path, remote_line(&t->file, "bind"), word);
+		return false;
+	}
+	t->bind = words[i].how;
+	t->mechanism = remote_str(&t->file, "sasl_mechs", "");
+	if (t->bind != BIND_SASL || strcasecmp(t->mechanism, "EXTERNAL") == 0 || strcasecmp(t->mechanism, "PLAIN") == 0)
+		return true;
+	err_set(err, ERR_SYS, "%s:%u: bind = sasl: of sasl_mechs EXTERNAL and PLAIN are there, each alone", t->file.path, remote_line(&t->file, "bind"));
 	return false;
 }
 
@@ -113,20 +142,20 @@ settings(struct ldap_table *t, const struct conf *conf, struct err *err)
 {
 	const struct remote_file *f = &t->file;
 
-	if (remote_str(f, "special_result_attribute", "")[0] != '\0') {
-		err_set(err, ERR_SYS, "%s: special_result_attribute is not in this version", f->path);
-		return false;
-	}
 	t->base = remote_str(f, "search_base", "");
 	if (!remote_query_init(&t->query, conf, f, "query_filter", "(mailacceptinggeneralid=%s)", err) ||
 	    !remote_format_check(t->base, "search_base", err) || !take_scope(t, err) ||
-	    !remote_int(f, "timeout", 10, 1, 300, &t->timeout, err) || !remote_int(f, "version", 2, 2, 3, &t->version, err) ||
-	    !remote_int(f, "size_limit", t->query.limit, 0, INT32_MAX, &t->size_limit, err))
+	    !remote_int(f, "timeout", 10, 1, 300, &t->timeout, err) || !remote_int(f, "version", 3, 2, 3, &t->version, err) ||
+	    !remote_int(f, "size_limit", t->query.limit, 0, INT32_MAX, &t->size_limit, err) ||
+	    !remote_int(f, "recursion_limit", 1000, 1, DEPTH_MAX, &t->depth_max, err) || !take_bind(t, err))
 		return false;
 	take_servers(t);
 	take_attributes(t, "terminal_result_attribute", "");
 	t->terminal = t->count;
+	take_attributes(t, "special_result_attribute", "");
+	t->special = t->count;
 	take_attributes(t, "leaf_result_attribute", "");
+	t->leaf = t->count;
 	take_attributes(t, "result_attribute", "maildrop");
 	return true;
 }
@@ -187,14 +216,26 @@ set_tls(const struct ldap_table *t, struct err *err)
 static bool
 bind_as(const struct ldap_table *t, struct err *err)
 {
-	const char *how = remote_str(&t->file, "bind", "yes"), *password = remote_str(&t->file, "bind_pw", "");
+	const char *dn = remote_str(&t->file, "bind_dn", ""), *password = remote_str(&t->file, "bind_pw", ""), *as = remote_str(&t->file, "sasl_authz_id", "");
+	struct buf secret = BUF_INIT(65536);
 
-	if (strcmp(how, "no") == 0 || strcmp(how, "none") == 0)
+	if (t->bind == BIND_NONE)
 		return true;
-	char *copy = mem_str(password);
-	struct berval credentials = { .bv_len = strlen(copy), .bv_val = copy };
-	int rc = lib.fn.ldap_sasl_bind_s(t->ld, remote_str(&t->file, "bind_dn", ""), LDAP_SASL_SIMPLE, &credentials, NULL, NULL, NULL);
-	free(copy);
+	bool external = t->bind == BIND_SASL && strcasecmp(t->mechanism, "EXTERNAL") == 0;
+	if (t->bind == BIND_SASL)
+		buf_str(&secret, as);
+	if (t->bind == BIND_SASL && !external) {	/* RFC 4616 */
+		buf_char(&secret, '\0');
+		buf_str(&secret, dn);
+		buf_char(&secret, '\0');
+	}
+	if (!external)
+		buf_str(&secret, password);
+	buf_str(&secret, "");
+	struct berval credentials = { .bv_len = secret.len, .bv_val = secret.ptr };
+	int rc = lib.fn.ldap_sasl_bind_s(t->ld, t->bind == BIND_SASL ? NULL : dn, external ? "EXTERNAL" : t->bind == BIND_SASL ? "PLAIN" : LDAP_SASL_SIMPLE,
+	    &credentials, NULL, NULL, NULL);
+	buf_clear(&secret);
 	return rc == LDAP_SUCCESS || fail(rc, "bind", err);
 }
 
@@ -238,42 +279,130 @@ take_values(struct ldap_table *t, LDAPMessage *entry, size_t attribute, struct s
 	return ok;
 }
 
-/* An entry with a terminal attribute gives that and nothing else. */
+/* Searches that entries ask for by DN or URL (special_result_attribute), and the first one. */
+struct task {
+	char		*base, *filter;
+	int		 scope;
+	int64_t		 depth;
+};
+
+struct search {
+	struct ldap_table *table;
+	struct span	 key;
+	struct buf	*value;
+	int64_t		 count;
+	struct task	*tasks;
+	size_t		 done, tasks_count;
+};
+
 static bool
-take_entry(struct ldap_table *t, LDAPMessage *entry, struct span key, int64_t *count, struct buf *value, struct err *err)
+follow(struct search *s, const char *base, const char *filter, int scope, int64_t depth, struct err *err)
 {
-	int64_t before = *count;
+	if (depth > s->table->depth_max || s->tasks_count >= FOLLOWED_MAX) {
+		err_set(err, ERR_TEMP, "entries that name entries: more than %lld (recursion_limit)", (long long)s->table->depth_max);
+		return false;
+	}
+	s->tasks = mem_grow(s->tasks, s->tasks_count + 1, sizeof *s->tasks);
+	s->tasks[s->tasks_count++] = (struct task){ mem_str(base), mem_str(filter), scope, depth };
+	return true;
+}
+
+/* A value is a DN, or a URL on the same server. */
+static bool
+follow_value(struct search *s, struct span value, int64_t depth, struct err *err)
+{
+	char *text = span_dup(value);
 	bool ok = true;
 
-	for (size_t i = 0; ok && i < t->count; i++) {
-		if (i == t->terminal && *count > before)
-			break;
-		ok = take_values(t, entry, i, key, count, value, err);
+	if (span_has(value, '\0')) {
+		free(text);
+		return true;
 	}
+	if (span_casestarts(value, "ldap://") || span_casestarts(value, "ldaps://")) {
+		LDAPURLDesc *url = NULL;
+		if (lib.fn.ldap_url_parse(text, &url) == 0 && url != NULL)
+			ok = follow(s, url->lud_dn != NULL ? url->lud_dn : "", url->lud_filter != NULL ? url->lud_filter : "(objectClass=*)",
+			    url->lud_scope == LDAP_SCOPE_DEFAULT ? LDAP_SCOPE_BASE : url->lud_scope, depth, err);
+		if (url != NULL)
+			lib.fn.ldap_free_urldesc(url);
+	} else {
+		ok = follow(s, text, "(objectClass=*)", LDAP_SCOPE_BASE, depth, err);
+	}
+	free(text);
+	return ok;
+}
+
+static bool
+take_special(struct search *s, LDAPMessage *entry, int64_t depth, bool *any, struct err *err)
+{
+	struct ldap_table *t = s->table;
+	bool ok = true;
+
+	for (size_t a = t->terminal; ok && a < t->special; a++) {
+		struct berval **values = lib.fn.ldap_get_values_len(t->ld, entry, t->attributes[a]);
+		for (size_t i = 0; ok && values != NULL && values[i] != NULL; i++) {
+			*any = true;
+			ok = follow_value(s, span_of(values[i]->bv_val, values[i]->bv_len), depth + 1, err);
+		}
+		if (values != NULL)
+			lib.fn.ldap_value_free_len(values);
+	}
+	return ok;
+}
+
+/* An entry with a terminal attribute gives that and nothing else; one that names others gives no leaf attributes. */
+static bool
+take_entry(struct search *s, LDAPMessage *entry, int64_t depth, struct err *err)
+{
+	struct ldap_table *t = s->table;
+	int64_t before = s->count;
+	bool ok = true, names_others = false;
+
+	for (size_t i = 0; ok && i < t->terminal; i++)
+		ok = take_values(t, entry, i, s->key, &s->count, s->value, err);
+	if (!ok || s->count > before)
+		return ok;
+	ok = take_special(s, entry, depth, &names_others, err);
+	for (size_t i = names_others ? t->leaf : t->special; ok && i < t->count; i++)
+		ok = take_values(t, entry, i, s->key, &s->count, s->value, err);
+	return ok;
+}
+
+static bool
+search_one(struct search *s, const struct task task, struct err *err)
+{
+	struct ldap_table *t = s->table;
+	struct timeval within = { .tv_sec = t->timeout };
+	LDAPMessage *found = NULL;
+	bool ok = true;
+
+	int rc = lib.fn.ldap_search_ext_s(t->ld, task.base, task.scope, task.filter, t->attributes, 0, NULL, NULL, &within, (int)t->size_limit, &found);
+	if (rc == LDAP_SUCCESS)
+		for (LDAPMessage *e = lib.fn.ldap_first_entry(t->ld, found); ok && e != NULL; e = lib.fn.ldap_next_entry(t->ld, e))
+			ok = take_entry(s, e, task.depth, err);
+	else
+		ok = rc == LDAP_NO_SUCH_OBJECT || fail(rc, "search", err);
+	if (found != NULL)
+		(void)lib.fn.ldap_msgfree(found);
 	return ok;
 }
 
 static enum table_result
 search(struct ldap_table *t, const char *base, const char *filter, struct span key, struct buf *value, struct err *err)
 {
-	struct timeval within = { .tv_sec = t->timeout };
-	LDAPMessage *found = NULL;
-	int64_t count = 0;
-	bool ok;
+	struct search s = { .table = t, .key = key, .value = value };
+	bool ok = follow(&s, base, filter, t->scope, 1, err);
 
-	int rc = lib.fn.ldap_search_ext_s(t->ld, base, t->scope, filter, t->attributes, 0, NULL, NULL, &within, (int)t->size_limit, &found);
-	if (rc == LDAP_NO_SUCH_OBJECT)
-		ok = true;
-	else if (rc != LDAP_SUCCESS)
-		ok = fail(rc, "search", err);
-	else {
-		ok = true;
-		for (LDAPMessage *e = lib.fn.ldap_first_entry(t->ld, found); ok && e != NULL; e = lib.fn.ldap_next_entry(t->ld, e))
-			ok = take_entry(t, e, key, &count, value, err);
+	while (ok && s.done < s.tasks_count) {
+		ok = search_one(&s, s.tasks[s.done], err);
+		s.done++;
 	}
-	if (found != NULL)
-		(void)lib.fn.ldap_msgfree(found);
-	return !ok ? TABLE_FAILED : count > 0 ? TABLE_FOUND : TABLE_ABSENT;
+	for (size_t i = 0; i < s.tasks_count; i++) {
+		free(s.tasks[i].base);
+		free(s.tasks[i].filter);
+	}
+	free(s.tasks);
+	return !ok ? TABLE_FAILED : s.count > 0 ? TABLE_FOUND : TABLE_ABSENT;
 }
 
 static enum table_result

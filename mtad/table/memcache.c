@@ -1,4 +1,5 @@
 /* memcache:/path: as memcache_table(5): the cache first, then the table behind it, whose answers are put into the cache. */
+#include <poll.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -13,7 +14,7 @@ struct memcache {
 	struct remote_stream stream;
 	struct table	*backup;
 	const char	*endpoint;
-	int64_t		 ttl, flags, line_max, data_max, tries, within;
+	int64_t		 ttl, flags, line_max, data_max, tries, pause, within;
 };
 
 static void
@@ -37,7 +38,7 @@ settings(struct memcache *m, const struct conf *conf, struct err *err)
 	m->endpoint = remote_str(f, "memcache", "inet:localhost:11211");
 	if (!remote_query_init(&m->query, conf, f, "key_format", "%s", err) ||
 	    !remote_int(f, "ttl", 3600, 0, INT32_MAX, &m->ttl, err) || !remote_int(f, "flags", 0, 0, INT32_MAX, &m->flags, err) ||
-	    !remote_int(f, "line_size_limit", 1024, 64, 65536, &m->line_max, err) || !remote_int(f, "max_try", 2, 1, 10, &m->tries, err) ||
+	    !remote_int(f, "line_size_limit", 1024, 64, 65536, &m->line_max, err) || !remote_int(f, "max_try", 2, 1, 10, &m->tries, err) || !remote_int(f, "retry_pause", 1, 0, 60, &m->pause, err) ||
 	    !remote_int(f, "data_size_limit", 10240, 1, (int64_t)REMOTE_VALUE_MAX, &m->data_max, err) || !remote_int(f, "timeout", 2, 1, 60, &m->within, err))
 		return false;
 	m->within *= 1000000;
@@ -112,6 +113,8 @@ get(struct memcache *m, struct span key, struct buf *value, struct err *err)
 	enum table_result r = TABLE_FAILED;
 
 	for (int64_t turn = 0; r == TABLE_FAILED && turn < m->tries; turn++) {
+		if (turn > 0)
+			(void)poll(NULL, 0, (int)m->pause * 1000);
 		r = get_once(m, key, value, err);
 		if (r == TABLE_FAILED)
 			remote_disconnect(&m->stream);

@@ -69,7 +69,7 @@ mysql_table_open_file(const struct conf *conf, struct span name, void **state, s
 		free(m);
 		return false;
 	}
-	m->made = remote_select(&m->file);
+	m->made = remote_select(&m->file, NULL);
 	m->rows_wanted = remote_bool(&m->file, "require_result_set", true);
 	if (remote_query_init(&m->query, conf, &m->file, "query", m->made, err) && sql_hosts_init(&m->hosts, &m->file, disconnect, err)) {
 		*state = m;

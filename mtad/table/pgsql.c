@@ -69,7 +69,7 @@ pgsql_open(const struct conf *conf, struct span name, void **state, struct err *
 		free(p);
 		return false;
 	}
-	p->made = remote_select(&p->file);
+	p->made = remote_select(&p->file, remote_str(&p->file, "select_function", NULL));
 	if (remote_query_init(&p->query, conf, &p->file, "query", p->made, err) && sql_hosts_init(&p->hosts, &p->file, disconnect, err)) {
 		*state = p;
 		return true;

@@ -38,7 +38,12 @@ struct remote_file {
 	struct map	 settings;
 };
 bool	remote_file_read(struct remote_file *, const char *type, struct span path, struct err *);
+bool	remote_file_text(const char *path, struct buf *out, struct err *);
+/* The same of a text that is there already; needs remote_file_clear also where it is false. */
+bool	remote_file_parse(struct remote_file *, const char *path, struct span text, struct err *);
 void	remote_file_clear(struct remote_file *);
+void	remote_file_each(const struct remote_file *, void (*fn)(void *arg, const char *name, const char *value, unsigned line), void *arg);	/* by line */
+unsigned remote_line(const struct remote_file *, const char *name);	/* 0: it is not there */
 /* The value, or `def`. Lives as long as the file. */
 const char *remote_str(const struct remote_file *, const char *name, const char *def);
 /* False with the err where it is no such number. */
@@ -59,8 +64,11 @@ bool	remote_query_init(struct remote_query *, const struct conf *, const struct 
 void	remote_query_clear(struct remote_query *);
 bool	remote_format_check(const char *format, const char *what, struct err *);
 
-/* The query of select_field, table, where_field and additional_conditions, which SQL tables had before `query`; the caller's. NULL: they are not there. */
-char	*remote_select(const struct remote_file *);
+/*
+ * The query of select_field, table, where_field and additional_conditions, which SQL tables had before `query`, or of a function (NULL: there is none); the
+ * caller's. NULL: they are not there.
+ */
+char	*remote_select(const struct remote_file *, const char *function);
 
 typedef void	remote_quote(void *arg, struct span, struct buf *out);
 /*

@@ -6,12 +6,14 @@
 #include "base/num.h"
 #include "conf/lines.h"
 #include "table/remote.h"
+#include "table/remote_check.h"
 
 #define FILE_MAX	((size_t)1 << 20)
 #define SETTINGS_MAX	200u
 
 struct setting {
 	char		*name, *value;
+	unsigned	 line;
 };
 
 static struct span
@@ -21,7 +23,7 @@ setting_key(const void *item)
 }
 
 static void
-add(struct remote_file *f, struct span name, struct span value)
+add(struct remote_file *f, struct span name, struct span value, unsigned line)
 {
 	struct setting *s = map_get(&f->settings, name);
 
@@ -32,6 +34,7 @@ add(struct remote_file *f, struct span name, struct span value)
 	}
 	free(s->value);
 	s->value = span_dup(value);
+	s->line = line;
 }
 
 static bool
@@ -47,7 +50,7 @@ parse(struct remote_file *f, struct span text, struct err *err)
 		struct span name = span_trim(span_head(line, eq));
 		ok = eq < line.len && name.len > 0 && !span_has(line, '\0') && f->settings.count < SETTINGS_MAX;
 		if (ok)
-			add(f, name, span_trim(span_skip(line, eq + 1)));
+			add(f, name, span_trim(span_skip(line, eq + 1)), number);
 		else
 			err_set(err, ERR_SYS, "%s:%u: expected name = value", f->path, number);
 	}
@@ -55,8 +58,8 @@ parse(struct remote_file *f, struct span text, struct err *err)
 	return ok;
 }
 
-static bool
-read_file(const char *path, struct buf *out, struct err *err)
+bool
+remote_file_text(const char *path, struct buf *out, struct err *err)
 {
 	int (*open_fn)(const char *) = table_env()->open;
 	char chunk[8192];
@@ -79,6 +82,38 @@ read_file(const char *path, struct buf *out, struct err *err)
 }
 
 bool
+remote_file_parse(struct remote_file *f, const char *path, struct span text, struct err *err)
+{
+	*f = (struct remote_file){ .settings = MAP_INIT(setting_key), .path = mem_str(path) };
+	return parse(f, text, err);
+}
+
+/* The first thing for which the table would fail. */
+static void
+on_finding(void *arg, bool error, unsigned line, const char *text)
+{
+	struct err *err = arg;
+
+	if (!error || err->kind != ERR_NONE)
+		return;
+	if (line > 0)
+		err_set(err, ERR_SYS, "%u: %s", line, text);
+	else
+		err_set(err, ERR_SYS, " %s", text);
+}
+
+static bool
+is_usable(const struct remote_file *f, const char *type, struct span text, struct err *err)
+{
+	struct err found = { ERR_NONE, "" };
+
+	remote_check(span_str(type), text, on_finding, &found);
+	if (found.kind != ERR_NONE)
+		err_set(err, ERR_SYS, "%s:%s", f->path, found.text);
+	return found.kind == ERR_NONE;
+}
+
+bool
 remote_file_read(struct remote_file *f, const char *type, struct span path, struct err *err)
 {
 	struct buf text = BUF_INIT(FILE_MAX);
@@ -89,7 +124,7 @@ remote_file_read(struct remote_file *f, const char *type, struct span path, stru
 		return false;
 	}
 	f->path = span_dup(path);
-	bool ok = read_file(f->path, &text, err) && parse(f, buf_view(&text), err);
+	bool ok = remote_file_text(f->path, &text, err) && is_usable(f, type, buf_view(&text), err) && parse(f, buf_view(&text), err);
 	buf_clear(&text);
 	if (!ok)
 		remote_file_clear(f);
@@ -112,6 +147,37 @@ remote_file_clear(struct remote_file *f)
 	*f = (struct remote_file){ .settings = MAP_INIT(setting_key) };
 }
 
+static int
+by_line(const void *a, const void *b)
+{
+	const struct setting *x = *(const struct setting *const *)a, *y = *(const struct setting *const *)b;
+
+	return x->line < y->line ? -1 : x->line > y->line;
+}
+
+void
+remote_file_each(const struct remote_file *f, void (*fn)(void *arg, const char *name, const char *value, unsigned line), void *arg)
+{
+	struct setting **sorted = mem_array(f->settings.count, sizeof(struct setting *)), *s;
+	size_t n = 0, at = 0;
+
+	while ((s = map_next(&f->settings, &at)) != NULL)
+		sorted[n++] = s;
+	if (n > 0)
+		qsort(sorted, n, sizeof(struct setting *), by_line);
+	for (size_t i = 0; i < n; i++)
+		fn(arg, sorted[i]->name, sorted[i]->value, sorted[i]->line);
+	free(sorted);
+}
+
+unsigned
+remote_line(const struct remote_file *f, const char *name)
+{
+	const struct setting *s = map_get(&f->settings, span_str(name));
+
+	return s == NULL ? 0 : s->line;
+}
+
 const char *
 remote_str(const struct remote_file *f, const char *name, const char *def)
 {
@@ -130,7 +196,8 @@ remote_int(const struct remote_file *f, const char *name, int64_t def, int64_t m
 	if (text == NULL)
 		return true;
 	if (!num_u64(span_str(text), &n) || n > INT64_MAX || (int64_t)n < min || (int64_t)n > max) {
-		err_set(err, ERR_SYS, "%s: %s = %s: a number from %lld to %lld is expected", f->path, name, text, (long long)min, (long long)max);
+		err_set(err, ERR_SYS, "%s:%u: %s = %.60s: a number from %lld to %lld is expected", f->path, remote_line(f, name), name, text,
+		     (long long)min, (long long)max);
 		return false;
 	}
 	*out = (int64_t)n;
@@ -142,5 +209,5 @@ remote_bool(const struct remote_file *f, const char *name, bool def)
 {
 	const char *text = remote_str(f, name, def ? "yes" : "no");
 
-	return span_caseeqs(span_str(text), "yes") || span_caseeqs(span_str(text), "true");
+	return span_caseeqs(span_str(text), "yes");
 }

@@ -30,12 +30,15 @@ remote_query_init(struct remote_query *q, const struct conf *conf, const struct 
 		err_set(err, ERR_SYS, "%s: there is no %s", f->path, name);
 		return false;
 	}
-	if (!remote_format_check(q->query, name == NULL ? "" : name, err) || !remote_format_check(q->result, "result_format", err) ||
-	    !remote_int(f, "expansion_limit", 0, 0, INT32_MAX, &q->limit, err)) {
-		if (!span_starts(span_str(err->text), f->path))
-			err_prefix(err, "%s", f->path);
+	if (!remote_format_check(q->query, name == NULL ? "" : name, err) || !remote_format_check(q->result, "result_format", err)) {
+		struct span bad = span_head(span_str(err->text), span_find(span_str(err->text), ' '));
+		char *which = span_dup(bad);
+		err_prefix(err, "%s:%u", f->path, remote_line(f, which));
+		free(which);
 		return false;
 	}
+	if (!remote_int(f, "expansion_limit", 0, 0, INT32_MAX, &q->limit, err))
+		return false;
 	if (domains[0] != '\0' && (q->domains = match_list_new(conf, "domain", domains, MATCH_STRING, err)) == NULL) {
 		err_prefix(err, "%s: domain", f->path);
 		return false;
@@ -51,11 +54,15 @@ remote_query_clear(struct remote_query *q)
 }
 
 char *
-remote_select(const struct remote_file *f)
+remote_select(const struct remote_file *f, const char *function)
 {
 	const char *field = remote_str(f, "select_field", NULL), *table = remote_str(f, "table", NULL), *where = remote_str(f, "where_field", NULL);
 	struct buf b = BUF_INIT(65536);
 
+	if (function != NULL) {
+		buf_printf(&b, "SELECT %s('%%s')", function);
+		return buf_take(&b);
+	}
 	if (field == NULL || table == NULL || where == NULL)
 		return NULL;
 	buf_printf(&b, "SELECT %s FROM %s WHERE %s = '%%s' %s", field, table, where, remote_str(f, "additional_conditions", ""));

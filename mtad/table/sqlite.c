@@ -62,7 +62,7 @@ sqlite_open(const struct conf *conf, struct span name, void **state, struct err 
 		free(s);
 		return false;
 	}
-	s->made = remote_select(&s->file);
+	s->made = remote_select(&s->file, NULL);
 	bool ok = remote_str(&s->file, "dbpath", NULL) != NULL;
 	if (!ok)
 		err_set(err, ERR_SYS, "%s: there is no dbpath", s->file.path);

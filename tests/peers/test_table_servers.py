@@ -93,6 +93,7 @@ def pgsql(folder):
     server = Server([f"{binaries}/postgres", "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", data, "-F"], "postgres",
                     lambda: psql("select 1", False).returncode == 0, signal.SIGINT).start()      # at SIGTERM it would wait for its clients
     psql("".join(lines_of_sql(lambda s: "'" + s.replace("'", "''") + "'")))
+    server.sql = psql
     yield server, f"hosts = 127.0.0.1:{port}\nuser = mail\npassword = secret\ndbname = postgres\n"
     server.stop()
 
@@ -109,6 +110,7 @@ def mysql(folder):
                      f"--pid-file={data}/pid", f"--tmpdir={data}", "--character-set-server=utf8mb4"], "mysql", lambda: sql("select 1;", False).returncode == 0).start()
     sql("create database mail; use mail; " + "".join(lines_of_sql(lambda s: "'" + s.replace("\\", "\\\\").replace("'", "''") + "'")) +
         "create user mail@'127.0.0.1' identified by 'secret'; grant select on mail.* to mail@'127.0.0.1';")
+    server.sql = sql
     yield server, f"hosts = 127.0.0.1:{port}\nuser = mail\npassword = secret\ndbname = mail\n"
     server.stop()
 
@@ -130,6 +132,13 @@ def ldap(folder):
         for n, (k, v) in enumerate(values.items()):
             f.write(f"dn: uid=u{n},dc=test\nobjectClass: inetOrgPerson\nuid: u{n}\ncn: x\nsn: x\nmail: {k}\n" +
                     "".join(f"description: {one}\n" for one in v) + "\n")
+        # Entries that name others: by DN, by URL, each other, and themselves.
+        for uid, mail, more in (("g0", "staff@one.test", "seeAlso: uid=u0,dc=test\nseeAlso: uid=u4,dc=test\ndescription: own\n"),
+                                ("g1", "url@one.test", "labeledURI: ldap:///dc=test??sub?(uid=u5)\n"),
+                                ("g2", "nested@one.test", "seeAlso: uid=g0,dc=test\nseeAlso: uid=gone,dc=test\n"),
+                                ("g3", "loop@one.test", "seeAlso: uid=g3,dc=test\n"),
+                                ("g4", "end@one.test", "seeAlso: uid=u0,dc=test\ntitle: last\ndescription: not this\n")):
+            f.write(f"dn: uid={uid},dc=test\nobjectClass: inetOrgPerson\nuid: {uid}\ncn: x\nsn: x\nmail: {mail}\n{more}\n")
     os.chmod(folder, 0o755)
     run("slapadd", "-f", f"{folder}/slapd.conf", "-l", f"{folder}/ldif", preexec_fn=as_user("openldap"))
     server = Server(["slapd", "-f", f"{folder}/slapd.conf", "-h", f"ldap://127.0.0.1:{port}", "-d", "0"], "openldap", lambda: run(
@@ -192,6 +201,38 @@ def test_answers(folder, kind, request):
             if kind == "ldap":
                 theirs, ours = ((r[0], [sorted(line.split(b"\t")[-1].split(b",")) for line in r[1].splitlines()]) for r in (theirs, ours))
             assert theirs == ours, (variant, keys, said)
+
+
+def test_sql_procedures(folder, pgsql, mysql):
+    """select_function of pgsql; a stored procedure of mysql, which gives several sets of rows, or none."""
+    pgsql[0].sql("create function find(k0 text) returns setof text as 'select v::text from aliases where k = k0 order by v' language sql;")
+    mysql[0].sql("use mail; create procedure find(k0 varchar(200)) select v from aliases where k = k0 order by v; "
+                 "create procedure nothing() do 1; grant execute on mail.* to mail@'127.0.0.1';")
+    cases = [("pgsql", pgsql[1] + "select_function = find\n"), ("mysql", mysql[1] + "query = call find('%s')\n"),
+             ("mysql", mysql[1] + "query = call nothing()\nrequire_result_set = no\n"),
+             ("mysql", mysql[1] + "query = select v from aliases where k = '%s'\noption_file = /nosuch\noption_group = x\n")]
+    for kind, settings in cases:
+        with open(f"{folder}/{kind}.cf", "w") as f:
+            f.write(settings)
+        theirs, ours, said = both(folder, "-q", "-", f"{kind}:{folder}/{kind}.cf", stdin="\n".join(KEYS[:5]) + "\n")
+        assert theirs == ours, (settings, said)
+
+
+def test_ldap_entries_that_name_others(folder, ldap):
+    """special, leaf and terminal attributes; recursion_limit; kinds of bind; protocol versions."""
+    settings = ldap[1].replace("version = 3\n", "")
+    special = "special_result_attribute = seeAlso, labeledURI\n"
+    keys = ["staff@one.test", "url@one.test", "nested@one.test", "end@one.test", "plain", "none"]
+    bound = "bind = no\n"
+    for more, asked in ((special, keys), (special + "terminal_result_attribute = title\n", keys[:4]),
+                        (settings.replace("result_attribute = description", special + "leaf_result_attribute = description\nresult_attribute = mail"), keys[:4]),
+                        (special + "recursion_limit = 1\n", keys[:1]), (special + "recursion_limit = 10\n", ["loop@one.test"]),
+                        (bound, keys[4:5]), ("bind = simple\nchase_referrals = yes\n", keys[4:5]), ("bind_pw = wrong\n", keys[4:5])):
+        with open(f"{folder}/ldap.cf", "w") as f:
+            f.write(("" if more.startswith("server_host") else settings) + "query_filter = (mail=%s)\n" + more)
+        theirs, ours, said = both(folder, "-q", "-", f"ldap:{folder}/ldap.cf", stdin="\n".join(asked) + "\n")
+        theirs, ours = ((r[0], [sorted(line.split(b"\t")[-1].split(b",")) for line in r[1].splitlines()]) for r in (theirs, ours))
+        assert theirs == ours, (more, asked, said)
 
 
 class Lines(socketserver.StreamRequestHandler):

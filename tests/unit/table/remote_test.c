@@ -7,6 +7,7 @@
 #include "table/build_text.h"
 #include "table/ldap_quote.h"
 #include "table/remote.h"
+#include "table/remote_check.h"
 #include "table/remote_replies.h"
 
 static void
@@ -124,11 +125,62 @@ aliases(void **state)
 	buf_clear(&value);
 }
 
+static void
+put_finding(void *arg, bool error, unsigned line, const char *text)
+{
+	buf_printf(arg, "%c%u %.*s|", error ? 'E' : 'W', line, (int)strcspn(text, ":"), text);
+}
+
+/* What is said of the file of a server's table: E (it fails) or W, the line, and the words before the first colon. */
+static void
+server_files(void **state)
+{
+	static const struct { const char *type, *text, *want; } cases[] = {
+		{ "mysql", "hosts = h\ndbname = d\nquery = select x where y = '%s'\n", "" },
+		{ "mysql", "# c\nhosts = h, inet:[::1]:3306 unix:/s\ndbname = d\n\nselect_field = a\ntable = b\n  c\nwhere_field = k\n", "" },
+		{ "mysql", "", "E0 there is no dbname|E0 there is no query|" },
+		{ "mysql", "dbname = d\nquery = x\n", "W2 query does not name the key (%s, %u, %d ...)|" },
+		{ "mysql", "dbname = d\nquery = %s\nhost = h\n", "W3 host is no parameter of mysql tables; did you mean hosts?|" },
+		{ "mysql", "dbname = d\nquery = %s\nscope = sub\n", "W3 scope is no parameter of mysql tables, only of others|" },
+		{ "mysql", "dbname = d\nquery = %s\nhosts = h:0\n", "E3 hosts = h|" },
+		{ "mysql", "dbname = d\nquery = %s\nhosts =\n", "E3 hosts = |" },
+		{ "mysql", "dbname = d\nquery = %s\nexpansion_limit = -1\nexpansion_limit = 9x\n", "E4 expansion_limit = 9x|" },
+		{ "mysql", "dbname = d\nquery = %s\ntls_verify_cert = maybe\n", "E3 tls_verify_cert = maybe|" },
+		{ "mysql", "dbname = d\nquery = %s\nresult_format = %q\n", "E3 result_format = %q|" },
+		{ "mysql", "dbname\n", "E1 expected name = value|" },
+		{ "mysql", "a = b\n= x\n", "E2 expected name = value|" },
+		{ "pgsql", "dbname = d\nselect_function = f\n", "" },
+		{ "sqlite", "query = %s\n", "E0 there is no dbpath|" },
+		{ "ldap", "search_base = dc=test\n", "" },
+		{ "ldap", "server_host = h\n", "W0 there is no search_base|" },
+		{ "ldap", "search_base = x\nscope = all\nbind = perhaps\ntimeout = 0\nversion = 4\n", "E2 scope = all|E3 bind = perhaps|E4 timeout = 0|E5 version = 4|" },
+		{ "ldap", "search_base = x\nbind = sasl\n", "E2 bind = sasl|" },
+		{ "ldap", "search_base = x\nbind = sasl\nsasl_mechs = external\nsasl_realm = r\n", "W4 sasl_realm has no effect|" },
+		{ "ldap", "search_base = x\nquery_filter = (mail=%s)\ncache = yes\n", "W3 cache has no effect|" },
+		{ "memcache", "", "" },
+		{ "memcache", "memcache = localhost\nbackup = nosuch:x\nttl = long\n", "E1 memcache = localhost|E2 backup = nosuch|E3 ttl = long|" },
+		{ "memcache", "memcache = unix:/s\nbackup = proxy:mysql:/x\nkey_format = k-%s\n", "" },
+		{ "hash", "nonsense", "" },
+	};
+	struct buf b = BUF_INIT(0);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		buf_reset(&b);
+		buf_str(&b, "");
+		remote_check(span_str(cases[i].type), span_str(cases[i].text), put_finding, &b);
+		if (strcmp(b.ptr, cases[i].want) != 0)
+			fail_msg("%s %s: \"%s\"", cases[i].type, cases[i].text, b.ptr);
+	}
+	buf_clear(&b);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(expansion), cmocka_unit_test(replies), cmocka_unit_test(quoting), cmocka_unit_test(aliases),
+		cmocka_unit_test(server_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
