@@ -34,6 +34,8 @@ nexthop_parse(struct span s, const struct resolve_settings *settings, struct nex
 		if (end == s.len)
 			return false;
 		n.host = span_head(span_skip(s, 1), end - 1);
+		if (span_casestarts(n.host, "IPv6:"))	/* as address literals have it */
+			n.host = span_skip(n.host, 5);
 		n.mx = false;
 		port = span_skip(s, end + 1);
 		if (port.len > 0 && port.ptr[0] != ':')

@@ -366,8 +366,8 @@ class Sink:
                 except (Sink.Hangup, ConnectionError, OSError, ValueError):
                     pass
         base = socketserver.ThreadingUnixStreamServer if unix else socketserver.ThreadingTCPServer
-        self.server = type("Server", (base,), {"allow_reuse_address": True, "daemon_threads": True,
-                                               "request_queue_size": 200})(unix or (host, port), Handler)
+        self.server = type("Server", (base,), {"allow_reuse_address": True, "daemon_threads": True, "request_queue_size": 200,
+                                               **({"address_family": socket.AF_INET6} if ":" in host else {})})(unix or (host, port), Handler)
         self.host = host
         self.port = None if unix else self.server.server_address[1]
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)

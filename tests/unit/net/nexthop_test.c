@@ -17,7 +17,7 @@ forms(void **state)
 		{ "[example.test]", "host example.test 25" },
 		{ "[example.test]:submission", "host example.test 587" },
 		{ "[192.0.2.1]:2525", "host 192.0.2.1 2525" },
-		{ "[IPv6:2001:db8::1]", "host IPv6:2001:db8::1 25" },
+		{ "[IPv6:2001:db8::1]", "host 2001:db8::1 25" },
 		{ "[2001:db8::1]:26", "host 2001:db8::1 26" },
 		{ "2001:db8::1", "mx 2001:db8::1 25" },
 		{ "inet:host:24", "mx host 24" },
