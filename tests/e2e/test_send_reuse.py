@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
 from certs import Authority  # noqa: E402
-from mtadtest import Instance, free_port  # noqa: E402
+from mtadtest import Instance, Sink, free_port, wait_for  # noqa: E402
 from test_client_auth import Server  # noqa: E402
 from tlspeer import TlsSink, server_context  # noqa: E402
 
@@ -142,3 +142,42 @@ def test_options_of_a_verified_session(tmp_path, ca, good):
         assert deliver(m) == "sent" and len(used) == 1
         assert deliver(m, to="user@plain.test") == "deferred" and len(used) == 1
         m.wait_log(r"no mechanism available")
+
+
+def test_queued_mail_follows_a_changed_route(tmp_path):
+    """Deferred mail at its time, mail that waits for its turn, and held mail once it is released: none goes where it was to go before the reload."""
+    stalled, go_on = threading.Event(), threading.Event()
+
+    def refuse(_session, argument):
+        return b"450 4.2.0 later" if b"later@" in argument or b"held@" in argument else None
+
+    def stall(_session, _argument):
+        stalled.set()
+        go_on.wait(30)
+
+    def recipients(sink):
+        return sorted(r[0].split(b"@")[0].split(b"<")[1].decode() for _, r, _ in sink.messages)
+    with Sink("127.0.0.5", script={"RCPT": refuse, "END": stall}) as old, Sink("127.0.0.6", old.port) as new, Instance(tmp_path / "m", smtp_port=old.port, main={
+            "relayhost": "[127.0.0.5]", "smtp_destination_concurrency_limit": "1", "minimal_backoff_time": "3s", "maximal_backoff_time": "3s", "queue_run_delay": "1s"}) as m:
+        try:
+            held = m.send("a@site.test", "held@x.test")
+            m.wait_log(rf"{held}: to=.*status=deferred")
+            assert m.ctl("hold", held).returncode == 0
+            later = m.send("a@site.test", "later@x.test")
+            m.wait_log(rf"{later}: to=.*status=deferred")
+            m.send("a@site.test", "busy@x.test")
+            stalled.wait(20)
+            turn = m.send("a@site.test", "turn@x.test")
+            wait_for(lambda: {r["queue_id"]: r["queue_name"] for r in m.queue()}.get(turn) == "active")
+            before = {r["queue_id"]: r["queue_name"] for r in m.queue()}
+            m.settings["relayhost"] = "[127.0.0.6]"
+            m.write()
+            assert m.ctl("reload").returncode == 0
+            wait_for(lambda: recipients(new) == ["later", "turn"])
+            assert before[held] == "hold" and before[later] in ("deferred", "active")
+            assert m.ctl("release", held).returncode == 0
+            wait_for(lambda: recipients(new) == ["held", "later", "turn"])
+        finally:
+            go_on.set()
+        wait_for(lambda: recipients(old) == ["busy"])
+        m.wait_empty()
