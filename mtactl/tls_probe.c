@@ -81,7 +81,7 @@ put_print(struct jsonl *j, const char *key, struct span der, bool of_key)
 {
 	struct buf print = BUF_INIT(1024);
 
-	if (tls_fingerprint(der, "sha256", of_key, &print))
+	if (tls_fingerprint(der, "sha256", of_key ? TLS_PRINT_KEY : TLS_PRINT_CERTIFICATE, &print))
 		jsonl_str(j, key, buf_view(&print));
 	buf_clear(&print);
 }

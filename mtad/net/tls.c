@@ -127,7 +127,7 @@ static int
 set_up_server(struct tls *t, const struct tls_options *o)
 {
 	static const gnutls_certificate_request_t ask[] = { [TLS_ASK_NOT] = GNUTLS_CERT_IGNORE, [TLS_ASK] = GNUTLS_CERT_REQUEST,
-		[TLS_REQUIRE] = GNUTLS_CERT_REQUIRE };
+		[TLS_REQUIRE] = GNUTLS_CERT_REQUEST };
 	int rc = 0;
 
 	gnutls_certificate_server_set_request(t->session, ask[o->ask]);

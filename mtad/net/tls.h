@@ -45,7 +45,7 @@ int64_t	tls_creds_valid_until(const struct tls_creds *);
 
 #define TLS_TICKET_KEY	64
 
-enum tls_ask { TLS_ASK_NOT, TLS_ASK, TLS_REQUIRE };
+enum tls_ask { TLS_ASK_NOT, TLS_ASK, TLS_REQUIRE /* who has none, or one that is not trusted, is for the caller to send away */ };
 
 /* Pointers must outlive the session but where said otherwise. */
 struct tls_options {
@@ -125,9 +125,9 @@ struct span tls_peer_der(struct tls *, size_t i);
 
 /*
  * The peer's chain against the authorities of `trust` (tls_cert.h says what else there is); no name is looked at. depth: most certificates above its own
- * (..._verifydepth). any_purpose: a server's certificate will do for a client (tls_trust_server_ccerts). enum tls_fault, 0: it is trusted.
+ * (..._verifydepth). server_too: a server's certificate will do for a client (tls_trust_server_ccerts). enum tls_fault, 0: it is trusted.
  */
-unsigned tls_verify(struct tls *, const struct tls_creds *trust, unsigned depth, bool any_purpose);
+unsigned tls_verify(struct tls *, const struct tls_creds *trust, unsigned depth, bool server_too);
 
 /* A new key for tickets. */
 void	tls_ticket_key(unsigned char out[TLS_TICKET_KEY]);

@@ -70,12 +70,12 @@ verify(gnutls_x509_crt_t *list, unsigned n, gnutls_x509_trust_list_t trust, unsi
 {
 	static const char *const oids[] = { [TLS_FOR_SERVER] = GNUTLS_KP_TLS_WWW_SERVER, [TLS_FOR_CLIENT] = GNUTLS_KP_TLS_WWW_CLIENT };
 	gnutls_typed_vdata_st want = { .type = GNUTLS_DT_KEY_PURPOSE_OID };
-	union { const char *in; unsigned char *out; } oid = { .in = purpose == TLS_FOR_ANYTHING ? "" : oids[purpose] };
+	union { const char *in; unsigned char *out; } oid = { .in = oids[purpose] };
 	unsigned status = 0;
 
 	want.data = oid.out;
 	want.size = (unsigned)strlen(oid.in);
-	int rc = gnutls_x509_trust_list_verify_crt2(trust, list, n, &want, purpose == TLS_FOR_ANYTHING ? 0 : 1, flags, &status, NULL);
+	int rc = gnutls_x509_trust_list_verify_crt2(trust, list, n, &want, 1, flags, &status, NULL);
 	if (rc < 0)
 		return TLS_FAULT_OTHER;
 	unsigned f = fault_of(status, list[0]);
@@ -328,17 +328,53 @@ tls_public_key(struct span der, struct buf *out)
 	return ok;
 }
 
+/* One DER value of *rest: its content. */
+static bool
+der_take(struct span *rest, unsigned char tag, struct span *out)
+{
+	size_t len, at = 2;
+
+	if (rest->len < 2 || (unsigned char)rest->ptr[0] != tag)
+		return false;
+	len = (unsigned char)rest->ptr[1];
+	if (len >= 0x80) {
+		size_t bytes = len & 0x7f;
+		if (bytes == 0 || bytes > 3 || rest->len < 2 + bytes)
+			return false;
+		for (len = 0; at < 2 + bytes; at++)
+			len = len << 8 | (unsigned char)rest->ptr[at];
+	}
+	if (len > rest->len - at)
+		return false;
+	*out = span_head(span_skip(*rest, at), len);
+	*rest = span_skip(*rest, at + len);
+	return true;
+}
+
+/* The bits alone of a SubjectPublicKeyInfo, as Postfix before 2.9.6 took them for the key. */
+static bool
+bare_key(struct span *key)
+{
+	struct span outer = *key, inner, algorithm, bits;
+
+	if (!der_take(&outer, 0x30, &inner) || !der_take(&inner, 0x30, &algorithm) || !der_take(&inner, 0x03, &bits) || bits.len < 1)
+		return false;
+	*key = span_skip(bits, 1);
+	return true;
+}
+
 bool
-tls_fingerprint(struct span der, const char *digest, bool public_key, struct buf *out)
+tls_fingerprint(struct span der, const char *digest, enum tls_print of, struct buf *out)
 {
 	gnutls_digest_algorithm_t id = digest_id(digest);
 	unsigned char hash[64];
 	struct buf key = BUF_INIT(1 << 20);
 	bool ok = id != GNUTLS_DIG_UNKNOWN && gnutls_hash_get_len(id) <= sizeof hash;
 
-	if (ok && public_key) {
+	if (ok && of != TLS_PRINT_CERTIFICATE) {
 		ok = tls_public_key(der, &key);
 		der = buf_view(&key);
+		ok = ok && (of != TLS_PRINT_BARE_KEY || bare_key(&der));
 	}
 	ok = ok && gnutls_hash_fast(id, der.ptr, der.len, hash) == 0;
 	for (unsigned i = 0; ok && i < gnutls_hash_get_len(id); i++)

@@ -27,7 +27,7 @@ enum tls_fault {
 	TLS_FAULT_TOO_DEEP = 256,
 	TLS_FAULT_OTHER = 512,
 };
-enum tls_purpose { TLS_FOR_SERVER, TLS_FOR_CLIENT, TLS_FOR_ANYTHING };
+enum tls_purpose { TLS_FOR_SERVER, TLS_FOR_CLIENT };
 /* A chain (DER, the end's first) against the authorities of `trust`; no name is looked at. depth: most certificates above the end's own. */
 unsigned tls_verify_chain(const struct span *chain, size_t count, const struct tls_creds *trust, unsigned depth, enum tls_purpose);
 /* The same with one certificate of the caller's (DER) as the only anchor: DANE's usage 2. Also one that is no root, or not in the chain. */
@@ -62,7 +62,8 @@ bool	tls_cert_matches(struct span der, const char *name, bool multiple_labels);
 bool	tls_cert_times(struct span der, int64_t *from, int64_t *until);
 
 /* "12:AB:...", in capitals, of the certificate or of its public key. The digest as in smtpd_tls_fingerprint_digest (sha256, sha1, md5 ...). False: unknown digest. */
-bool	tls_fingerprint(struct span der, const char *digest, bool public_key, struct buf *out);
+enum tls_print { TLS_PRINT_CERTIFICATE, TLS_PRINT_KEY, TLS_PRINT_BARE_KEY /* tls_legacy_public_key_fingerprints */ };
+bool	tls_fingerprint(struct span der, const char *digest, enum tls_print of, struct buf *out);
 bool	tls_digest_known(const char *digest);
 /* The SubjectPublicKeyInfo (DER), as TLSA's selector 1 has it. */
 bool	tls_public_key(struct span der, struct buf *out);

@@ -258,7 +258,7 @@ tls_peer_der(struct tls *t, size_t i)
 }
 
 unsigned
-tls_verify(struct tls *t, const struct tls_creds *trust, unsigned depth, bool any_purpose)
+tls_verify(struct tls *t, const struct tls_creds *trust, unsigned depth, bool server_too)
 {
 	struct span chain[32];
 	size_t n = tls_peer_count(t);
@@ -267,5 +267,6 @@ tls_verify(struct tls *t, const struct tls_creds *trust, unsigned depth, bool an
 		return TLS_FAULT_TOO_DEEP;
 	for (size_t i = 0; i < n; i++)
 		chain[i] = tls_peer_der(t, i);
-	return tls_verify_chain(chain, n, trust, depth, any_purpose ? TLS_FOR_ANYTHING : t->server ? TLS_FOR_CLIENT : TLS_FOR_SERVER);
+	unsigned faults = tls_verify_chain(chain, n, trust, depth, t->server ? TLS_FOR_CLIENT : TLS_FOR_SERVER);
+	return faults == TLS_FAULT_PURPOSE && server_too ? tls_verify_chain(chain, n, trust, depth, TLS_FOR_SERVER) : faults;
 }

@@ -227,12 +227,13 @@ make_rest(struct making *m)
 	int64_t lifetime = conf_time(v, P_smtpd_tls_session_cache_timeout) / SECOND;
 
 	s->ask = conf_bool(v, P_smtpd_tls_req_ccert) && s->level == TLS_LEVEL_ENCRYPT ? TLS_REQUIRE :
-	    conf_bool(v, P_smtpd_tls_ask_ccert) || conf_bool(v, P_smtpd_tls_req_ccert) ? TLS_ASK : TLS_ASK_NOT;
+	    conf_bool(v, P_smtpd_tls_ask_ccert) ? TLS_ASK : TLS_ASK_NOT;
 	if (conf_bool(v, P_smtpd_tls_req_ccert) && s->level == TLS_LEVEL_MAY)
-		say(m, false, "smtpd_tls_req_ccert: a certificate can be demanded only where TLS is (smtpd_tls_security_level = encrypt); it is asked for");
+		say(m, false, "smtpd_tls_req_ccert: a certificate can be demanded only where TLS is (smtpd_tls_security_level = encrypt); this does nothing");
 	s->depth = (unsigned)conf_int(v, P_smtpd_tls_ccert_verifydepth);
-	s->any_purpose = conf_bool(v, P_tls_trust_server_ccerts);
+	s->server_too = conf_bool(v, P_tls_trust_server_ccerts);
 	s->digest = conf_str(v, P_smtpd_tls_fingerprint_digest);
+	s->key_print = conf_bool(v, P_tls_legacy_public_key_fingerprints) ? TLS_PRINT_BARE_KEY : TLS_PRINT_KEY;
 	if (!tls_digest_known(s->digest))
 		say(m, true, "smtpd_tls_fingerprint_digest: \"%.40s\" is no digest of the TLS library", s->digest);
 	s->loglevel = loglevel(v);

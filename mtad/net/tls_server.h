@@ -20,8 +20,9 @@ struct tls_server {
 	const struct tls_priority *priority;
 	enum tls_ask	 ask;
 	unsigned	 depth;
-	bool		 any_purpose;
+	bool		 server_too;
 	const char	*digest;	/* smtpd_tls_fingerprint_digest */
+	enum tls_print	 key_print;	/* how fingerprints of keys are made */
 	int		 loglevel;
 	bool		 received;	/* smtpd_tls_received_header */
 	bool		 auth_only;	/* AUTH inside TLS only: said so, or TLS is demanded */

@@ -1,4 +1,5 @@
 /* Access tables: what is looked up, in access(5)'s order, and what comes of an entry. */
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -477,32 +478,48 @@ check_sasl_access(struct check *c, struct span arg)
 	return c->session->sasl_user.len > 0 ? access_mail(c, c->at->table, c->session->sasl_user, "SASL login name") : DUNNO;
 }
 
+/* What search_order may name. Postfix knows of names in certificates too, and then has no answer: anybody can write any name in one of his own. */
+static const struct {
+	const char	*name;
+	size_t		 key;		/* of struct policy_tls */
+} searches[] = {
+	{ "cert_fingerprint", offsetof(struct policy_tls, ccert_fingerprint) }, { "pubkey_fingerprint", offsetof(struct policy_tls, ccert_pubkey_fingerprint) },
+};
+
 static struct span
 certificate_key(const struct policy_tls *tls, struct span what)
 {
-	if (span_eqs(what, "cert_fingerprint"))
-		return tls->ccert_fingerprint;
-	if (span_eqs(what, "pubkey_fingerprint"))
-		return tls->ccert_pubkey_fingerprint;
-	if (span_eqs(what, "issuer"))
-		return tls->ccert_issuer;
-	return span_eqs(what, "subject") ? tls->ccert_subject : SPAN_NONE;
+	for (size_t i = 0; i < sizeof searches / sizeof *searches; i++)
+		if (span_eqs(what, searches[i].name))
+			return *(const struct span *)(const void *)((const char *)tls + searches[i].key);
+	return SPAN_NONE;
+}
+
+bool
+ccert_search_known(struct span what)
+{
+	for (size_t i = 0; i < sizeof searches / sizeof *searches; i++)
+		if (span_eqs(what, searches[i].name))
+			return true;
+	return false;
 }
 
 enum result
 check_ccert_access(struct check *c, struct span arg)
 {
 	struct span order = c->at->order != NULL ? span_str(c->at->order) : SPAN("cert_fingerprint pubkey_fingerprint"), word;
+	const struct policy_tls *tls = &c->session->tls;
 	const struct table *t = c->at->table;
 	enum result r = DUNNO;
 	bool found = false;
 
 	(void)arg;
 	while (r == DUNNO && !found && span_word(&order, "\t\r\n ,", &word)) {
-		struct span key = certificate_key(&c->session->tls, word);
+		struct span key = certificate_key(tls, word);
 		if (key.len == 0)
 			continue;
-		struct naming was = name_as(c, key, "Client certificate");
+		/* Whatever it was found by, it is told by the name in it. */
+		struct naming was = name_as(c, tls->ccert_subject, "Client certificate");
 		r = access_exact(c, t, key, false, &found);
 		name_back(c, was);
 	}

@@ -36,7 +36,7 @@ struct rule {
 	const struct table *table;	/* ARG_TABLE; the policy's */
 	struct policy_server *server;	/* ARG_SERVER; the policy's */
 	struct dnsbl	*dnsbl;		/* ARG_DOMAIN; the rule's */
-	char		*order;		/* check_ccert_access: search_order */
+	char		*order;		/* check_ccert_access: search_order, of ccert_search_known */
 };
 
 /* A restriction list: classes are filled in, so it is flat. */
@@ -196,5 +196,8 @@ enum result check_helo_literal(struct check *);
 #define RESTRICTION(name, argument, function)	enum result function(struct check *, struct span);
 #include "policy/restrictions.def"
 #undef RESTRICTION
+
+/* access.c: cert_fingerprint, pubkey_fingerprint */
+bool	ccert_search_known(struct span);
 
 #endif

@@ -141,6 +141,11 @@ take_search_order(struct rule *r, struct span *arg, struct err *err)
 		}
 		order = span_skip(order, eq + 1);
 		r->order = span_dup(span_head(order, order.len - 1));
+		for (order = span_str(r->order); span_word(&order, "\t\r\n ,", &name);)
+			if (!ccert_search_known(name)) {
+				err_set(err, ERR_SYS, "check_ccert_access: unknown search type '%.*s'", SPAN_ARG(span_head(name, 60)));
+				return false;
+			}
 	}
 	*arg = table;
 	return true;

@@ -57,9 +57,9 @@ look_at_certificate(struct session *s)
 	if (der.len == 0 || !tls_cert_names(der, &t->names))
 		return;
 	t->has_certificate = true;
-	(void)tls_fingerprint(der, set->digest, false, &t->fingerprint);
-	(void)tls_fingerprint(der, set->digest, true, &t->key_fingerprint);
-	unsigned fault = tls_verify(t->tls, set->creds, set->depth, set->any_purpose);
+	(void)tls_fingerprint(der, set->digest, TLS_PRINT_CERTIFICATE, &t->fingerprint);
+	(void)tls_fingerprint(der, set->digest, set->key_print, &t->key_fingerprint);
+	unsigned fault = tls_verify(t->tls, set->creds, set->depth, set->server_too);
 	t->trusted = fault == 0;
 	/* Where it is not demanded nobody minds. */
 	if (!t->trusted && set->loglevel >= (set->ask == TLS_REQUIRE ? 1 : 2))
@@ -176,6 +176,20 @@ failed(struct session *s, const char *why)
 	session_end(s);
 }
 
+/* A certificate that is demanded: none, or one that nobody vouches for, ends the session. */
+static void
+demand_certificate(struct session *s)
+{
+	const struct session_tls *t = s->tls;
+	const char *why = t->has_certificate ? "Client certificate not trusted" : "No client certificate presented";
+	char client[CLIENT_TEXT];
+
+	if (settings(s)->ask != TLS_REQUIRE || t->trusted)
+		return;
+	log_info(session_program(s), "NOQUEUE: abort: TLS from %s: %s", session_client(s, client), why);
+	smtp_server_distrust(s->server, why);
+}
+
 void
 session_tls_step(struct session *s)
 {
@@ -199,6 +213,7 @@ session_tls_step(struct session *s)
 	s->deadline = 0;
 	look_at_certificate(s);
 	log_established(s);
+	demand_certificate(s);
 	if (settings(s)->received)
 		make_received(s);
 	t->then(s);

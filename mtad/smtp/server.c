@@ -297,6 +297,11 @@ command_line(struct smtp_server *s, struct span line, struct span behind)
 {
 	struct smtp_command c;
 
+	if (s->distrusted != NULL) {
+		server_replyf(s, "421 4.7.1 %s Error: %s", s->config->hostname, s->distrusted);
+		server_close(s);
+		return;
+	}
 	if (!smtp_command_parse(line, &c)) {
 		server_error(s, "500 5.5.2 Error: bad syntax");
 		return;

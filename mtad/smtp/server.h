@@ -176,6 +176,8 @@ bool	smtp_server_authenticated(const struct smtp_server *);
 void	smtp_server_secured(struct smtp_server *);
 bool	smtp_server_is_secure(const struct smtp_server *);
 
+/* Its certificate will not do ("No client certificate presented"): the next command is answered with that, and the session ends. */
+void	smtp_server_distrust(struct smtp_server *, const char *why);
 /* The owner ends it: puts the reply ("421 ..."), then waits for close. */
 void	smtp_server_bye(struct smtp_server *, const char *reply);
 /* As if RSET: for a generation that changes, or a transaction that the owner lost. Nothing is replied. */

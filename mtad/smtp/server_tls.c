@@ -53,6 +53,12 @@ smtp_server_secured(struct smtp_server *s)
 	s->authenticated = false;
 }
 
+void
+smtp_server_distrust(struct smtp_server *s, const char *why)
+{
+	s->distrusted = why;
+}
+
 bool
 smtp_server_is_secure(const struct smtp_server *s)
 {

@@ -233,6 +233,7 @@ take_rest(struct tls_client *c)
 	c->depth = depth < 0 ? 0 : depth > 100 ? 100 : (unsigned)depth;
 	c->many_labels = conf_bool(v, P_tls_wildcard_matches_multiple_labels);
 	c->digest = conf_str(v, BOTH(lmtp, tls_fingerprint_digest));
+	c->key_print = conf_bool(v, P_tls_legacy_public_key_fingerprints) ? TLS_PRINT_BARE_KEY : TLS_PRINT_KEY;
 }
 
 /* Nothing else of it is looked at. */

@@ -35,6 +35,7 @@ struct tls_client {
 	unsigned	 depth;
 	bool		 many_labels;
 	const char	*digest;
+	enum tls_print	 key_print;	/* how fingerprints of keys are made */
 	const struct tls_priority *optional, *mandatory;	/* NULL: their protocols or ciphers are wrong */
 	struct tls_creds *own;		/* our certificate, and the authorities of smtp_tls_CAfile and CApath */
 	struct tls_creds *anchors;	/* of smtp_tls_trust_anchor_file; NULL: none */

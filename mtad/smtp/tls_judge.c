@@ -21,12 +21,12 @@ same_print(const char *a, const char *b)
 }
 
 static bool
-has_print(const struct tls_plan *p, struct span der, bool of_key)
+has_print(const struct tls_plan *p, struct span der, enum tls_print of)
 {
 	struct buf print = BUF_INIT(1024);
 	bool found = false;
 
-	if (tls_fingerprint(der, p->client->digest, of_key, &print))
+	if (tls_fingerprint(der, p->client->digest, of, &print))
 		for (size_t i = 0; i < p->prints.count && !found; i++)
 			found = same_print(print.ptr, p->prints.list[i]);
 	buf_clear(&print);
@@ -121,7 +121,7 @@ tls_judge(const struct tls_plan *p, struct tls *tls, struct tls_judgement *j)
 	}
 	struct span der = tls_peer_der(tls, 0);
 	if (p->level == TLS_LEVEL_FINGERPRINT) {
-		j->matched = j->trusted = has_print(p, der, false) || has_print(p, der, true);
+		j->matched = j->trusted = has_print(p, der, TLS_PRINT_CERTIFICATE) || has_print(p, der, p->client->key_print);
 		if (!j->matched)
 			say(j, "num=65:no matching DANE TLSA records");
 	} else if (p->level == TLS_LEVEL_HALF_DANE || p->level == TLS_LEVEL_DANE) {

@@ -354,7 +354,7 @@ verdicts(void **state)
 {
 	struct { const struct made *end; enum tls_purpose purpose; unsigned faults; const char *says; } rows[] = {
 		{ &ec, TLS_FOR_SERVER, 0, "" }, { &rsa, TLS_FOR_SERVER, 0, "" }, { &client, TLS_FOR_CLIENT, 0, "" },
-		{ &client, TLS_FOR_SERVER, TLS_FAULT_PURPOSE, "not designated for use as" }, { &client, TLS_FOR_ANYTHING, 0, "" },
+		{ &client, TLS_FOR_SERVER, TLS_FAULT_PURPOSE, "not designated for use as" },
 		{ &expired, TLS_FOR_SERVER, TLS_FAULT_EXPIRED, "certificate has expired" }, { &early, TLS_FOR_SERVER, TLS_FAULT_NOT_YET, "certificate not yet valid" },
 		{ &coder, TLS_FOR_SERVER, TLS_FAULT_PURPOSE, "not designated for use as" }, { &alone, TLS_FOR_SERVER, TLS_FAULT_SELF_SIGNED, "self-signed certificate" },
 	};
@@ -419,9 +419,21 @@ names(void **state)
 	tls_issuer_line(buf_view(&ec.der), &out);
 	assert_string_equal(out.ptr, "/CN=Test CA");
 	buf_reset(&out);
-	assert_true(tls_fingerprint(buf_view(&ec.der), "sha256", false, &out) && out.len == 95 && out.ptr[2] == ':');
-	assert_true(tls_fingerprint(buf_view(&ec.der), "md5", true, &out));
-	assert_false(tls_fingerprint(buf_view(&ec.der), "sha99", false, &out));
+	assert_true(tls_fingerprint(buf_view(&ec.der), "sha256", TLS_PRINT_CERTIFICATE, &out) && out.len == 95 && out.ptr[2] == ':');
+	assert_true(tls_fingerprint(buf_view(&ec.der), "md5", TLS_PRINT_KEY, &out));
+	/* An elliptic curve's point: 04, and two coordinates, the last bytes of the SubjectPublicKeyInfo. */
+	struct buf key = BUF_INIT(1000), bare = BUF_INIT(1000), want = BUF_INIT(1000);
+	unsigned char hash[32];
+	assert_true(tls_public_key(buf_view(&ec.der), &key) && key.len > 65);
+	assert_int_equal(gnutls_hash_fast(GNUTLS_DIG_SHA256, key.ptr + key.len - 65, 65, hash), 0);
+	for (size_t i = 0; i < sizeof hash; i++)
+		buf_printf(&want, "%s%02X", i == 0 ? "" : ":", hash[i]);
+	assert_true(tls_fingerprint(buf_view(&ec.der), "sha256", TLS_PRINT_BARE_KEY, &bare));
+	assert_string_equal(bare.ptr, want.ptr);
+	buf_clear(&key);
+	buf_clear(&bare);
+	buf_clear(&want);
+	assert_false(tls_fingerprint(buf_view(&ec.der), "sha99", TLS_PRINT_CERTIFICATE, &out));
 	buf_clear(&out);
 }
 
