@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "base/version.h"
+#include "mtactl/instances.h"
 #include "mtactl/repl.h"
 #include "mtactl/session.h"
 
@@ -21,6 +22,8 @@ struct options {
 	enum color_mode	 color;
 	struct span	*words;
 	size_t		 count;
+	const char	*instance;	/* -i */
+	char		*chosen;	/* its directory */
 	struct script	*scripts;	/* -e, -F, in their order */
 	size_t		 script_count;
 	int		 status;	/* where parsing ends it */
@@ -77,7 +80,7 @@ take_option(struct session *s, struct options *o, char **argv, int *taken)
 		s->readonly = true;
 	} else if (strncmp(arg, "--color=", 8) == 0) {
 		return set_color(o, arg + 8);
-	} else if (arg[0] == '-' && (arg[1] == 'c' || arg[1] == 'o' || (o->count == 0 && (arg[1] == 'e' || arg[1] == 'F')))) {
+	} else if (arg[0] == '-' && (arg[1] == 'c' || arg[1] == 'i' || arg[1] == 'o' || (o->count == 0 && (arg[1] == 'e' || arg[1] == 'F')))) {
 		char *value = arg[2] != '\0' ? arg + 2 : argv[1];
 		if (value == NULL)
 			return usage(o, arg, " needs a value");
@@ -86,6 +89,8 @@ take_option(struct session *s, struct options *o, char **argv, int *taken)
 			return add_override(s, o, value);
 		if (arg[1] == 'c')
 			s->conf_dir = value;
+		else if (arg[1] == 'i')
+			o->instance = value;
 		else
 			o->scripts[o->script_count++] = (struct script){ arg[1] == 'F', value };
 	} else {
@@ -112,6 +117,25 @@ take_arguments(struct session *s, struct options *o, int argc, char **argv)
 			o->words[o->count++] = span_str(argv[i++]);
 		i += taken;
 	}
+	return true;
+}
+
+/* -i NAME: one of the instances that the directory names, itself or its multi_instance_directories. The directory lives to the end. */
+static bool
+choose_instance(struct session *s, struct options *o)
+{
+	struct err err = { .kind = ERR_NONE };
+
+	if (o->instance == NULL)
+		return true;
+	char *dir = instance_dir(s->conf_dir, o->instance, &err);
+	if (dir == NULL) {
+		tell_safe("mtactl", "-i: %s", err.text);
+		o->status = 78;
+		return false;
+	}
+	o->chosen = dir;
+	s->conf_dir = dir;
 	return true;
 }
 
@@ -171,13 +195,14 @@ control_main(int argc, char **argv)
 	int status;
 
 	o.scripts = mem_array((size_t)argc + 1, sizeof *o.scripts);
-	if (take_arguments(&s, &o, argc, argv)) {
+	if (take_arguments(&s, &o, argc, argv) && choose_instance(&s, &o)) {
 		set_up_display(&s, o.color);
 		status = run(&s, &o);
 	} else {
 		status = o.status;
 	}
 	session_clear(&s);
+	free(o.chosen);
 	free(o.words);
 	free(o.scripts);
 	return status;

@@ -10,7 +10,7 @@ bool
 is_other_name(const char *name)
 {
 	static const char *const names[] = { "sendmail", "mailq", "postqueue", "postsuper", "postcat", "postmap", "postalias", "postconf",
-	    "newaliases", "postfix" };
+	    "newaliases", "postfix", "postmulti" };
 
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		if (strcmp(name, names[i]) == 0)

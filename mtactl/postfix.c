@@ -187,7 +187,7 @@ static const struct {
 } names[] = {
 	{ "mailq", mailq_main }, { "newaliases", newaliases_main }, { "postalias", postmap_main }, { "postcat", postcat_main },
 	{ "postconf", postconf_main }, { "postfix", postfix_control_main }, { "postmap", postmap_main },
-	{ "postqueue", postqueue_main }, { "postsuper", postsuper_main },
+	{ "postmulti", postmulti_main }, { "postqueue", postqueue_main }, { "postsuper", postsuper_main },
 };
 
 int

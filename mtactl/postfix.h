@@ -25,6 +25,7 @@ int	postcat_main(struct postfix *, int argc, char **argv);
 int	postconf_main(struct postfix *, int argc, char **argv);
 int	postfix_control_main(struct postfix *, int argc, char **argv);
 int	postmap_main(struct postfix *, int argc, char **argv);
+int	postmulti_main(struct postfix *, int argc, char **argv);
 int	postqueue_main(struct postfix *, int argc, char **argv);
 int	postsuper_main(struct postfix *, int argc, char **argv);
 

@@ -56,7 +56,7 @@ $(foreach f,$(HELPERS),$(eval $(call helper_program,$(f))))
 .PHONY: demo-programs
 demo-programs: $(patsubst %.c,$B/tests/%,$(notdir $(HELPERS)))
 
-POSTFIX_NAMES := postqueue mailq postcat postsuper postmap postalias postconf sendmail newaliases postfix
+POSTFIX_NAMES := postqueue mailq postcat postmulti postsuper postmap postalias postconf sendmail newaliases postfix
 install: all ## install under DESTDIR and PREFIX; ALTERNATIVES=1 also links the Postfix names into sbin
 	install -d $(SBINDIR) $(LIBEXECDIR) $(MANDIR)/man1 $(MANDIR)/man8 $(UNITDIR)
 	install -m 755 $(wildcard $(addprefix $B/,$(PROGRAMS))) $(SBINDIR)

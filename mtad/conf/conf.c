@@ -130,6 +130,8 @@ finish(struct conf *c, struct conf_problems *problems)
 		notice_texts_check(c, problems);
 	fill_limits(c);
 	if (problems->errors == 0)
+		services_disable(c, problems);
+	if (problems->errors == 0)
 		return c;
 	conf_unref(c);
 	return NULL;

@@ -87,6 +87,8 @@ extern const char master_cf_builtin[];
 void	host_compute(struct conf *);
 /* The values of main.cf's view, then of every line's. */
 void	values_evaluate(struct conf *, struct conf_problems *);
+/* Takes the lines that master_service_disable names away. */
+void	services_disable(struct conf *, struct conf_problems *);
 void	values_check_names(const struct conf *, struct conf_problems *);
 bool	conf_slurp(const char *path, struct buf *, struct err *);
 /* False where the path is there already, or the bounds are passed. */
