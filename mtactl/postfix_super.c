@@ -1,5 +1,6 @@
 /*
- * postsuper: hold, release, requeue, delete. What is deleted goes to the trash, which Postfix does not have.
+ * postsuper: hold, release, requeue, delete, expire. What is deleted goes to the trash, which Postfix does not have; what expires goes back to its sender at
+ * once, not with the next attempt.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@ static const struct action {
 } actions[] = {
 	{ 'r', "requeue", "requeued", "Requeued" },
 	{ 'd', "delete", "removed", "Deleted" },
+	{ 'e', "bounce", "expired", "Force-expired" },
 	{ 'h', "hold", "placed on hold", "Placed on hold" },
 	{ 'H', "release", "released from hold", "Released from hold" },
 };
@@ -32,10 +34,21 @@ struct postsuper {
 	struct postfix	*postfix;
 	const struct action *action;	/* of the request under way */
 	bool		 all;		/* which names no message */
+	bool		 held_too;	/* -f: what is on hold expires as well */
+	bool		 held;		/* that is under way */
 	char		*const *queues;
 	size_t		 queue_count;
 	uint64_t	 counts[ACTIONS];
 };
+
+static const struct action *
+find_action(int option)
+{
+	for (size_t i = 0; i < ACTIONS; i++)
+		if (actions[i].option == option)
+			return &actions[i];
+	return NULL;
+}
 
 static void
 on_row(struct postfix *p, struct span row)
@@ -50,6 +63,8 @@ on_row(struct postfix *p, struct span row)
 		s->counts[s->action - actions]++;
 		if (!s->all && jsonl_find(row, "queue_id", &raw) && jsonl_text(raw, &id))
 			fprintf(stderr, "%s: %s: %s\n", p->name, id.ptr, s->action->done);
+		if (s->held)
+			s->counts[find_action('H') - actions]++;
 	}
 	buf_clear(&id);
 }
@@ -67,13 +82,18 @@ say_failure(const struct postsuper *s, int status, struct span error)
 	return POSTFIX_DOWN;
 }
 
+/* Which messages beside those that are named: in the queues of the command line; -e leaves alone what is on hold. */
 static void
-put_queues(const struct postsuper *s, struct buf *out)
+put_conditions(const struct postsuper *s, struct buf *out)
 {
+	const char *and = out->len > 0 ? " and " : "";
+
 	for (size_t i = 0; i < s->queue_count; i++)
-		buf_printf(out, "%s%s", i == 0 ? "state in (" : ", ", s->queues[i]);
+		buf_printf(out, "%s%s%s", i == 0 ? and : ", ", i == 0 ? "state in (" : "", s->queues[i]);
 	if (s->queue_count > 0)
 		buf_char(out, ')');
+	if (s->action->option == 'e')
+		buf_printf(out, "%sstate %s hold", out->len > 0 ? " and " : "", s->held ? "=" : "!=");
 }
 
 static int
@@ -91,35 +111,47 @@ act(struct postsuper *s, struct span selector)
 	return status;
 }
 
+/* Of the messages that `which` names (empty: all); -f takes those on hold first. */
 static int
-act_on_all(struct postsuper *s)
+act_on_selected(struct postsuper *s, struct span which)
 {
-	struct buf selector = BUF_INIT(4096);
+	struct buf selector = BUF_INIT(32768);
+	int status = 0;
 
-	if (s->queue_count > 0)
-		put_queues(s, &selector);
-	else
-		buf_char(&selector, '*');
-	s->all = true;
-	int status = act(s, buf_view(&selector));
+	for (int held = s->held_too; held >= 0 && status == 0; held--) {
+		s->held = held == 1;
+		buf_reset(&selector);
+		buf_span(&selector, which);
+		put_conditions(s, &selector);
+		if (selector.len == 0)
+			buf_char(&selector, '*');
+		status = act(s, buf_view(&selector));
+	}
+	s->held = false;
 	buf_clear(&selector);
 	return status;
 }
 
 static int
+act_on_all(struct postsuper *s)
+{
+	s->all = true;
+	return act_on_selected(s, SPAN_NONE);
+}
+
+static int
 act_on_ids(struct postsuper *s, struct buf *ids)
 {
-	struct buf selector = BUF_INIT(32768);
+	struct buf which = BUF_INIT(32768);
 	int status = 0;
 
 	if (ids->len > 0) {
-		buf_printf(&selector, "id in (%s)%s", ids->ptr, s->queue_count > 0 ? " and " : "");
-		put_queues(s, &selector);
+		buf_printf(&which, "id in (%s)", ids->ptr);
 		s->all = false;
-		status = act(s, buf_view(&selector));
+		status = act_on_selected(s, buf_view(&which));
 	}
 	buf_reset(ids);
-	buf_clear(&selector);
+	buf_clear(&which);
 	return status;
 }
 
@@ -177,15 +209,6 @@ act_on(struct postsuper *s, const char *what)
 	return status;
 }
 
-static const struct action *
-find_action(int option)
-{
-	for (size_t i = 0; i < ACTIONS; i++)
-		if (actions[i].option == option)
-			return &actions[i];
-	return NULL;
-}
-
 /* Looks at all options before any of them is done; false with the status to end with. */
 static bool
 check_options(struct postsuper *s, int argc, char **argv, int *status)
@@ -198,8 +221,6 @@ check_options(struct postsuper *s, int argc, char **argv, int *status)
 			s->postfix->session.conf_dir = optarg;
 		else if (option == '?')
 			*status = postfix_fatal(s->postfix->name, USAGE);
-		else if (option == 'e' || option == 'f')
-			*status = postfix_not_yet(s->postfix->name, "-e and -f (expiring a message)");
 		if (*status != 0)
 			return false;
 	}
@@ -242,9 +263,12 @@ postsuper_main(struct postfix *p, int argc, char **argv)
 	optind = 0;
 	/* What -s, -S and -p mend in Postfix's queue cannot be wrong in mtad's: there is nothing to do. */
 	while (status == 0 && (option = getopt(argc, argv, "c:d:e:f:h:H:pr:sSv")) != -1) {
-		if ((s.action = find_action(option)) == NULL)
+		s.held_too = option == 'f';
+		if ((s.action = find_action(s.held_too ? 'e' : option)) == NULL)
 			continue;
 		asked[s.action - actions] = true;
+		if (s.held_too)
+			asked[find_action('H') - actions] = true;
 		status = act_on(&s, optarg);
 	}
 	if (status == 0)
