@@ -189,7 +189,7 @@ test_exchanges(void **state)
 		{ "plain", { "-", "~user~pencil" }, "+Yuser" },
 		{ "PLAIN", { "user~user~pencil" }, "Yuser" },
 		{ "PLAIN", { "other~user~pencil" }, "N" },
-		{ "PLAIN", { "~USER~pencil" }, "YUSER" },
+		{ "PLAIN", { "~USER~pencil" }, "Yuser" },
 		{ "PLAIN", { "~user~pencils" }, "N" },
 		{ "PLAIN", { "~user~" }, "N" },
 		{ "PLAIN", { "~~pencil" }, "N" },
