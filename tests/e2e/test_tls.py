@@ -256,6 +256,18 @@ def test_algorithms_and_versions(server):
         assert r.returncode != 0 and "Cipher is (NONE)" in r.stdout
 
 
+def test_separate_files(tmp_path, pki):
+    """Both kinds of certificates in files of their own, without their keys."""
+    with site(tmp_path, pki, {"smtpd_tls_chain_files": "", "smtpd_tls_cert_file": str(pki.rsa.cert), "smtpd_tls_key_file": str(pki.rsa.key),
+                              "smtpd_tls_eccert_file": str(pki.ec.cert), "smtpd_tls_eckey_file": str(pki.ec.key), "smtpd_tls_loglevel": "1"}) as mta:
+        for ciphers, kind in (("ECDHE-RSA-AES128-GCM-SHA256", "rsaEncryption"), ("ECDHE-ECDSA-AES256-GCM-SHA384", "id-ecPublicKey")):
+            ctx = context(most=ssl.TLSVersion.TLSv1_2)
+            ctx.set_ciphers(ciphers)
+            with Dialogue(mta.port) as d:
+                d.secure(ctx)
+                assert kind in openssl("x509", "-inform", "DER", "-noout", "-text", stdin=d.sock.getpeercert(True)).decode()
+
+
 def test_gnutls_cli(server, pki):
     r = subprocess.run(["gnutls-cli", "--starttls-proto=smtp", f"--x509cafile={pki.ca.ca_file}", "--verify-hostname=mail.site.test", f"--port={server.port}",
                         "127.0.0.1"], input="QUIT\n", capture_output=True, text=True, timeout=20)

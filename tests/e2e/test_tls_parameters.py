@@ -33,6 +33,8 @@ smtp_tls_security_level = verify; smtp_tls_CAfile = $CA; smtp_tls_verify_cert_ma
 smtp_tls_security_level = secure; smtp_tls_CAfile = $CA; smtp_tls_secure_cert_match = other.example | refused
 smtp_tls_security_level = verify; smtp_tls_CAfile = $CA; smtp_tls_scert_verifydepth = 0 | deep
 smtp_tls_security_level = verify; smtp_tls_CApath = $CAPATH | tls
+smtp_tls_security_level = verify; smtp_tls_CAfile = $CA; smtp_tls_verify_cert_match = a.b.good.test; tls_wildcard_matches_multiple_labels = yes | wide
+smtp_tls_security_level = verify; smtp_tls_CAfile = $CA; smtp_tls_verify_cert_match = a.b.good.test; tls_wildcard_matches_multiple_labels = no | narrow
 smtp_tls_security_level = encrypt; smtp_tls_cert_file = $CERT; smtp_tls_key_file = $KEY | client
 smtp_tls_security_level = encrypt; smtp_tls_eccert_file = $CERT; smtp_tls_eckey_file = $KEY | client
 smtp_tls_security_level = encrypt; smtp_tls_chain_files = $BOTH | client
@@ -61,6 +63,8 @@ lmtp_tls_security_level = verify; lmtp_tls_CAfile = $CA; lmtp_tls_verify_cert_ma
 lmtp_tls_security_level = secure; lmtp_tls_CAfile = $CA; lmtp_tls_secure_cert_match = other.example | refused
 lmtp_tls_security_level = verify; lmtp_tls_CAfile = $CA; lmtp_tls_scert_verifydepth = 0 | deep
 lmtp_tls_security_level = verify; lmtp_tls_CApath = $CAPATH | tls
+lmtp_tls_security_level = verify; lmtp_tls_CAfile = $CA; lmtp_tls_verify_cert_match = a.b.good.test; tls_wildcard_matches_multiple_labels = yes | wide
+lmtp_tls_security_level = verify; lmtp_tls_CAfile = $CA; lmtp_tls_verify_cert_match = a.b.good.test; tls_wildcard_matches_multiple_labels = no | narrow
 lmtp_tls_security_level = encrypt; lmtp_tls_cert_file = $CERT; lmtp_tls_key_file = $KEY | client
 lmtp_tls_security_level = encrypt; lmtp_tls_eccert_file = $CERT; lmtp_tls_eckey_file = $KEY | client
 lmtp_tls_security_level = encrypt; lmtp_tls_chain_files = $BOTH | client
@@ -81,6 +85,8 @@ class Row:
         settings, self.want = text.rsplit(" | ", 1)
         self.text, self.settings, self.name = text, settings.split("; "), f"row{number}"
         context = server_context(Authority(ca.folder / "middle", "Middle CA", under=ca).issue("mx.good.test") if self.want == "deep" else good)
+        if self.want in ("wide", "narrow"):     # two labels for one star
+            context = server_context(ca.issue("*.good.test"))
         if self.want == "client":
             context.verify_mode = ssl.CERT_REQUIRED
             context.load_verify_locations(ca.ca_file)
@@ -92,7 +98,7 @@ class Row:
         line = re.search(rf"TLS connection established to mx\.good\.test\[127\.0\.0\.2\]:{self.sink.port}: (.*)", log)
         line = line.group(1) if line else ""
         sent, hands = got.group(1) == "sent", self.sink.handshakes
-        return {"tls": sent and hands, "refused": not sent and not self.sink.messages, "deep": got.group(2) == "Server certificate not verified" and hands, "sni": sent and self.sink.names == ["mx.good.test"],
+        return {"tls": sent and hands, "wide": sent and hands, "narrow": got.group(2) == "Server certificate not verified", "refused": not sent and not self.sink.messages, "deep": got.group(2) == "Server certificate not verified" and hands, "sni": sent and self.sink.names == ["mx.good.test"],
                 "client": sent and any(self.sink.clients), "wrapper": sent and hands, "reuse": sent and hands == 1, "clear": sent and not hands and
                 "Host offered STARTTLS: [mx.good.test]" in log, "slow": got.group(2) == "Cannot start TLS: handshake failure",
                 "early": got.group(2) == "unexpected server message"}.get(self.want, sent and self.want in line)
