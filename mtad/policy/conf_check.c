@@ -108,6 +108,7 @@ check_client(struct conf *conf, const struct view *v, bool lmtp, struct conf_pro
 		report(conf, v, &err, problems);
 	content_checks_free(checks);
 	check_tables(conf, v, lmtp ? P_lmtp_reply_filter : P_smtp_reply_filter, problems);
+	check_tables(conf, v, lmtp ? P_lmtp_pix_workaround_maps : P_smtp_pix_workaround_maps, problems);
 	check_tables(conf, v, lmtp ? P_lmtp_dns_reply_filter : P_smtp_dns_reply_filter, problems);
 	check_tables(conf, v, lmtp ? P_lmtp_delivery_status_filter : P_smtp_delivery_status_filter, problems);
 	check_tables(conf, v, lmtp ? P_lmtp_discard_lhlo_keyword_address_maps : P_smtp_discard_ehlo_keyword_address_maps, problems);

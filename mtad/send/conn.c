@@ -83,6 +83,7 @@ conn_close(struct conn *c)
 		conn_note(c, "the session ends");
 	if (c->state == CONN_IDLE)
 		pool_take(c);
+	conn_pix_end(c);
 	conn_tls_end(c);
 	if (c->io.fd >= 0) {
 		loop_io_watch(&c->io, 0);
@@ -222,7 +223,14 @@ conn_handle(struct conn *c, enum client_event event)
 {
 	struct delivery *d = c->delivery;
 
+	if (c->options.pix != 0)
+		conn_pix_tell(c);
+	if (event != CLIENT_MORE && event != CLIENT_PAUSE)
+		conn_pix_end(c);
 	switch (event) {
+	case CLIENT_PAUSE:
+		conn_pix_pause(c);
+		break;
 	case CLIENT_MORE:
 		conn_set_deadline(c, c->settings->stage_timeout[smtp_client_stage(c->client)]);
 		if (d != NULL)
@@ -403,6 +411,7 @@ conn_open(struct delivery *d, const struct target *t, struct tls_plan *plan)
 	c->options.best_mx = t->best_mx;
 	take_login(c);
 	take_discard(c, span_str(text));
+	conn_pix_take(c, span_str(text));
 	c->state = CONN_CONNECTING;
 	if (!start_connect(c)) {
 		connect_failed(c, strerror(errno));

@@ -222,6 +222,8 @@ struct conn {
 	bool		 plain;		/* in clear text where TLS was tried */
 	struct loop_task unread;	/* what stands in TLS's own buffer */
 	uint64_t	 request;	/* CONN_ASKED */
+	bool		 pix_told, pausing;
+	struct loop_timer pause;	/* before the end of the content */
 	bool		 alone;		/* there was no other address to try */
 	struct net_addr	 addr;
 	char		*host;
@@ -259,6 +261,12 @@ struct conn *conn_open_unix(struct delivery *, struct span path, struct tls_plan
 void	conn_handle(struct conn *, enum client_event);
 void	conn_set_deadline(struct conn *, int64_t within);
 void	conn_read(struct conn *);
+
+/* pix.c: which workarounds; the log's line of them; CLIENT_PAUSE; the connection closes. */
+void	conn_pix_take(struct conn *, struct span address);
+void	conn_pix_tell(struct conn *);
+void	conn_pix_pause(struct conn *);
+void	conn_pix_end(struct conn *);
 
 /* conn_tls.c: bytes, inside TLS where there is one; as recv(2) and send(2). */
 ssize_t	conn_recv(struct conn *, void *, size_t);

@@ -77,6 +77,9 @@ take_network(struct settings *s, const struct view *v, bool lmtp)
 	s->xforward = conf_bool(v, BOTH(lmtp, send_xforward_command));
 	s->skip_quit = conf_bool(v, BOTH(lmtp, skip_quit_response));
 	s->fallback = conf_str(v, BOTH(lmtp, fallback_relay));
+	s->pix = pix_parse(span_str(conf_str(v, BOTH(lmtp, pix_workarounds))));
+	s->pix_age = conf_time(v, BOTH(lmtp, pix_workaround_threshold_time));
+	s->pix_delay = conf_time(v, BOTH(lmtp, pix_workaround_delay_time));
 	s->probe_data = strcasecmp(conf_str(v, BOTH(lmtp, address_verify_target)), "data") == 0;
 	s->convert = !conf_bool(v, P_disable_mime_output_conversion);
 }
@@ -121,6 +124,7 @@ take_filters(struct settings *s, const struct view *v, bool lmtp, struct err *er
 		{ BOTH(lmtp, reply_filter), &s->reply_filter },
 		{ BOTH(lmtp, delivery_status_filter), &s->status_filter },
 		{ BOTH(lmtp, dns_reply_filter), &s->resolve.filter.tables },
+		{ BOTH(lmtp, pix_workaround_maps), &s->pix_maps },
 		{ lmtp ? P_lmtp_discard_lhlo_keyword_address_maps : P_smtp_discard_ehlo_keyword_address_maps, &s->discard_maps },
 	};
 
@@ -236,6 +240,7 @@ settings_unref(struct settings *s)
 	tables_clear(&s->status_filter);
 	tables_clear(&s->resolve.filter.tables);
 	tables_clear(&s->discard_maps);
+	tables_clear(&s->pix_maps);
 	conf_unref(s->conf);
 	free(s->transport);
 	free(s->program);

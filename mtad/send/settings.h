@@ -42,6 +42,10 @@ struct settings {
 	struct rewriting *rewriting;	/* NULL: mail goes out as it is */
 	struct tables	 reply_filter, status_filter;
 	struct tables	 discard_maps;	/* EHLO keywords by the server's address */
+	unsigned	 pix;		/* PIX_... where no table says otherwise */
+	struct tables	 pix_maps;	/* by the server's address */
+	int64_t		 pix_age;	/* of mail for which it is done */
+	int64_t		 pix_delay;
 	bool		 bind_enforce;	/* an address that cannot be used keeps mail back */
 	bool		 assume_final;	/* LMTP without DSN: delivered, not relayed */
 	int64_t		 data_rate;	/* bytes a second within the time limit for content; 0: each write has the whole time */
@@ -59,5 +63,8 @@ struct settings *settings_ref(struct settings *);
 /* A new generation: forgets all; those in use live on. */
 void	settings_forget(struct map *);
 struct span settings_key(const void *item);
+/* pix.c: "disable_esmtp, delay_dotcrlf" as PIX_..., and the names of those; words that are none are passed over. */
+unsigned pix_parse(struct span words);
+const char *pix_names(unsigned);
 
 #endif

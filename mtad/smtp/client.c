@@ -175,6 +175,16 @@ says(struct span reply, const char *word)
 	return false;
 }
 
+/* "220 **************": all that such a firewall lets through. */
+static bool
+is_masked(struct span reply)
+{
+	for (size_t i = 0; i < reply.len; i++)
+		if (strchr("20 *\t\r\n", reply.ptr[i]) == NULL)
+			return false;
+	return true;
+}
+
 static enum client_event
 on_greeting(struct smtp_client *c)
 {
@@ -189,7 +199,8 @@ on_greeting(struct smtp_client *c)
 		}
 		return fail(c, v);
 	}
-	c->helo = !c->options->lmtp && (c->options->never_ehlo ||
+	c->pix = c->options->pix != 0 && is_masked(buf_view(&c->reply.text));
+	c->helo = !c->options->lmtp && (c->options->never_ehlo || (c->pix && (c->options->pix & PIX_DISABLE_ESMTP)) ||
 	    (!c->options->always_ehlo && !says(buf_view(&c->reply.text), "ESMTP")));
 	c->stage = CLIENT_HELLO;
 	c->caps = 0;
@@ -406,6 +417,12 @@ bool
 smtp_client_login_refused(const struct smtp_client *c)
 {
 	return c->login_refused;
+}
+
+bool
+smtp_client_is_pix(const struct smtp_client *c)
+{
+	return c->pix;
 }
 
 bool

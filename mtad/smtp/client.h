@@ -60,12 +60,17 @@ struct client_login {
 /* Whether STARTTLS is sent. */
 enum client_tls { CLIENT_TLS_NEVER, CLIENT_TLS_IF_OFFERED, CLIENT_TLS_ALWAYS };
 
+/* What is done about firewalls whose greeting is all asterisks (Cisco's PIX). */
+#define PIX_DISABLE_ESMTP	1u	/* HELO, not EHLO */
+#define PIX_DELAY_DOTCRLF	2u	/* a pause before the end of the content: CLIENT_PAUSE */
+
 /* Borrowed by the client for its life. */
 struct client_options {
 	bool		 lmtp;
 	bool		 always_ehlo;	/* even where the greeting does not say ESMTP */
 	bool		 never_ehlo;
 	bool		 skip_5xx_greeting;	/* a 5xx greeting is a temporary failure */
+	unsigned	 pix;		/* PIX_... for such a server */
 	bool		 loop_check;	/* the peer answers with our own name: a loop */
 	bool		 best_mx;	/* and for good, as there is no better mail exchanger */
 	const struct client_login *login;	/* NULL: none */
@@ -147,6 +152,7 @@ enum client_event {
 	CLIENT_MORE,		/* write the output, wait for input */
 	CLIENT_HANDSHAKE,	/* STARTTLS was answered: TLS is to begin on the socket; what stands in the input is gone */
 	CLIENT_GREETED,		/* hello is done: deliver */
+	CLIENT_PAUSE,		/* all but the end of the content is written: wait, then smtp_client_end_content */
 	CLIENT_DONE,		/* every recipient has a verdict */
 	CLIENT_FAILED,		/* the session is over; see smtp_client_failure. Recipients without a verdict share it */
 	CLIENT_ENDED,		/* QUIT was answered, or there is nothing more to wait for */
@@ -171,6 +177,9 @@ enum client_event smtp_client_refuse(struct smtp_client *, const char *dsn, cons
 enum client_event smtp_client_deliver(struct smtp_client *, struct client_mail *);
 /* In stage CLIENT_BODY: adds content to the output, as long as little is waiting there. */
 enum client_event smtp_client_pump(struct smtp_client *);
+enum client_event smtp_client_end_content(struct smtp_client *);	/* after CLIENT_PAUSE, unless something else came meanwhile */
+/* Whether its greeting was such that options.pix counts. */
+bool	smtp_client_is_pix(const struct smtp_client *);
 void	smtp_client_quit(struct smtp_client *);
 
 enum client_loss { LOST_CONNECTION, LOST_TIME, LOST_DATA };

@@ -240,6 +240,24 @@ client_on_data(struct smtp_client *c)
 	return smtp_client_pump(c);
 }
 
+static void
+await_verdict(struct smtp_client *c)
+{
+	c->stage = CLIENT_DOT;
+	skip_judged(c);
+}
+
+enum client_event
+smtp_client_end_content(struct smtp_client *c)
+{
+	if (c->stage != CLIENT_BODY || !c->dot_due)
+		return CLIENT_MORE;
+	c->dot_due = false;
+	client_send_line(c, ".\r\n");
+	await_verdict(c);
+	return CLIENT_MORE;
+}
+
 enum client_event
 smtp_client_pump(struct smtp_client *c)
 {
@@ -247,9 +265,11 @@ smtp_client_pump(struct smtp_client *c)
 
 	if (c->stage != CLIENT_BODY)
 		return CLIENT_MORE;
+	if (c->dot_due)
+		return CLIENT_PAUSE;
 	if (client_send_content(c, &failed)) {
-		c->stage = CLIENT_DOT;
-		skip_judged(c);
+		if (!c->dot_due)
+			await_verdict(c);
 		return CLIENT_MORE;
 	}
 	return failed ? smtp_client_lost(c, LOST_DATA) : CLIENT_MORE;

@@ -224,7 +224,9 @@ client_send_content(struct smtp_client *c, bool *failed)
 		if (!c->line_start)
 			buf_str(&c->out, "\r\n");
 		show_content(c);
-		client_send_line(c, ".\r\n");
+		c->dot_due = c->pix && (c->options->pix & PIX_DELAY_DOTCRLF);
+		if (!c->dot_due)
+			client_send_line(c, ".\r\n");
 		return true;
 	}
 	return false;

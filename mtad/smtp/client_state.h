@@ -35,6 +35,7 @@ struct smtp_client {
 	bool		 login_refused;	/* 535: the password is wrong */
 	enum client_secure secure;
 	bool		 helo;		/* fallen back to HELO */
+	bool		 pix;		/* options->pix counts */
 	bool		 dirty;		/* RSET before the next transaction */
 	bool		 closing;	/* the server is about to close, or is out of step */
 	bool		 answered;
@@ -54,6 +55,7 @@ struct smtp_client {
 	unsigned	 part;		/* of the content */
 	size_t		 part_at;
 	bool		 line_start;
+	bool		 dot_due;	/* the content is out but for its end, before which there is a pause */
 	bool		 broken;	/* a line was too long */
 	size_t		 column;
 	uint64_t	 content_bytes;	/* as sent, without the dot */
@@ -72,7 +74,7 @@ void	client_send_line(struct smtp_client *, const char *command);	/* with its CR
 void	client_send_hello(struct smtp_client *);
 void	client_send_mail(struct smtp_client *);
 void	client_send_rcpt(struct smtp_client *, const struct client_rcpt *);
-/* Adds content; true at its end (the dot is out), false with *failed where reading broke. */
+/* Adds content; true at its end (the dot is out, or dot_due), false with *failed where reading broke. */
 bool	client_send_content(struct smtp_client *, bool *failed);
 
 /* client.c */

@@ -189,6 +189,22 @@ def dripping_script(side):
     return {"connect": lambda s, a: s.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 262144), "DATA": data}
 
 
+def masked(side):
+    """What the host was greeted with, and what was said of its own greeting."""
+    post(side)
+    side.log(r"to=<r@WORD\.test>, .*status=sent")
+    told = [line.partition("workarounds: ")[2] for line in side.world.mta.log().splitlines() if "enabling PIX workarounds" in line and f"for {side.address}[" in line]
+    return f"{side.host.dialogue[0][:4].decode()} {told or 'silent'}"
+
+
+def ends(side):
+    begun = time.monotonic()
+    post(side)
+    side.log(r"to=<r@WORD\.test>, .*status=sent")
+    return "slow" if time.monotonic() - begun > 3.9 else "fast"
+
+
+PIX = {"_script": says("connect", b"220 *****************************"), "PREFIX_pix_workaround_threshold_time": "0s", "PREFIX_pix_workaround_delay_time": "1s"}
 LOGIN = {"_extensions": ("PIPELINING", "AUTH PLAIN"), "PREFIX_sasl_auth_enable": "yes", "PREFIX_sasl_security_options": "noanonymous", "PREFIX_sasl_password_maps": "static:me:se|cret"}
 SENT, DEFERRED, BOUNCED = "status=sent", "status=deferred", "status=bounced"
 MANY = {"_hop": "[WORD.many.test]", "_zone": [f"WORD.many.test. A 127.66.0.{i}" for i in range(1, 10)], "_silent": True}
@@ -261,6 +277,10 @@ BOTH = [
     row("xforward_timeout", None, "1s", outcome(), SENT, "timed out while sending XFORWARD", _script=other_script(b"XFORWARD", b"250 2.0.0 Ok", 1.7), PREFIX_send_xforward_command="yes",
         _extensions=("XFORWARD NAME ADDR PROTO HELO SOURCE PORT IDENT",)),
     row("per_record_deadline", None, "yes", dripping, SENT, "timed out while sending message body", _script=dripping_script, PREFIX_data_xfer_timeout="2s", PREFIX_min_data_rate="100000000"),
+    row("pix_workarounds", None, "", masked, "^(HELO|LHLO) ..disable_esmtp delay_dotcrlf for ", "^(EHLO|LHLO) silent", **PIX),
+    row("pix_workaround_maps", None, "inline:{ADDR=delay_dotcrlf}", masked, "^(HELO|LHLO) ..disable_esmtp delay_dotcrlf for ", "^(EHLO|LHLO) ..delay_dotcrlf for", **PIX),
+    row("pix_workaround_threshold_time", None, "0s", masked, "^(EHLO|LHLO) silent", "^(HELO|LHLO) ..disable_esmtp", **{**PIX, "PREFIX_pix_workaround_threshold_time": None}),
+    row("pix_workaround_delay_time", "1s", "4s", ends, "fast", "slow", **{**PIX, "PREFIX_pix_workaround_delay_time": None}),
     row("tcp_port", "3", "2", outcome(), r"\]:3:", r"\]:2:", _silent=True, _port=False),
 ]
 LMTP_NAMES = {"helo_name": "lhlo_name", "helo_timeout": "lhlo_timeout", "discard_ehlo_keywords": "discard_lhlo_keywords"}
