@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/version.h"
 #include "mail/address.h"
+#include "mail/verp.h"
 #include "mtactl/present.h"
 #include "mtactl/session.h"
 
@@ -174,7 +175,11 @@ take_value(struct call *c, char option, const char *arg)
 		return set_dsn(c, option, arg);
 	case 'o':
 		return set_old_option(c, arg);
-	default:		/* -h hops, -L tag, -O option, -p protocol, -X file: nothing to do with them here */
+	case 'X':
+		if (arg[0] == 'V')
+			c->mail.verp = arg + 1;
+		return 0;
+	default:		/* -h hops, -L tag, -O option, -p protocol, -X with a file: nothing to do with them here */
 		return 0;
 	}
 }
@@ -300,6 +305,25 @@ hand_over(struct call *c)
 	return status;
 }
 
+/* What -XV asks for, as the site allows it. */
+static int
+check_verp(struct call *c)
+{
+	const struct view *v = c->session.conf == NULL ? NULL : conf_main(c->session.conf);
+	const char *filter = v == NULL ? "-=+" : conf_str(v, P_verp_delimiter_filter);
+	struct mail *m = &c->mail;
+
+	if (m->verp == NULL)
+		return EX_FINE;
+	if (m->verp[0] == '\0')
+		m->verp = v == NULL ? "+=" : conf_str(v, P_default_verp_delimiters);
+	if (!verp_delimiters_ok(span_str(m->verp), filter))
+		return complain(c, EX_LATER, "-V requires two characters from ", filter);
+	if (m->sender.len == 0)
+		return complain(c, EX_BAD_USAGE, "-V needs a sender: there is nobody to return mail to", "");
+	return EX_FINE;
+}
+
 static int
 send_mail(struct call *c)
 {
@@ -309,6 +333,9 @@ send_mail(struct call *c)
 	c->mail.full_name = full_name(c);
 	if (!default_sender(c))
 		return EX_BAD_DATA;
+	status = check_verp(c);
+	if (status != EX_FINE)
+		return status;
 	status = mail_read(&c->mail, stdin, size_limit(conf));
 	if (status != EX_FINE)
 		return status;

@@ -29,6 +29,7 @@ struct mail {
 	const char	*full_name;	/* -F */
 	const char	*body;		/* -B: "8BITMIME", "7BIT" or NULL */
 	const char	*notify, *ret, *envid;	/* -N -R -V */
+	const char	*verp;		/* -XV: two delimiters; "": the usual ones; NULL: none */
 	bool		 from_headers;	/* -t */
 	bool		 dot_is_text;	/* -i */
 	bool		 verbose;

@@ -31,6 +31,8 @@ put_head(struct buf *out, const struct mail *m)
 		buf_printf(out, "ret %s\n", m->ret);
 	if (m->envid != NULL)
 		buf_printf(out, "envid %s\n", m->envid);
+	if (m->verp != NULL)
+		buf_printf(out, "verp %s\n", m->verp);
 	if (m->body != NULL)
 		buf_printf(out, "body %s\n", m->body);
 	buf_char(out, '\n');

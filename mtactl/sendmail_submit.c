@@ -195,6 +195,8 @@ put_mail(struct dialogue *d)
 		buf_printf(&d->out, " RET=%s", m->ret);
 	if (d->dsn && m->envid != NULL)
 		buf_printf(&d->out, " ENVID=%s", m->envid);
+	if (m->verp != NULL)
+		buf_printf(&d->out, " XVERP=%s", m->verp);
 	buf_str(&d->out, "\r\n");
 }
 

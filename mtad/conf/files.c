@@ -17,7 +17,7 @@
 static const enum param lists[] = {
 	P_mynetworks, P_mydestination, P_relay_domains, P_virtual_alias_domains, P_virtual_mailbox_domains,
 	P_inet_interfaces, P_proxy_interfaces, P_debug_peer_list, P_fast_flush_domains,
-	P_smtpd_client_event_limit_exceptions, P_smtpd_forbid_bare_newline_exclusions, P_smtpd_authorized_xclient_hosts, P_smtpd_authorized_xforward_hosts,
+	P_smtpd_client_event_limit_exceptions, P_smtpd_forbid_bare_newline_exclusions, P_smtpd_authorized_xclient_hosts, P_smtpd_authorized_xforward_hosts, P_smtpd_authorized_verp_clients,
 	P_permit_mx_backup_networks,
 	P_authorized_flush_users, P_authorized_mailq_users, P_authorized_submit_users,
 	P_smtp_connection_cache_destinations, P_smtpd_noop_commands,

@@ -38,6 +38,7 @@ take_names(struct queue_conf *c, const struct view *v)
 	c->myorigin = mem_str(conf_str(v, P_myorigin));
 	c->double_bounce_to = class_recipient(v, "2bounce", P_2bounce_notice_recipient);
 	c->bounce_to = class_recipient(v, "bounce", P_bounce_notice_recipient);
+	c->verp_bounces = !conf_bool(v, P_disable_verp_bounces);
 	c->delay_to = class_recipient(v, "delay", P_delay_notice_recipient);
 }
 

@@ -188,6 +188,7 @@ struct queue_conf {
 	char		*double_bounce;		/* sender of notices about notices: local part */
 	char		*myorigin;
 	char		*double_bounce_to;	/* $2bounce_notice_recipient where notify_classes has 2bounce, else NULL */
+	bool		 verp_bounces;	/* disable_verp_bounces is off */
 	char		*bounce_to, *delay_to;	/* $bounce_notice_recipient ... where notify_classes has them, else NULL */
 	uint32_t	 generation;
 };
@@ -372,6 +373,8 @@ void	queue_expire_due(struct queue *, struct entry *);
 /* Intents for what is final and not told. True: something is wanted and not made yet. */
 /* Messages that the local role made of this one: their intents, in the record of the outcomes. */
 void	forwards_intend(struct queue *, struct entry *, struct span outcomes, struct span forwards);
+/* The sender of that recipient's copy, where each has one of its own (VERP); else nothing. */
+void	entry_verp(const struct entry *, uint32_t rcpt, struct buf *out);
 bool	notices_due(struct queue *, struct entry *);
 void	notices_delay(struct queue *, struct entry *);
 void	notices_recover(struct queue *, struct entry *);

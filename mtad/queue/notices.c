@@ -147,6 +147,29 @@ settle(struct entry *e, struct span numbers)
 		e->rcpts[unpack_u32(&u)].flags |= RCPT_SETTLED;
 }
 
+/* Where each recipient's mail had a sender of its own, each of those gets a notice of its own. */
+static void
+bounce(struct queue *q, struct entry *e, struct span numbers)
+{
+	struct buf own = BUF_INIT(0), one = BUF_INIT(0);
+	struct unpack u = { .left = numbers };
+
+	while (q->conf.verp_bounces && unpack_more(&u)) {
+		uint32_t n = unpack_u32(&u);
+		buf_reset(&own);
+		buf_reset(&one);
+		entry_verp(e, n, &own);
+		if (own.len == 0)
+			break;
+		pack_u32(&one, n);
+		intend(q, e, NOTICE_BOUNCE, buf_view(&own), buf_view(&one));
+	}
+	if (own.len == 0)
+		intend(q, e, NOTICE_BOUNCE, entry_sender(e), numbers);
+	buf_clear(&own);
+	buf_clear(&one);
+}
+
 /* No bounce of a bounce: its failure goes to the postmaster where the site wants that, else nowhere. */
 static void
 failed_notice(struct queue *q, struct entry *e, struct span numbers)
@@ -157,7 +180,7 @@ failed_notice(struct queue *q, struct entry *e, struct span numbers)
 		log_warning("bounce", "%s: undeliverable postmaster notification discarded", qid_text(e->id, id));
 		settle(e, numbers);
 	} else if (entry_sender(e).len > 0) {
-		intend(q, e, NOTICE_BOUNCE, entry_sender(e), numbers);
+		bounce(q, e, numbers);
 		if (q->conf.bounce_to != NULL)
 			intend(q, e, NOTICE_POSTMASTER, span_str(q->conf.bounce_to), numbers);
 	} else if (q->conf.double_bounce_to != NULL) {

@@ -9,6 +9,7 @@
 #include "base/ipc.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "mail/verp.h"
 
 /* Postfix's: a message is tried again after as long as it has waited, within bounds. */
 int64_t
@@ -179,7 +180,10 @@ lease_give(struct queue *q, struct job *j, struct worker *w)
 {
 	struct dest *d = j->dest;
 	uint32_t n = j->count - j->taken, most = d->transport->limits.recipients;
+	char verp[2];
 
+	if (verp_delimiters(j->entry->envelope, verp))
+		most = 1;	/* each has a sender of its own */
 	if (most > 0 && n > most)
 		n = most;
 	const uint32_t *rcpts = j->rcpts + j->taken;
@@ -197,7 +201,10 @@ cut_probe(struct queue *q, struct job *j)
 {
 	struct dest *d = j->dest;
 	uint32_t most = d->transport->limits.recipients;
+	char verp[2];
 
+	if (verp_delimiters(j->entry->envelope, verp))
+		most = 1;
 	if (most == 0 || j->count - j->taken <= most)
 		return;
 	for (uint32_t i = j->taken + most; i < j->count; i++)

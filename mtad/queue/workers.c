@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "mail/address.h"
 #include "mail/notice.h"
 #include "spool/message.h"
 #include "spool/record.h"
@@ -85,6 +86,9 @@ send_deliver(struct role_queue *rq, struct link *link, const struct lease *l, in
 	const struct entry *e = l->job->entry;
 	const struct run *run = e->run;
 
+	struct buf own = BUF_INIT(4 * ADDRESS_MAX);
+
+	entry_verp(e, l->rcpts[0], &own);
 	buf_reset(&rq->scratch);
 	for (uint32_t i = 0; i < l->count; i++) {
 		uint32_t n = l->rcpts[i];
@@ -96,10 +100,11 @@ send_deliver(struct role_queue *rq, struct link *link, const struct lease *l, in
 		.lease = l->id, .id_usec = e->id.usec, .id_writer = e->id.writer, .segment = e->loc.segment,
 		.offset = loc_offset(e->loc), .length = e->loc.length,
 		.transport = span_str(l->job->dest->transport->name), .nexthop = span_str(l->job->dest->nexthop),
-		.sender = entry_sender(e), .arrival = e->arrival, .active = queue_wall(&rq->q, run->active),
+		.sender = own.len > 0 && !own.over ? buf_view(&own) : entry_sender(e), .arrival = e->arrival, .active = queue_wall(&rq->q, run->active),
 		.attempt = l->attempt, .recipients = buf_view(&rq->scratch),
 	};
 	ipc_send_deliver(link->ipc, &m, spill);
+	buf_clear(&own);
 }
 
 void

@@ -46,6 +46,8 @@ smtp_settings(struct settings *s, struct buf *scratch)
 		.banner = conf_str(v, P_smtpd_banner),
 		.noop_commands = conf_str(v, P_smtpd_noop_commands),
 		.forbidden_commands = conf_str(v, P_smtpd_forbidden_commands),
+		.verp_delimiters = conf_str(v, P_default_verp_delimiters),
+		.verp_filter = conf_str(v, P_verp_delimiter_filter),
 		.helo_required = conf_bool(v, P_smtpd_helo_required),
 		.disable_vrfy = conf_bool(v, P_disable_vrfy_command),
 		.smtputf8 = conf_bool(v, P_smtputf8_enable),
@@ -267,7 +269,8 @@ service_settings(struct generation *g, struct settings *s, const struct service 
 	smtp_settings(s, scratch);
 	if (!intake_settings(s, service->name, err) || !set_proxy(s, err) || !filters_open(s, err) ||
 	    !trusted_hosts(s, P_smtpd_authorized_xclient_hosts, &s->xclient_hosts, err) ||
-	    !trusted_hosts(s, P_smtpd_authorized_xforward_hosts, &s->xforward_hosts, err))
+	    !trusted_hosts(s, P_smtpd_authorized_xforward_hosts, &s->xforward_hosts, err) ||
+	    !trusted_hosts(s, P_smtpd_authorized_verp_clients, &s->verp_hosts, err))
 		return false;
 	s->tls = tls_server_new(s->view, on_tls_note, s);
 	s->policy = policy_new(s->view, g->router, err);
@@ -436,6 +439,7 @@ generation_unref(struct generation *g)
 		match_list_free(g->services[i].debug_peers);
 		match_list_free(g->services[i].xclient_hosts);
 		match_list_free(g->services[i].xforward_hosts);
+		match_list_free(g->services[i].verp_hosts);
 		free(g->services[i].program);
 		intake_clear(&g->services[i].intake);
 	}

@@ -82,7 +82,7 @@ struct settings {
 	size_t		 sessions;		/* that this process has of it */
 	int64_t		 warned;		/* monotonic: when it was last said to be full */
 	struct match_list *debug_peers;
-	struct match_list *xclient_hosts, *xforward_hosts;	/* NULL: nobody */
+	struct match_list *xclient_hosts, *xforward_hosts, *verp_hosts;	/* NULL: nobody */
 	int		 debug_level;		/* debug_peer_level */
 };
 

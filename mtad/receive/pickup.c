@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/role.h"
 #include "mail/address.h"
+#include "mail/verp.h"
 #include "receive/session.h"
 #include "receive/state.h"
 
@@ -148,6 +149,8 @@ take(struct receive *rx, const struct ipc_pickup *m, int fd, struct buf *text, s
 		return false;
 	src.flags |= (h.is_8bit ? ENVELOPE_8BIT : 0u) | (h.ret == DSN_RET_FULL ? ENVELOPE_RET_FULL : 0u) |
 	    (h.ret == DSN_RET_HDRS ? ENVELOPE_RET_HDRS : 0u);
+	if (verp_delimiters_ok(h.verp, rx->now->submission.smtp.verp_filter) && !span_eqs(h.from, "<>"))
+		src.flags |= verp_flags(h.verp);
 	struct intake *in = intake_new(rx, &rx->now->submission, &src);
 	if (m->arrival > 0 && m->arrival < in->envelope.arrival)
 		in->envelope.arrival = m->arrival;

@@ -25,6 +25,7 @@ struct pickup_head {
 	enum dsn_ret	 ret;
 	struct span	 envid;		/* xtext */
 	bool		 is_8bit;
+	struct span	 verp;		/* two delimiters; empty: none */
 };
 /* False with the err where the text is no maildrop file, or its head is not whole. */
 bool	pickup_parse(struct span text, struct pickup_head *, struct err *);

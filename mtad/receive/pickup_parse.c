@@ -1,6 +1,7 @@
 #include "receive/pickup.h"
 
 #include "base/buf.h"
+#include "mail/verp.h"
 
 #define RECIPIENTS_MAX	50000
 
@@ -32,6 +33,9 @@ one_line(struct span line, struct pickup_head *h, struct err *err)
 		return dsn_ret_parse(value, &h->ret) || fault(err, "bad ret");
 	} else if (span_eqs(key, "envid")) {
 		h->envid = value;
+	} else if (span_eqs(key, "verp")) {
+		h->verp = value;
+		return verp_flags(value) != 0 || fault(err, "bad verp");
 	} else if (span_eqs(key, "body")) {
 		h->is_8bit = span_caseeqs(value, "8BITMIME");
 		return h->is_8bit || span_caseeqs(value, "7BIT") || fault(err, "bad body");

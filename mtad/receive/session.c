@@ -500,6 +500,7 @@ start(struct session *s, const struct smtp_server_options *options)
 {
 	s->server = smtp_server_new(&s->settings->smtp, options, &session_ops, s, &s->out);
 	s->busy = true;
+	smtp_server_offer_verp(s->server, s->uid >= 0);	/* of the network's: session_x_begin */
 	session_auth_begin(s);
 	session_look(s);
 	smtp_server_start(s->server);

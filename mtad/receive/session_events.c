@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "mail/verp.h"
 #include "receive/session.h"
 #include "receive/session_auth.h"
 #include "receive/session_filter.h"
@@ -87,7 +88,7 @@ static uint32_t
 mail_flags(const struct smtp_mail *m)
 {
 	return (m->body == SMTP_BODY_8BITMIME ? ENVELOPE_8BIT : 0u) | (m->smtputf8 ? ENVELOPE_SMTPUTF8 : 0u) |
-	    (m->ret == DSN_RET_FULL ? ENVELOPE_RET_FULL : 0u) | (m->ret == DSN_RET_HDRS ? ENVELOPE_RET_HDRS : 0u);
+	    (m->ret == DSN_RET_FULL ? ENVELOPE_RET_FULL : 0u) | (m->ret == DSN_RET_HDRS ? ENVELOPE_RET_HDRS : 0u) | verp_flags(m->verp);
 }
 
 /* Postfix's postdrop(1) refuses so; the words are its own, as they are looked for. */

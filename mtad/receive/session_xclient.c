@@ -31,6 +31,7 @@ session_x_begin(struct session *s)
 {
 	const struct settings *set = s->settings;
 
+	smtp_server_offer_verp(s->server, s->uid >= 0 || is_in(s, set->verp_hosts));
 	if (set->xclient_hosts == NULL && set->xforward_hosts == NULL)
 		return;
 	s->xforward = is_in(s, set->xforward_hosts);
@@ -125,6 +126,7 @@ session_on_xclient(void *arg, const struct smtp_xattrs *x)
 	s->esmtp = x->items[XATTR_PROTO].state == XSTATE_SAID && span_caseeqs(span_str(x->items[XATTR_PROTO].text), "ESMTP");
 	/* As Postfix: whether it may do so again is the new client's right; XFORWARD stays the connection's. */
 	smtp_server_offer_x(s->server, is_in(s, s->settings->xclient_hosts), s->xforward);
+	smtp_server_offer_verp(s->server, is_in(s, s->settings->verp_hosts));
 	session_renamed(s);
 	session_decide(s, DECIDE_CONNECT);
 }

@@ -28,6 +28,8 @@ struct smtp_server_config {
 	const char	*banner;		/* what follows "220 " */
 	const char	*noop_commands;		/* smtpd_noop_commands */
 	const char	*forbidden_commands;	/* smtpd_forbidden_commands */
+	const char	*verp_delimiters;	/* default_verp_delimiters */
+	const char	*verp_filter;		/* verp_delimiter_filter */
 	bool		 lmtp;
 	bool		 helo_required;
 	bool		 disable_vrfy;
@@ -71,6 +73,7 @@ struct smtp_mail {
 	enum dsn_ret	 ret;
 	struct span	 envid;			/* decoded */
 	struct span	 auth;			/* AUTH=, as given; empty: none, or "<>" */
+	struct span	 verp;			/* XVERP: two delimiters; empty: not asked for */
 };
 struct smtp_rcpt {
 	struct span	 address;		/* unquoted */
@@ -171,6 +174,8 @@ void	smtp_server_challenge(struct smtp_server *, struct span text);
 void	smtp_server_offer_auth(struct smtp_server *, bool enabled, struct span mechanisms);
 /* Whether XCLIENT and XFORWARD are taken, and told by EHLO. */
 void	smtp_server_offer_x(struct smtp_server *, bool xclient, bool xforward);
+/* XVERP may be asked for, and is offered. */
+void	smtp_server_offer_verp(struct smtp_server *, bool may);
 bool	smtp_server_authenticated(const struct smtp_server *);
 /* TLS protects what comes from now on: everything said before it is forgotten (RFC 3207, 4.2). */
 void	smtp_server_secured(struct smtp_server *);

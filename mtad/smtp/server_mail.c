@@ -1,8 +1,11 @@
 /*
  * MAIL FROM:<reverse-path> [SIZE= BODY= SMTPUTF8 RET= ENVID= AUTH=]: RFC 5321 section 4.1.1.2, 1870, 6152, 6531, 3461.
  */
+#include <stdio.h>
+
 #include "base/num.h"
 #include "mail/address.h"
+#include "mail/verp.h"
 #include "smtp/ehlo.h"
 #include "smtp/server_state.h"
 
@@ -20,7 +23,9 @@ server_path_flags(const struct smtp_server *s, bool utf8_said)
 struct mail_args {
 	struct smtp_mail mail;
 	size_t		 envid_at, envid_len;
+	size_t		 sender_len;
 	const char	*fault;		/* a reply */
+	char		 own[128];	/* where it is not always the same */
 	struct span	 bad;		/* what it is about, for 555 */
 };
 
@@ -60,6 +65,28 @@ envid_param(struct smtp_server *s, struct mail_args *a, struct span value)
 	return true;
 }
 
+void
+smtp_server_offer_verp(struct smtp_server *s, bool may)
+{
+	s->verp = may;
+}
+
+/* XVERP or XVERP=xy; scratch begins with the sender. */
+static bool
+verp_param(struct smtp_server *s, struct mail_args *a, const struct smtp_param *p)
+{
+	const char *filter = s->config->verp_filter;
+
+	a->mail.verp = p->value.ptr == NULL ? span_str(s->config->verp_delimiters) : p->value;
+	if (a->sender_len == 0)
+		a->fault = "503 5.5.4 Error: XVERP requires non-null sender";
+	else if (!verp_delimiters_ok(a->mail.verp, filter))
+		(void)snprintf(a->own, sizeof a->own, "501 5.5.4 Error: XVERP needs two characters from %.60s", filter);
+	if (a->own[0] != '\0')
+		a->fault = a->own;
+	return true;
+}
+
 /* False where the parameter is not known; known ones may set a fault. */
 static bool
 param(struct smtp_server *s, struct mail_args *a, const struct smtp_param *p)
@@ -85,6 +112,8 @@ param(struct smtp_server *s, struct mail_args *a, const struct smtp_param *p)
 	}
 	if (span_caseeqs(p->name, "ENVID"))
 		return envid_param(s, a, p->value);
+	if (span_caseeqs(p->name, "XVERP") && s->verp && !(off & EHLO_VERP))
+		return verp_param(s, a, p);
 	if (!span_caseeqs(p->name, "AUTH") || p->value.ptr == NULL)
 		return false;
 	if (a->mail.auth.ptr != NULL)
@@ -171,6 +200,7 @@ server_mail(struct smtp_server *s, const struct smtp_command *c)
 		return;
 	}
 	size_t len = scratch->len;
+	a.sender_len = len;
 	if (!params(s, &a, rest))
 		return;
 	a.mail.sender = span_of(scratch->ptr, len);

@@ -185,6 +185,7 @@ server_offer(struct smtp_server *s)
 		{ EHLO_SIZE, "SIZE" },
 		{ EHLO_VRFY, "VRFY" },
 		{ EHLO_ETRN, "ETRN" },
+		{ EHLO_VERP, "XVERP" },
 		{ EHLO_STARTTLS, "STARTTLS" },
 		{ EHLO_AUTH, "AUTH" },
 		{ EHLO_XCLIENT, smtp_xattrs_keyword(false) },
@@ -206,7 +207,7 @@ server_offer(struct smtp_server *s)
 		discard |= EHLO_AUTH;
 	if (!s->options.tls || s->secure)
 		discard |= EHLO_STARTTLS;
-	discard |= (s->xclient ? 0u : EHLO_XCLIENT) | (s->xforward ? 0u : EHLO_XFORWARD);
+	discard |= (s->xclient ? 0u : EHLO_XCLIENT) | (s->xforward ? 0u : EHLO_XFORWARD) | (s->verp ? 0u : EHLO_VERP);
 	slow_down(s);
 	buf_printf(s->out, "250-%s\r\n", s->config->hostname);
 	for (size_t i = 0; i < sizeof keywords / sizeof keywords[0]; i++) {

@@ -31,7 +31,7 @@ struct smtp_server {
 	char		*asked;		/* VRFY's address or ETRN's domain, while it waits */
 	char		*mechanisms;	/* that EHLO tells; NULL: none */
 	bool		 auth_enabled, authenticated;
-	bool		 xclient, xforward;	/* whether it may */
+	bool		 xclient, xforward, verp;	/* whether it may */
 	bool		 helo, esmtp;
 	bool		 secure;	/* TLS is on */
 	bool		 in_mail, smtputf8;

@@ -25,6 +25,7 @@ enum envelope_flag {
 	ENVELOPE_INTERNAL	= 64,	/* made here: bounce, notice */
 	ENVELOPE_VERIFY		= 128,	/* an address probe */
 	ENVELOPE_REWRITE	= 256,	/* from a client of local_header_rewrite_clients */
+	/* Bits 16 to 31: the delimiters of VERP (mail/verp.h). */
 };
 
 struct envelope {

@@ -81,3 +81,45 @@ def test_a_wrong_file(site, tmp_path):
     bad.write_text("failure_template = <<EOF\nSubject: x\n\ntext $nosuch ${\nEOF\n")
     r = subprocess.run([f"{BUILD}/mtactl", "postconf", "-c", site.dir, "-b", str(bad)], capture_output=True, text=True, timeout=20)
     assert r.returncode == 1 and "bad, line 1: bad $name syntax in failure template" in r.stderr
+
+
+@pytest.fixture
+def lists(tmp_path):
+    """A list's mail, each with a sender of its own; "bad" is refused there."""
+    with Sink(script={"RCPT": lambda s, a: b"550 5.1.1 nobody" if b"<bad" in a else None}) as sink:
+        mta = Instance(tmp_path / "site", {"relayhost": f"[{sink.host}]", "default_verp_delimiters": "-=", "verp_delimiter_filter": "-=",
+            "smtpd_client_connection_count_limit": "0"}, smtp_port=sink.port)
+        mta.sink = sink
+        yield mta
+
+
+def test_a_return_path_for_each_recipient(lists):
+    """By XVERP, by sendmail, and out of maildrop; and a bounce for each of them."""
+    with lists as mta:
+        with mta.smtp() as s:
+            s.ehlo()
+            assert s.has_extn("xverp")
+            assert s.docmd("MAIL", "FROM:<l@v.test> XVERP=+=") == (501, b"5.5.4 Error: XVERP needs two characters from -=")
+            assert s.docmd("MAIL", "FROM:<> XVERP") == (503, b"5.5.4 Error: XVERP requires non-null sender")
+        mta.send("l@v.test", ["a@x.test", "b@x.test", "bad@x.test", "bad@y.test"], options=["XVERP"])
+        mta.sendmail(b"Subject: by sendmail\n\nx\n", "-XV==", "-f", "l@v.test", "c@x.test")
+        wanted = {b"FROM:<l-a=x.test@v.test>": b"TO:<a@x.test>", b"FROM:<l-b=x.test@v.test>": b"TO:<b@x.test>", b"FROM:<l=c=x.test@v.test>": b"TO:<c@x.test>"}
+        wait_for(lambda: len(mta.sink.messages) == 5)
+        got = {m[0].split()[0]: m[1] for m in mta.sink.messages}
+        for sender, to in wanted.items():
+            assert [r.split()[0] for r in got[sender]] == [to]
+        back = {m[1][0].split()[0]: m[2] for m in mta.sink.messages if m[0].startswith(b"FROM:<>")}
+        assert sorted(back) == [b"TO:<l-bad=x.test@v.test>", b"TO:<l-bad=y.test@v.test>"]
+        assert all(t.count(b"Final-Recipient:") == 1 for t in back.values())
+        r = mta.sendmail(b"x\n", "-XV+=", "-f", "l@v.test", "c@x.test", check=False)
+        assert r.returncode == 75 and b"-V requires two characters from -=" in r.stderr
+
+
+def test_one_bounce_of_a_list_where_the_site_wants_one(lists):
+    lists.settings.update({"disable_verp_bounces": "yes", "authorized_verp_clients": "127.0.0.1"})
+    lists.write()
+    with lists as mta:
+        mta.send("l@v.test", ["bad@x.test", "bad@y.test"], options=["XVERP"])
+        wait_for(lambda: mta.sink.messages)
+        (sender, to, text), = mta.sink.messages
+        assert to[0].split()[0] == b"TO:<l@v.test>" and text.count(b"Final-Recipient:") == 2

@@ -249,6 +249,7 @@ play(struct play *p, const struct smtp_server_config *config, struct span in, si
 	struct buf text = BUF_INIT(0);
 
 	p->server = smtp_server_new(config, &options, &ops, p, &p->out);
+	smtp_server_offer_verp(p->server, true);
 	smtp_server_offer_auth(p->server, !(p->how & NO_PIPES), SPAN("PLAIN LOGIN"));
 	smtp_server_start(p->server);
 	feed(p, in, step);
@@ -266,7 +267,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 2)
 		return 0;
 	struct smtp_server_config config = {
-		.hostname = "mx.test", .banner = "mx.test ESMTP", .noop_commands = "FROB", .forbidden_commands = "GET POST",
+		.hostname = "mx.test", .banner = "mx.test ESMTP", .noop_commands = "FROB", .forbidden_commands = "GET POST", .verp_delimiters = "+=", .verp_filter = "-=+",
 		.lmtp = (data[0] & LMTP) != 0, .helo_required = (data[0] & STRICT) != 0, .disable_vrfy = (data[0] & STRICT) != 0,
 		.smtputf8 = !(data[0] & NO_UTF8), .strict_smtputf8 = (data[0] & STRICT) != 0,
 		.strict_envelopes = (data[0] & STRICT) != 0, .message_size_limit = 1000, .recipient_limit = 5,
