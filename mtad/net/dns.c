@@ -184,6 +184,15 @@ dns_hosts_name(const struct dns *dns, const struct net_addr *addr, char name[DNS
 	return found != NULL && snprintf(name, DNS_NAME, "%s", found) < DNS_NAME;
 }
 
+/* The packet whose answer is being told. */
+static struct span told;
+
+bool
+dns_told_ttl(uint32_t *ttl)
+{
+	return told.ptr != NULL && dns_packet_ttl(told, ttl);
+}
+
 /* -- answers -------------------------------------------------------------------------- */
 
 static void
@@ -358,10 +367,12 @@ static void
 on_answer(void *arg, int rc, void *packet, int len, int sec, char *why, int rate_limited)
 {
 	struct dns_query *q = arg;
+	struct span before = told;
 	struct dns_packet p;
 
 	(void)why;
 	(void)rate_limited;
+	told = rc == 0 && len > 0 ? span_of(packet, (size_t)len) : SPAN_NONE;
 	if (rc != 0 || sec == SEC_BOGUS || len < 0 ||
 	    !dns_packet_open(&p, span_of(packet, (size_t)len)))
 		finish_text(q, DNS_TEMPORARY, false);
@@ -371,6 +382,7 @@ on_answer(void *arg, int rc, void *packet, int len, int sec, char *why, int rate
 		finish_text(q, DNS_TEMPORARY, false);
 	else
 		take_answer(q, &p, sec == 2);
+	told = before;
 }
 
 static void

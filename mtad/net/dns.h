@@ -64,6 +64,9 @@ struct dns_query;
 struct dns *dns_new(const struct dns_config *, struct err *);
 void	dns_free(struct dns *);		/* after every query has ended */
 
+/* Within fn: how long (seconds) what it is told holds (dns_packet_ttl). False where nothing says. */
+bool	dns_told_ttl(uint32_t *ttl);
+
 /* NULL where fn was called already. A name beyond ASCII is asked for as IDNA has it. */
 struct dns_query *dns_lookup(struct dns *, const char *name, enum dns_type, dns_fn *, void *arg);
 /* Without the records that the filter drops (net/dns_filter.h; it must outlive the lookup, and NULL drops none). */

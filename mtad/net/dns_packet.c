@@ -3,6 +3,7 @@
 #include <ctype.h>
 
 #define HEADER		12
+#define TYPE_SOA	6
 #define NAME_MAX_TEXT	254	/* 255 on the wire is 253 as text; a dot before the first label is counted */
 #define POINTERS_MAX	127	/* a name has at most 127 labels, so no honest one needs more */
 
@@ -81,6 +82,31 @@ dns_packet_next(struct dns_packet *p, struct dns_record *r)
 	r->data = span_of(p->data.ptr + p->at, len);
 	p->at += len;
 	return true;
+}
+
+bool
+dns_packet_ttl(struct span data, uint32_t *ttl)
+{
+	struct dns_packet p;
+	struct dns_record r;
+	bool any = false;
+
+	if (!dns_packet_open(&p, data))
+		return false;
+	if (p.answers == 0)
+		p.answers = get16(&p, 8);	/* the authority section comes next */
+	bool negative = get16(&p, 6) == 0;
+	while (dns_packet_next(&p, &r)) {
+		if (negative && (r.type != TYPE_SOA || r.data.len < 20))
+			continue;
+		/* RFC 2308, section 5: the record's own, or its last field. */
+		size_t end = r.at + r.data.len;
+		uint32_t minimum = negative ? (uint32_t)get16(&p, end - 4) << 16 | get16(&p, end - 2) : r.ttl;
+		uint32_t least = r.ttl < minimum ? r.ttl : minimum;
+		*ttl = any && *ttl < least ? *ttl : least;
+		any = true;
+	}
+	return any;
 }
 
 static bool

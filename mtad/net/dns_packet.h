@@ -35,6 +35,9 @@ bool	dns_packet_open(struct dns_packet *, struct span);
 /* The next answer; false at the end and at a fault. */
 bool	dns_packet_next(struct dns_packet *, struct dns_record *);
 
+/* How long (seconds) all of the answer holds, or, where there is none, the SOA record says so of that. False: nothing says. */
+bool	dns_packet_ttl(struct span packet, uint32_t *ttl);
+
 /*
  * A name at *at, moved behind it: text in lower case without the last dot ("" is the root). False where it is malformed, or has bytes
  * that cannot stand in a host name (other than letters, digits, "-", "_", "/", "*").

@@ -3,15 +3,16 @@
 #include "policy/private.h"
 
 static bool
-template_of(struct policy *p, const char *reply, struct buf *out)
+template_of(const struct policy_footer *f, const char *reply, struct buf *out)
 {
 	struct err err = { ERR_NONE, "" };
 
-	facts_reset(p->no_facts, 0);
-	if (p->footers.count > 0 && tables_get(&p->footers, p->no_facts, span_str(reply), out, &err) == TABLE_FOUND)
+	if (f->no_facts != NULL)
+		facts_reset(f->no_facts, 0);
+	if (f->maps->count > 0 && tables_get(f->maps, f->no_facts, span_str(reply), out, &err) == TABLE_FOUND)
 		return out->len > 0;
 	buf_reset(out);
-	buf_str(out, conf_str(p->view, P_smtpd_reject_footer));
+	buf_str(out, f->text);
 	return out->len > 0;
 }
 
@@ -55,12 +56,20 @@ next_line(struct span *rest, struct span *line)
 bool
 policy_footer(struct policy *p, const struct policy_session *s, const char *reply, struct buf *out)
 {
+	const struct policy_footer f = { p->view, &p->footers, conf_str(p->view, P_smtpd_reject_footer), p->no_facts };
+
+	return policy_footer_by(&f, s, reply, out);
+}
+
+bool
+policy_footer_by(const struct policy_footer *f, const struct policy_session *s, const char *reply, struct buf *out)
+{
 	struct buf template = BUF_INIT(8192), text = BUF_INIT(16384);
 	struct span given = span_str(reply);
-	bool any = given.len > 4 && (reply[0] == '4' || reply[0] == '5') && reply[3] == ' ' && template_of(p, reply, &template);
+	bool any = given.len > 4 && (reply[0] == '4' || reply[0] == '5') && reply[3] == ' ' && template_of(f, reply, &template);
 
 	if (any)
-		any = policy_expand(p->view, s, buf_view(&template), NULL, 0, &text);
+		any = policy_expand(f->view, s, buf_view(&template), NULL, 0, &text);
 	if (any && text.ptr == NULL)
 		buf_str(&text, "");
 	if (any) {

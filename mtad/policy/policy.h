@@ -113,6 +113,15 @@ const struct policy_server *policy_server(const struct policy *, struct span sou
  */
 bool	policy_footer(struct policy *, const struct policy_session *, const char *reply, struct buf *out);
 
+/* The same by other parameters (the screener's): the view is for $names, maps and text are its own. no_facts may be NULL. */
+struct policy_footer {
+	const struct view *view;
+	const struct tables *maps;
+	const char	*text;
+	struct facts	*no_facts;
+};
+bool	policy_footer_by(const struct policy_footer *, const struct policy_session *, const char *reply, struct buf *out);
+
 /* Lists that sessions ask beside the restrictions. FAILED counts as no. */
 bool	policy_in_mynetworks(struct policy *, const struct policy_session *);
 bool	policy_rate_exempt(struct policy *, const struct policy_session *);	/* smtpd_client_event_limit_exceptions */

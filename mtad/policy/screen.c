@@ -6,12 +6,14 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "policy/dnsbl.h"
+#include "smtp/ehlo.h"
 #include "table/match_list.h"
 #include "table/table.h"
 
 struct screen_site {
 	struct dnsbl	 list;
 	int64_t		 weight;
+	char		*told;		/* by postscreen_dnsbl_reply_map; NULL: its domain */
 };
 
 /* Of postscreen_access_list: one of them is set. */
@@ -154,18 +156,26 @@ set_sites(struct screen *s, const struct view *v, struct err *err)
 	return true;
 }
 
-/* 1: hit. 0: none. -1: awaited. */
-static int
-ask_site(const struct screen_site *site, struct span addr, struct facts *facts)
+static enum fact_state
+site_fact(const struct screen_site *site, struct span addr, struct facts *facts, struct span *value)
 {
 	struct buf key = BUF_INIT(1024);
-	struct span value = SPAN_NONE, line;
 	enum fact_state state = FACT_ABSENT;
 
 	buf_str(&key, "A ");
 	if (dnsbl_query(&site->list, addr, &key) && !key.over)
-		state = facts_get(facts, FACT_PURE, SPAN("dns"), buf_view(&key), &value);
+		state = facts_get(facts, FACT_PURE, SPAN("dns"), buf_view(&key), value);
 	buf_clear(&key);
+	return state;
+}
+
+/* 1: hit. 0: none. -1: awaited. */
+static int
+ask_site(const struct screen_site *site, struct span addr, struct facts *facts)
+{
+	struct span value = SPAN_NONE, line;
+	enum fact_state state = site_fact(site, addr, facts, &value);
+
 	if (state == FACT_PENDING)
 		return -1;
 	while (state == FACT_KNOWN && span_cut(&value, '\n', &line))
@@ -192,10 +202,33 @@ screen_score(const struct screen *s, struct span addr, struct facts *facts, int6
 		*score += site->weight;
 		if (site->weight > most) {
 			most = site->weight;
-			*worst = site->list.domain;
+			*worst = site->told != NULL ? site->told : site->list.domain;
 		}
 	}
 	return known;
+}
+
+/* One domain may stand there with several filters, and is asked once. */
+static bool
+stands_before(const struct screen *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(s->sites[i].list.domain, s->sites[n].list.domain) == 0)
+			return true;
+	return false;
+}
+
+void
+screen_listed(const struct screen *s, struct span addr, struct facts *facts, void (*fn)(struct span addr, const char *list, struct span as))
+{
+	for (size_t i = 0; i < s->site_count; i++) {
+		struct span value = SPAN_NONE, line;
+		if (stands_before(s, i) || site_fact(&s->sites[i], addr, facts, &value) != FACT_KNOWN)
+			continue;
+		while (span_cut(&value, '\n', &line))
+			if (line.len > 0)
+				fn(addr, s->sites[i].list.domain, line);
+	}
 }
 
 const struct service *
@@ -209,7 +242,187 @@ screen_behind(const struct conf *conf, const struct view *v)
 	return NULL;
 }
 
+/* -- tables ---------------------------------------------------------------------------------------- */
+
+bool
+screen_interface(const struct screen *s, struct span ours)
+{
+	return match_list_client(s->interfaces, NULL, SPAN("unknown"), ours, NULL) == MATCH_YES;
+}
+
+unsigned
+screen_discard(const struct screen *s, struct span addr)
+{
+	struct buf words = BUF_INIT(4096);
+	unsigned bits = s->discard;
+
+	if (s->discard_by_address.count > 0 && tables_get(&s->discard_by_address, NULL, addr, &words, NULL) == TABLE_FOUND)
+		bits = smtp_ehlo_list(buf_view(&words));
+	buf_clear(&words);
+	return bits;
+}
+
+bool
+screen_filter(const struct screen *s, struct span line, struct buf *out)
+{
+	return s->filter != NULL && table_get(s->filter, NULL, span_ltrim(line), out, NULL) == TABLE_FOUND;
+}
+
+/* The names are looked up once. */
+static bool
+set_told(struct screen *s, const struct view *v, struct err *err)
+{
+	struct span map = span_trim(span_str(conf_str(v, P_postscreen_dnsbl_reply_map)));
+
+	if (map.len == 0)
+		return true;
+	struct table *t = table_open(view_conf(v), map, err);
+	if (t == NULL) {
+		err_prefix(err, "postscreen_dnsbl_reply_map");
+		return false;
+	}
+	for (size_t i = 0; i < s->site_count; i++) {
+		struct buf value = BUF_INIT(512);
+		if (table_get(t, NULL, span_str(s->sites[i].list.domain), &value, NULL) == TABLE_FOUND && value.len > 0)
+			s->sites[i].told = buf_take(&value);
+		buf_clear(&value);
+	}
+	table_free(t);
+	return true;
+}
+
+static bool
+set_tables(struct screen *s, const struct view *v, struct err *err)
+{
+	struct span filter = span_trim(span_str(conf_str(v, P_postscreen_command_filter)));
+
+	s->interfaces = match_list_new(view_conf(v), "postscreen_allowlist_interfaces", conf_str(v, P_postscreen_allowlist_interfaces),
+	    MATCH_CLIENT, err);
+	if (s->interfaces == NULL) {
+		err_prefix(err, "postscreen_allowlist_interfaces");
+		return false;
+	}
+	if (filter.len > 0 && (s->filter = table_open(view_conf(v), filter, err)) == NULL) {
+		err_prefix(err, "postscreen_command_filter");
+		return false;
+	}
+	if (!tables_open(&s->discard_by_address, view_conf(v), conf_str(v, P_postscreen_discard_ehlo_keyword_address_maps), err)) {
+		err_prefix(err, "postscreen_discard_ehlo_keyword_address_maps");
+		return false;
+	}
+	if (tables_open(&s->footers, view_conf(v), conf_str(v, P_postscreen_reject_footer_maps), err))
+		return true;
+	err_prefix(err, "postscreen_reject_footer_maps");
+	return false;
+}
+
 /* -- settings ------------------------------------------------------------------------------------ */
+
+static uint32_t
+small(const struct view *v, enum param p)
+{
+	int64_t n = conf_int(v, p);
+
+	return n < 0 ? 0 : n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
+}
+
+static void
+set_times(struct screen *s, const struct view *v)
+{
+	static const enum param ttls[SCREEN_TESTS] = {
+		[SCREEN_GREET] = P_postscreen_greet_ttl, [SCREEN_DNSBL] = P_postscreen_dnsbl_max_ttl,
+		[SCREEN_PIPELINING] = P_postscreen_pipelining_ttl, [SCREEN_NON_SMTP] = P_postscreen_non_smtp_command_ttl,
+		[SCREEN_BARE_NEWLINE] = P_postscreen_bare_newline_ttl,
+	};
+
+	s->greet_wait = conf_time(v, P_postscreen_greet_wait);
+	s->command_time = conf_time(v, P_postscreen_command_time_limit);
+	s->dnsbl_timeout = conf_time(v, P_postscreen_dnsbl_timeout);
+	s->dnsbl_least = conf_time(v, P_postscreen_dnsbl_min_ttl);
+	s->dnsbl_most = conf_time(v, P_postscreen_dnsbl_max_ttl);
+	s->least_ttl = INT64_MAX;
+	for (int i = 0; i < SCREEN_TESTS; i++) {
+		s->ttl[i] = conf_time(v, ttls[i]);
+		int64_t least = i == SCREEN_DNSBL ? s->dnsbl_least : s->ttl[i];
+		s->least_ttl = least < s->least_ttl ? least : s->least_ttl;
+	}
+}
+
+static bool
+set_actions(struct screen *s, const struct view *v, struct err *err)
+{
+	static const enum param actions[SCREEN_TESTS] = {
+		[SCREEN_GREET] = P_postscreen_greet_action, [SCREEN_DNSBL] = P_postscreen_dnsbl_action,
+		[SCREEN_PIPELINING] = P_postscreen_pipelining_action, [SCREEN_NON_SMTP] = P_postscreen_non_smtp_command_action,
+		[SCREEN_BARE_NEWLINE] = P_postscreen_bare_newline_action,
+	};
+
+	for (int i = 0; i < SCREEN_TESTS; i++)
+		if (!set_action(v, actions[i], &s->actions[i], err))
+			return false;
+	return set_action(v, P_postscreen_denylist_action, &s->deny_action, err);
+}
+
+/* The dialogue's own words for them: it knows no screen.h. */
+static enum screen_talk_action
+talk_action(enum screen_action a)
+{
+	return a == SCREEN_DROP ? TALK_DROP : a == SCREEN_ENFORCE ? TALK_ENFORCE : TALK_IGNORE;
+}
+
+static void
+set_talk(struct screen *s, const struct view *v)
+{
+	s->talk = (struct screen_talk_config){
+		.hostname = conf_str(v, P_myhostname),
+		.banner = conf_str(v, P_smtpd_banner),
+		.forbidden_commands = conf_str(v, P_postscreen_forbidden_commands),
+		.helo_required = conf_bool(v, P_postscreen_helo_required),
+		.disable_vrfy = conf_bool(v, P_postscreen_disable_vrfy_command),
+		.tell_vrfy = !conf_bool(v, P_disable_vrfy_command),
+		.smtputf8 = conf_bool(v, P_smtputf8_enable),
+		.soft_bounce = conf_bool(v, P_soft_bounce),
+		.size_limit = (uint64_t)conf_int(v, P_message_size_limit),
+		.line_limit = small(v, P_line_length_limit),
+		.command_limit = small(v, P_postscreen_command_count_limit),
+		.actions = { talk_action(s->actions[SCREEN_PIPELINING]), talk_action(s->actions[SCREEN_NON_SMTP]),
+		    talk_action(s->actions[SCREEN_BARE_NEWLINE]) },
+	};
+	s->discard = smtp_ehlo_list(span_str(conf_str(v, P_postscreen_discard_ehlo_keywords)));
+	s->footer = conf_str(v, P_postscreen_reject_footer);
+	/* It is not expanded before it is used, and its default is a name. */
+	if (strcmp(s->footer, "$smtpd_reject_footer") == 0)
+		s->footer = conf_str(v, P_smtpd_reject_footer);
+}
+
+static bool
+set_tls(struct screen *s, const struct view *v, struct err *err)
+{
+	struct span level = span_trim(span_str(conf_str(v, P_postscreen_tls_security_level)));
+
+	s->tls = SCREEN_TLS_NONE;
+	if (span_caseeqs(level, "encrypt") || (level.len == 0 && strcmp(conf_str(v, P_postscreen_enforce_tls), "yes") == 0))
+		s->tls = SCREEN_TLS_ENCRYPT;
+	else if (span_caseeqs(level, "may") || (level.len == 0 && conf_bool(v, P_postscreen_use_tls)))
+		s->tls = SCREEN_TLS_MAY;
+	if (level.len == 0 || s->tls != SCREEN_TLS_NONE || span_caseeqs(level, "none"))
+		return true;
+	err_set(err, ERR_PERM, "postscreen_tls_security_level: \"%.*s\" is none of none, may, encrypt", SPAN_ARG(span_head(level, 40)));
+	return false;
+}
+
+static bool
+set_proxy(struct screen *s, const struct view *v, struct err *err)
+{
+	const char *protocol = conf_str(v, P_postscreen_upstream_proxy_protocol);
+
+	s->proxy = strcmp(protocol, "haproxy") == 0;
+	s->proxy_timeout = conf_time(v, P_postscreen_upstream_proxy_timeout);
+	if (s->proxy || protocol[0] == '\0')
+		return true;
+	err_set(err, ERR_PERM, "postscreen_upstream_proxy_protocol: \"%.60s\" is no protocol; write haproxy, or nothing", protocol);
+	return false;
+}
 
 struct screen *
 screen_new(const struct view *v, struct err *err)
@@ -217,19 +430,25 @@ screen_new(const struct view *v, struct err *err)
 	struct screen *s;
 
 	MEM_NEW(s);
+	s->view = v;
 	s->banner = conf_str(v, P_postscreen_greet_banner);
-	s->greet_wait = conf_time(v, P_postscreen_greet_wait);
-	s->greet_ttl = conf_time(v, P_postscreen_greet_ttl);
-	s->dnsbl_timeout = conf_time(v, P_postscreen_dnsbl_timeout);
-	s->dnsbl_ttl = conf_time(v, P_postscreen_dnsbl_max_ttl);
 	s->threshold = conf_int(v, P_postscreen_dnsbl_threshold);
 	s->allow_threshold = conf_int(v, P_postscreen_dnsbl_allowlist_threshold);
-	s->pre_limit = (uint32_t)conf_int(v, P_postscreen_pre_queue_limit);
-	if (set_action(v, P_postscreen_denylist_action, &s->deny_action, err) && set_action(v, P_postscreen_greet_action, &s->greet_action, err) &&
-	    set_action(v, P_postscreen_dnsbl_action, &s->dnsbl_action, err) && set_rules(s, v, err) && set_sites(s, v, err))
-		return s;
-	screen_free(s);
-	return NULL;
+	s->pre_limit = small(v, P_postscreen_pre_queue_limit);
+	s->client_limit = small(v, P_postscreen_client_connection_count_limit);
+	s->respectful = conf_bool(v, P_respectful_logging);
+	set_times(s, v);
+	if (!set_actions(s, v, err) || !set_rules(s, v, err) || !set_sites(s, v, err) || !set_told(s, v, err) || !set_tables(s, v, err) ||
+	    !set_tls(s, v, err) || !set_proxy(s, v, err)) {
+		screen_free(s);
+		return NULL;
+	}
+	set_talk(s, v);
+	s->enabled = (*s->banner != '\0' ? SCREEN_BIT(SCREEN_GREET) : 0u) | (s->site_count > 0 ? SCREEN_BIT(SCREEN_DNSBL) : 0u) |
+	    (conf_bool(v, P_postscreen_pipelining_enable) ? SCREEN_BIT(SCREEN_PIPELINING) : 0u) |
+	    (conf_bool(v, P_postscreen_non_smtp_command_enable) ? SCREEN_BIT(SCREEN_NON_SMTP) : 0u) |
+	    (conf_bool(v, P_postscreen_bare_newline_enable) ? SCREEN_BIT(SCREEN_BARE_NEWLINE) : 0u);
+	return s;
 }
 
 void
@@ -241,8 +460,14 @@ screen_free(struct screen *s)
 		match_list_free(s->rules[i].networks);
 		table_free(s->rules[i].table);
 	}
-	for (size_t i = 0; i < s->site_count; i++)
+	for (size_t i = 0; i < s->site_count; i++) {
 		dnsbl_clear(&s->sites[i].list);
+		free(s->sites[i].told);
+	}
+	match_list_free(s->interfaces);
+	table_free(s->filter);
+	tables_clear(&s->discard_by_address);
+	tables_clear(&s->footers);
 	free(s->rules);
 	free(s->sites);
 	free(s);

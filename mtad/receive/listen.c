@@ -157,9 +157,9 @@ begin(struct listener *l, int fd, const struct sockaddr *from)
 	struct settings *s = l->settings->screen != NULL ? l->settings : settings_now(l);
 
 	(void)net_addr_from(from, &client);
-	if (s->screen != NULL)
-		screen_client(l->rx, s, fd, &client);
-	else if (s->proxy)
+	if (s->screen != NULL && !s->screen->proxy)
+		screen_client(l->rx, s, fd, &client, NULL);
+	else if (s->screen != NULL || s->proxy)
 		session_proxied(l->rx, s, fd, &client);
 	else
 		session_accept(l->rx, s, fd, &client, NULL);

@@ -298,6 +298,16 @@ on_verify_told(void *state, struct ipc *ipc, const struct ipc_verify_told *m, in
 }
 
 static void
+on_screen_told(void *state, struct ipc *ipc, const struct ipc_screen_told *m, int fd)
+{
+	struct receive *rx = state;
+
+	(void)ipc;
+	(void)fd;
+	asks_answer(&rx->counters, m->request, &(struct ask_answer){ .ok = true, .value = m->record });
+}
+
+static void
 on_counted(void *state, struct ipc *ipc, const struct ipc_counted *m, int fd)
 {
 	struct receive *rx = state;
@@ -315,10 +325,12 @@ on_stats_ask(void *state, struct ipc *ipc, const struct ipc_stats_ask *m, int fd
 
 	(void)fd;
 	buf_printf(&json, "{\"sessions\":%zu,\"connections\":%llu,\"accepted\":%llu,\"rejected\":%llu,\"bytes\":%llu,"
-	    "\"open_messages\":%llu,\"unacknowledged\":%zu,\"memory\":%zu,\"segments\":%u}", rx->session_count,
+	    "\"open_messages\":%llu,\"unacknowledged\":%zu,\"memory\":%zu,\"segments\":%u,"
+	    "\"screening\":%zu,\"screened\":%llu,\"screen_passed\":%llu,\"screen_refused\":%llu}", rx->session_count,
 	    (unsigned long long)rx->connections, (unsigned long long)rx->accepted, (unsigned long long)rx->rejected,
 	    (unsigned long long)rx->bytes, (unsigned long long)rx->pool.open, rx->link.unacked, rx->pool.memory,
-	    spool_writer_segments(rx->link.writer));
+	    spool_writer_segments(rx->link.writer), rx->screened_count, (unsigned long long)rx->screen_seen,
+	    (unsigned long long)rx->screen_passed, (unsigned long long)rx->screen_refused);
 	ipc_send_stats(ipc, &(struct ipc_stats){ .request = m->request, .json = buf_view(&json) }, -1);
 	buf_clear(&json);
 }
@@ -371,7 +383,7 @@ receive_role(void)
 	static const struct ipc_handlers handlers = {
 		.segment_grant = on_segment_grant, .spill_grant = on_spill_grant, .submit_ack = on_submit_ack,
 		.spool_state = on_spool_state, .segment_open = on_segment_open, .segment_close = on_segment_close,
-		.notice_make = on_notice_make, .lookup_done = on_lookup_done, .counted = on_counted, .verify_told = on_verify_told,
+		.notice_make = on_notice_make, .lookup_done = on_lookup_done, .counted = on_counted, .verify_told = on_verify_told, .screen_told = on_screen_told,
 		.stats_ask = on_stats_ask, .watch = on_watch, .debug_peers = on_debug_peers, .rows_ask = on_rows_ask,
 		.closed = on_closed, .credit = on_credit,
 	};

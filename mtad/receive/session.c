@@ -94,7 +94,6 @@ free_dead(struct session *s)
 	free(s->sasl_method);
 	free(s->sasl_user);
 	free(s->sasl_sender);
-	free(s->refusal);
 	free(s->sender);
 	free(s->rcpt.address);
 	free(s->rcpt.orcpt);
@@ -534,7 +533,6 @@ session_accept(struct receive *rx, struct settings *settings, int fd, const stru
 	struct smtp_server_options options = { .discard = settings->discard, .bare_lf = settings->bare_lf, .tls = tls->level != TLS_LEVEL_NONE, .replies_max = REPLIES_MAX,
 		.tls_required = tls->level == TLS_LEVEL_ENCRYPT, .tls_active = tls->wrapper };
 
-	s->refusal = mem_str(rx->screen_refusal);
 	if (client->len == 0) {
 		(void)snprintf(s->addr, sizeof s->addr, "unknown");
 	} else {

@@ -73,7 +73,6 @@ struct session {
 	char		*sasl_sender;	/* MAIL's AUTH= */
 	bool		 xforward;	/* whether it may say whose message comes */
 	struct session_forward *forward;	/* what it said by XFORWARD of the next message; NULL: nothing */
-	char		*refusal;	/* the screener's, of each recipient; NULL: none */
 	bool		 auth_waits;	/* EHLO's reply waits for the list of mechanisms */
 	struct session_rates rates;
 	bool		 counted;	/* the state role counts it */

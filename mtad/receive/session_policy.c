@@ -337,25 +337,12 @@ decide(struct session *s)
 	session_decided(s, "451 4.3.0 Error: too many lookups");
 }
 
-/* postscreen_*_action = enforce: the client may talk, and learns with each recipient what is against it. */
-static void
-refuse_screened(struct session *s)
-{
-	log_info("postscreen", "NOQUEUE: reject: RCPT from [%s]:%u: %s; from=<%s>, to=<%s>, proto=%s, helo=<%s>", s->addr, s->port, s->refusal,
-	    s->sender == NULL ? "" : s->sender, s->rcpt.address, s->esmtp ? "ESMTP" : "SMTP", s->helo == NULL ? "" : s->helo);
-	session_decided(s, s->refusal);
-}
-
 void
 session_decide(struct session *s, enum session_decision what)
 {
 	struct receive *rx = s->rx;
 
 	s->decision = what;
-	if (what == DECIDE_RCPT && s->refusal != NULL) {
-		refuse_screened(s);
-		return;
-	}
 	if (s->settings->policy == NULL) {
 		session_decided(s, NULL);
 		return;

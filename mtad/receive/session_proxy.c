@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "net/proxy.h"
+#include "receive/screen.h"
 #include "receive/session.h"
 #include "receive/state.h"
 
@@ -49,7 +50,10 @@ give_up(struct proxied *p, const char *why)
 	char addr[NET_ADDR_TEXT];
 
 	if (why != NULL)
-		log_warning(settings->program, "haproxy read: %s, from [%s]", why, net_addr_text(&p->from, addr));
+		log_warning(settings->screen != NULL ? "postscreen" : settings->program, "haproxy read: %s, from [%s]", why, net_addr_text(&p->from, addr));
+	/* What was not read would make the closing a reset. */
+	if (why != NULL && settings->screen != NULL && recv(p->fd, p->bytes, sizeof p->bytes, MSG_DONTWAIT) != 0)
+		(void)send(p->fd, "421 4.3.2 No system resources\r\n", 31, MSG_NOSIGNAL | MSG_DONTWAIT);
 	(void)close(p->fd);
 	listeners_session_ended(rx, settings, true);
 	forget(p);
@@ -74,7 +78,10 @@ begin(struct proxied *p, const struct proxy_header *h)
 	bool own = h->own;
 
 	forget(p);
-	session_accept(rx, settings, fd, &client, own ? NULL : &server);
+	if (settings->screen != NULL)
+		screen_client(rx, settings, fd, &client, own ? NULL : &server);
+	else
+		session_accept(rx, settings, fd, &client, own ? NULL : &server);
 	generation_unref(generation);
 }
 
@@ -120,7 +127,7 @@ session_proxied(struct receive *rx, struct settings *settings, int fd, const str
 	rx->proxied = p;
 	loop_io_init(&p->io, fd, on_readable, p);
 	loop_timer_init(&p->timer, on_timer, p);
-	loop_timer_set(&p->timer, settings->proxy_timeout);
+	loop_timer_set(&p->timer, settings->screen != NULL ? settings->screen->proxy_timeout : settings->proxy_timeout);
 	loop_io_watch(&p->io, EV_READ);
 }
 

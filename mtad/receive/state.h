@@ -42,7 +42,7 @@ struct receive {
 	struct session	*sessions;	/* the newest first */
 	struct screened	*screened;	/* clients under test before they have a session */
 	size_t		 screened_count;
-	const char	*screen_refusal;	/* what the screener has against the client that is being accepted; NULL: nothing */
+	uint64_t	 screen_seen, screen_passed, screen_refused;	/* for status */
 	struct proxied	*proxied;	/* connections of which a proxy has yet to say who the client is */
 	struct transcripts transcripts;
 	size_t		 session_count;

@@ -9,6 +9,7 @@
 #include "conf/conf.h"
 #include "state/counters.h"
 #include "state/probing.h"
+#include "state/screening.h"
 
 static struct state {
 	struct counters	 counters;
@@ -125,7 +126,8 @@ on_stats_ask(void *arg, struct ipc *c, const struct ipc_stats_ask *m, int fd)
 	struct buf b = BUF_INIT(0);
 
 	(void)fd;
-	buf_printf(&b, "{\"clients\":%zu,\"verified\":%zu}", s->counters.map.count, probing_count());
+	buf_printf(&b, "{\"clients\":%zu,\"verified\":%zu,\"screened\":%zu}", s->counters.map.count, probing_count(),
+	    screening_count());
 	ipc_send_stats(c, &(struct ipc_stats){ m->request, buf_view(&b) }, -1);
 	buf_clear(&b);
 }
@@ -157,6 +159,7 @@ configure(void *arg, struct span frozen, struct err *err)
 	s->counters.unit = s->unit;
 	s->status_every = conf_time(conf_main(conf), P_anvil_status_update_time);
 	probing_configure(conf);
+	screening_configure(conf);
 	conf_unref(conf);
 	return true;
 }
@@ -173,6 +176,7 @@ start(void *arg, struct err *err)
 	if (s->status_every > 0)
 		loop_timer_set(&s->status, s->status_every);
 	probing_start();
+	screening_start();
 	return true;
 }
 
@@ -190,6 +194,7 @@ stop(void *arg, int64_t within)
 	(void)arg;
 	(void)within;
 	probing_stop();
+	screening_stop();
 	loop_stop(0);
 }
 
@@ -199,6 +204,8 @@ static const struct ipc_handlers handlers = {
 	.count_event = on_count_event,
 	.verify_ask = probing_on_ask,
 	.verify_probed = probing_on_probed,
+	.screen_ask = screening_on_ask,
+	.screen_passed = screening_on_passed,
 	.stats_ask = on_stats_ask,
 	.closed = on_closed,
 };

@@ -4,7 +4,7 @@ import socket
 import time
 
 import pytest
-from mtadtest import Instance, free_port
+from mtadtest import Instance, free_port, wait_for
 
 ZONE = """$ORIGIN .
 $TTL 60
@@ -41,7 +41,7 @@ def make(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def plain(make):
-    return make(postscreen_greet_action="drop", postscreen_denylist_action="drop", postscreen_greet_ttl="3s")
+    return make(postscreen_greet_action="drop", postscreen_denylist_action="drop", postscreen_greet_ttl="2s")
 
 
 def connect(mta, source):
@@ -76,7 +76,7 @@ def test_new_then_old(plain):
     began = time.monotonic()
     assert talk(plain, "127.0.0.10")[0] == [b"220 behind\r\n"] and time.monotonic() - began < 0.8
     plain.wait_log(r"/postscreen\[\d+\]: PASS OLD \[127\.0\.0\.10\]:\d+\n")
-    time.sleep(3)
+    time.sleep(3.1)     # it holds to the end of a second
     assert len(talk(plain, "127.0.0.10")[0]) == 2
 
 
@@ -109,10 +109,10 @@ def test_hang_up(plain):
 
 def test_lists(make):
     mta = make(postscreen_dnsbl_sites="bad.test*2 other.test=127.0.0.[8..10] nice.test*-5 filter.test=127.0.0.2", postscreen_dnsbl_threshold="3",
-               postscreen_dnsbl_action="enforce", postscreen_dnsbl_allowlist_threshold="-2", postscreen_greet_banner="", postscreen_dnsbl_max_ttl="1h",
+               postscreen_dnsbl_action="enforce", postscreen_dnsbl_allowlist_threshold="-2", postscreen_greet_banner="", postscreen_dnsbl_max_ttl="1",
                postscreen_dnsbl_timeout="4s")
     greeting, answer = talk(mta, "127.0.0.2", b"EHLO h.test", b"MAIL FROM:<a@b.test>", b"RCPT TO:<root@site.test>")
-    assert greeting == [b"220 behind\r\n"]
+    assert greeting == [b"220 mail.site.test ESMTP mtad\r\n"]
     assert answer == b"550 5.7.1 Service unavailable; client [127.0.0.2] blocked using bad.test\r\n"
     mta.wait_log(r"/postscreen\[\d+\]: DNSBL rank 3 for \[127\.0\.0\.2\]:\d+\n")
     mta.wait_log(r"/postscreen\[\d+\]: NOQUEUE: reject: RCPT from \[127\.0\.0\.2\]:\d+: 550 5\.7\.1 Service unavailable; client \[127\.0\.0\.2\] "
@@ -136,6 +136,16 @@ def test_older_names_and_limit(make):
     assert waiting[0][1].readline() == b"220 behind\r\n"
     for s, _ in waiting:
         s.close()
+    # What is known outlives the daemon, and a state process that is killed.
+    wait_for(lambda: b"127.0.0.3" in open(f"{mta.dir}/data/postscreen_cache.gdbm", "rb").read())
+    assert mta.stop() == 0
+    mta.start()
+    assert talk(mta, "127.0.0.3")[0] == [b"220 behind\r\n"]
+    mta.wait_log(r"PASS OLD \[127\.0\.0\.3\]")
+    old = mta.pids()["state"]
+    os.kill(old[0], 9)
+    wait_for(lambda: mta.pids().get("state", old) != old)
+    wait_for(lambda: len(talk(mta, "127.0.0.20")[0]) == 1)
 
 
 def test_no_service_behind(tmp_path):
@@ -148,3 +158,32 @@ def test_no_service_behind(tmp_path):
     mta = Instance(tmp_path / "site", {**MAIN, "smtpd_service_name": "other", "postscreen_greet_action": "bite"}, master=mta.master)
     r = mta.ctl("config", "check")
     assert r.returncode == 78 and 'postscreen_greet_action: "bite" is none of' in r.stdout + r.stderr
+
+
+def test_how_long_it_holds(make):
+    """Each test has its time; what a list says holds as long as its record, within bounds. What has ended for long enough is forgotten."""
+    mta = make(postscreen_greet_banner="", postscreen_pipelining_enable="yes", postscreen_bare_newline_enable="yes", postscreen_non_smtp_command_enable="yes",
+               postscreen_pipelining_ttl="1000s", postscreen_non_smtp_command_ttl="2000s", postscreen_bare_newline_ttl="3000s", postscreen_dnsbl_min_ttl="500s",
+               postscreen_dnsbl_sites="bad.test*2", postscreen_dnsbl_threshold="9", postscreen_cache_cleanup_interval="1s", postscreen_cache_retention_time="1d")
+
+    def record(address):
+        """What the file says, in seconds from now."""
+        times = mta.ctl("map", "query", f"btree:{mta.dir}/data/postscreen_cache", address).stdout.strip()
+        return [int(t) - round(time.time()) if int(t) > 1 else int(t) for t in times.split(";")] if times else None
+
+    greeting, answer = talk(mta, "127.0.0.2", b"EHLO h.test", b"MAIL FROM:<a@b.test>", b"RCPT TO:<root@site.test>", b"QUIT")
+    assert greeting == [b"220 mail.site.test ESMTP mtad\r\n"] and answer == b"221 2.0.0 Bye\r\n"
+    mta.wait_log(r"RCPT from \[127\.0\.0\.2\]:\d+: 450 4\.3\.2 Service currently unavailable; from=<a@b\.test>")
+    mta.wait_log(r"PASS NEW \[127\.0\.0\.2\]")
+    wait_for(lambda: record("127.0.0.2"))
+    got = record("127.0.0.2")
+    assert got[0] == 1 and all(want - 20 < seconds <= want + 1 for seconds, want in zip(got[1:], (500, 1000, 2000, 3000))), got
+    assert talk(mta, "127.0.0.2")[0] == [b"220 behind\r\n"]
+    # Cleaned at a reload and each second: with a time long over it goes, and the client is a new one.
+    mta.settings.update(postscreen_dnsbl_min_ttl="1s", postscreen_dnsbl_max_ttl="1", postscreen_pipelining_enable="no", postscreen_bare_newline_enable="no",
+                        postscreen_non_smtp_command_enable="no", postscreen_cache_retention_time="1s")
+    mta.write()
+    assert mta.ctl("reload").returncode == 0
+    assert talk(mta, "127.0.0.9")[0] == [b"220 behind\r\n"]
+    wait_for(lambda: record("127.0.0.9"))
+    assert record("127.0.0.2") is not None

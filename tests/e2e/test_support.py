@@ -25,8 +25,8 @@ def test_support(tmp_path):
     assert status == 0 and len({r["name"] for r in rows if not r["name"].startswith("mtad_")}) == 958
     assert {r["standing"] for r in rows} == {"honoured", "accepted", "planned", "unsupported"}
     assert all(r["summary"] and r["type"] and "default" in r for r in rows)
-    planned = ctl(tmp_path, "config", "support", "postscreen_tls_*", "--standing", "planned")[1].splitlines()
-    assert len(planned) > 20 and all(line.startswith("postscreen_tls_") and line.split("\t")[1] == "planned" for line in planned)
+    planned = ctl(tmp_path, "config", "support", "postscreen_tls_*", "--standing", "unsupported")[1].splitlines()
+    assert len(planned) > 20 and all(line.startswith("postscreen_tls_") and line.split("\t")[1] == "unsupported" for line in planned)
     assert ctl(tmp_path, "config", "support", "relayhost")[1] == "relayhost\thonoured\tNext hop of all mail for other domains.\n"
     assert ctl(tmp_path, "config", "support", "nosuch")[0] == 1
     assert ctl(tmp_path, "config", "support", "--standing", "nosuch")[0] == 64
