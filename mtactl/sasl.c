@@ -179,6 +179,8 @@ commit(struct session *s, const struct request *req, const struct map_table *t, 
 {
 	struct err err = { .kind = ERR_NONE };
 
+	/* A user who was taken out, or a password that was changed because it is known, must not be one command away. */
+	source_keep_nothing(source);
 	if (!source_commit(source, &err))
 		return local_fail(s, &err);
 	row(s, user, what);

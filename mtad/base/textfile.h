@@ -30,6 +30,8 @@ void	textfile_set(struct textfile *, struct span text);
 /* What the edits change, as `diff -u` writes it; nothing where there is none. */
 void	textfile_diff(const struct textfile *, struct buf *out);
 
+/* For secrets: nothing of the former text stays beside it, and what stood there goes. There is no undo then. */
+void	textfile_keep_nothing(struct textfile *);
 /*
  * Writes the text: a new file with the rights of the old one, synced, renamed over it, the directory synced. False with the err (nothing is changed then)
  * where the file is another than was read, where somebody else is committing, or the rights cannot be kept. True and nothing done without edits.

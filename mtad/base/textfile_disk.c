@@ -246,7 +246,7 @@ keep_before(struct textfile *t, struct err *err)
 	if (unlink(before) != 0 && errno != ENOENT) {
 		err_sys(err, "cannot replace %s", before);
 		ok = false;
-	} else if (linkat(AT_FDCWD, t->path, AT_FDCWD, before, 0) != 0) {
+	} else if (!t->secret && linkat(AT_FDCWD, t->path, AT_FDCWD, before, 0) != 0) {
 		ok = copy_before(t, before, err);
 	}
 	/* A link more has changed the stamp. */
@@ -296,6 +296,12 @@ only_to_read(int fd, const char *path)
 	if (again >= 0)
 		close(again);
 	return fd;
+}
+
+void
+textfile_keep_nothing(struct textfile *t)
+{
+	t->secret = true;
 }
 
 bool

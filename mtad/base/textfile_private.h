@@ -20,6 +20,7 @@ struct textfile {
 	struct buf	 text;
 	struct text_edit *edits;	/* in order, not touching */
 	size_t		 count;
+	bool		 secret;	/* nothing is kept of what was */
 };
 
 void	text_edits_clear(struct textfile *);

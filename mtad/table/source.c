@@ -469,6 +469,12 @@ source_commit(struct source *s, struct err *err)
 	return textfile_commit(s->file, err);
 }
 
+void
+source_keep_nothing(struct source *s)
+{
+	textfile_keep_nothing(s->file);
+}
+
 bool
 source_undo(const char *path, struct buf *diff, struct err *err)
 {

@@ -53,6 +53,8 @@ bool	source_set(struct source *, struct span text, struct err *);
 
 bool	source_edited(const struct source *);
 void	source_diff(const struct source *, struct buf *out);
+/* For passwords: what was is not kept, and there is no undo. */
+void	source_keep_nothing(struct source *);
 /* Refuses a text with errors that it did not have when it was read. */
 bool	source_commit(struct source *, struct err *);
 /* Swaps the file with what it was before the last commit. *diff may be NULL. */

@@ -214,8 +214,12 @@ def test_changes_count_at_once(site):
     assert answer("one") == b"235"
     assert site.ctl("sasl", "passwd", "carl@site.test", "--stdin", stdin="two\n").stdout == "changed carl@site.test\n"
     assert answer("one") == b"535" and answer("two") == b"235"
+    with open(f"{site.dir}/.users.before", "w") as f:
+        f.write("a former text with a secret\n")
     assert site.ctl("sasl", "del", "carl@site.test").stdout == "deleted carl@site.test\n"
     assert answer("two") == b"535"
+    # What is gone is gone: no file beside the table has it, or what stood there before.
+    assert not [name for name in os.listdir(site.dir) if name.startswith(".users")]
     r = site.ctl("sasl", "del", "carl@site.test")
     assert r.returncode == 1 and "no user" in r.stderr
 
@@ -305,17 +309,46 @@ def secure(tmp_path_factory):
     """submission (587) and submissions (465), as Debian's master.cf has them."""
     folder = tmp_path_factory.mktemp("secure")
     os.chmod(folder, 0o755)
-    cert = Authority(folder / "ca").issue("mail.site.test", names=["mail.site.test", "localhost"])
-    ports = free_port(), free_port()
+    ca = Authority(folder / "ca")
+    cert = ca.issue("mail.site.test", names=["mail.site.test", "localhost"])
+    ports = free_port(), free_port(), free_port()
     options = "  -o smtpd_sasl_auth_enable=yes\n  -o smtpd_relay_restrictions=permit_sasl_authenticated,reject\n"
     master = (f"127.0.0.1:{ports[0]} inet n - y - - smtpd\n  -o smtpd_tls_security_level=may\n  -o smtpd_tls_auth_only=yes\n{options}"
-              f"127.0.0.1:{ports[1]} inet n - y - - smtpd\n  -o smtpd_tls_wrappermode=yes\n{options}")
+              f"127.0.0.1:{ports[1]} inet n - y - - smtpd\n  -o smtpd_tls_wrappermode=yes\n{options}"
+              f"127.0.0.1:{ports[2]} inet n - y - - smtpd\n  -o smtpd_tls_security_level=may\n  -o smtpd_tls_ask_ccert=yes\n  -o smtpd_tls_CAfile={ca.ca_file}\n"
+              f"  -o {{ smtpd_sasl_mechanism_filter = static:all }}\n{options}")
     mta = Instance(folder / "site", {**MAIN, "mtad_sasl_password_maps": f"hash:{folder}/site/users", "smtpd_tls_chain_files": str(cert.both),
                                           "smtpd_tls_received_header": "yes"}, master=master)
     assert mta.ctl("sasl", "passwd", USER, "--stdin", stdin=PASSWORD + "\n").returncode == 0
-    mta.port = ports[0]
+    mta.port, mta.ca = ports[0], ca
     with mta:
         yield mta, ports
+
+
+@pytest.mark.parametrize("who,offered,answers", [
+    ("ann", True, {b"=": b"235 2.7.0", b64(USER.encode()): b"235", b64(b"bob@site.test"): b"535 5.7.8"}),
+    ("nobody", True, {b"=": b"535 5.7.8"}), ("stranger", False, {b"=": b"535 5.7.8"}), ("none", False, {b"=": b"535 5.7.8"})])
+def test_external(secure, who, offered, answers):
+    """A certificate that is trusted says which of the site's users it is: RFC 4422, appendix A."""
+    mta, ports = secure
+    cert = {"ann": lambda: mta.ca.issue(USER, names=[]), "nobody": lambda: mta.ca.issue("eve@site.test", names=[]), "none": lambda: None,
+            "stranger": lambda: Authority(mta.ca.folder / "other", "Other CA").issue(USER, names=[])}[who]()
+    for argument, answer in answers.items():
+        t = Talk(ports[2])
+        t.say(b"EHLO x")
+        assert t.say(b"AUTH EXTERNAL " + argument).startswith((b"535 5.7.8", b"503 5.5.1", b"530")), "not in clear text"
+        assert t.say(b"STARTTLS").startswith(b"220")
+        c = context()
+        if cert:
+            c.load_cert_chain(cert.cert, cert.key)
+        t.s = c.wrap_socket(t.s)
+        t.f = t.s.makefile("rb")
+        assert (b"EXTERNAL" in t.say(b"EHLO x")) == offered
+        assert t.say(b"AUTH EXTERNAL " + argument).startswith(answer), (who, argument)
+        if answer.startswith(b"235"):
+            assert t.say(b"MAIL FROM:<ann@site.test>").startswith(b"250") and t.say(b"RCPT TO:<x@dead.test>").startswith(b"250")
+            mta.wait_log(rf"sasl_method=EXTERNAL, sasl_username={USER}\n")
+        t.close()
 
 
 def context(version=None):
