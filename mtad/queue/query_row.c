@@ -95,10 +95,7 @@ client_text(const struct envelope *env, struct span *out)
 	static struct buf text = BUF_INIT(600);	/* until the next call, as the row's spans */
 
 	buf_reset(&text);
-	buf_span(&text, span_head(env->client_name, 256));
-	buf_char(&text, '[');
-	buf_span(&text, span_head(env->client_addr, 256));
-	buf_char(&text, ']');
+	index_client_text(env, &text);
 	*out = buf_view(&text);
 	return true;
 }
@@ -171,6 +168,8 @@ row_text(struct row *row, enum selector_field f, uint32_t rcpt, struct span *out
 		*out = span_str(e->extra == NULL ? NULL : e->extra->reason);
 		return (e->flags & ENTRY_HELD) != 0;
 	case SEL_CLIENT:
+		*out = entry_client(&row->rq->q.index, e);
+		return out->len > 0 || envelope_text(row, f, out);
 	case SEL_USER:
 	case SEL_SERVICE:
 	case SEL_SUBJECT:

@@ -14,7 +14,7 @@
 #include "base/num.h"
 
 #define CP_MAGIC	0x62706b63u	/* "ckpb" */
-#define CP_VERSION	2	/* 1: without operators' actions; still read */
+#define CP_VERSION	3	/* 1: without operators' actions, 2: without clients; still read */
 #define CP_BLOCK	24u
 #define CP_TARGET	((size_t)256 << 10)	/* entries gather up to this */
 #define CP_ENTRY_MAX	((size_t)16 << 20)

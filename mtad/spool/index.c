@@ -74,7 +74,8 @@ void
 index_init(struct index *ix)
 {
 	*ix = (struct index){ 0 };
-	cause_init(ix);
+	intern_init(&ix->causes);
+	intern_init(&ix->clients);
 	words_init(ix);
 }
 
@@ -87,7 +88,8 @@ index_clear(struct index *ix)
 		index_remove(ix, e);
 	free(ix->chunks);
 	actions_clear(&ix->actions);
-	cause_clear(ix);
+	intern_clear(&ix->causes);
+	intern_clear(&ix->clients);
 	words_clear(ix);
 	*ix = (struct index){ 0 };
 }
@@ -214,6 +216,43 @@ index_set_str(char **place, struct span s)
 	*place = s.len == 0 ? NULL : span_dup(s);
 }
 
+#define CLIENTS_LEAST	((size_t)1 << 20)
+#define CLIENTS_MESSAGE	4u	/* bytes more for each message in the queue: where each has a client of its own, most are left in their records */
+
+void
+index_client_text(const struct envelope *env, struct buf *out)
+{
+	buf_span(out, span_head(env->client_name, 256));
+	buf_char(out, '[');
+	buf_span(out, span_head(env->client_addr, 256));
+	buf_char(out, ']');
+}
+
+void
+index_set_client(struct index *ix, struct entry *e, struct span text)
+{
+	e->client = intern_ref(&ix->clients, text, CLIENTS_LEAST + CLIENTS_MESSAGE * ix->count);
+}
+
+struct span
+entry_client(const struct index *ix, const struct entry *e)
+{
+	return intern_text(&ix->clients, e->client);
+}
+
+/* A checkpoint's entry has it behind all else. */
+static void
+set_client(struct index *ix, struct entry *e, const struct envelope *env)
+{
+	char room[520];
+	struct buf text = { .ptr = room, .cap = sizeof room, .max = sizeof room - 1 };
+
+	if (env->service.len == 0 && env->client_addr.len == 0)
+		return;
+	index_client_text(env, &text);
+	index_set_client(ix, e, buf_view(&text));
+}
+
 struct entry *
 index_add(struct index *ix, const struct envelope *env, struct loc loc)
 {
@@ -239,6 +278,7 @@ index_add(struct index *ix, const struct envelope *env, struct loc loc)
 		e->extra->origin_event = env->origin_event;
 	}
 	(void)index_enter(ix, e);
+	set_client(ix, e, env);
 	return e;
 }
 
@@ -269,6 +309,7 @@ index_remove(struct index *ix, struct entry *e)
 		cause_unref(ix, e->rcpts[i].cause);
 		words_forget(ix, &e->rcpts[i]);
 	}
+	intern_unref(&ix->clients, e->client);
 	index_extra_free(e->extra);
 	free(e);
 }

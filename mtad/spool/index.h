@@ -18,6 +18,7 @@
 #include "spool/envelope.h"
 #include "spool/event.h"
 #include "base/buf.h"
+#include "spool/intern.h"
 #include "spool/loc.h"
 
 /* Postfix's queue names, and the trash. */
@@ -102,15 +103,19 @@ struct entry {
 	uint16_t	 sender_len;
 	uint8_t		 flags;		/* enum entry_flag */
 	uint8_t		 state;		/* enum entry_state, as counted */
+	uint32_t	 client;	/* entry_client; 0: not known */
 	struct entry_rcpt rcpts[];	/* rcpt_count, then the text */
 };
 
 struct span entry_sender(const struct entry *);
+/* "name[address]" as index_client_text makes it; empty: not known here, read the message's record. */
+struct index;
+struct span entry_client(const struct index *, const struct entry *);
+void	index_client_text(const struct envelope *, struct buf *);
 struct span entry_address(const struct entry *, uint32_t rcpt);
 struct span entry_orcpt(const struct entry *, uint32_t rcpt);
 struct span entry_original(const struct entry *, uint32_t rcpt);
 /* Who put it into the trash; empty where that is not known any more. */
-struct index;
 struct span entry_deleted_by(const struct index *, const struct entry *);
 struct entry_extra *entry_extra(struct entry *);	/* makes it where there is none */
 static inline bool
@@ -124,7 +129,6 @@ struct index_tally {
 };
 
 struct index_chunk;
-struct index_cause;
 struct index_words;
 
 struct words_table {
@@ -146,9 +150,7 @@ struct index {
 	void		(*live)(void *arg, uint32_t segment, int count, int64_t bytes);
 	void		*live_arg;
 	struct actions	 actions;
-	struct map	 cause_map;
-	struct index_cause **causes;
-	uint32_t	 cause_count, cause_cap, cause_free;
+	struct intern	 causes, clients;
 	struct words_table words;
 };
 

@@ -1,41 +1,10 @@
 #include "spool/index_cause.h"
 
 #include <ctype.h>
-#include <stdlib.h>
-
-#include "base/mem.h"
+#include <stdint.h>
+#include <string.h>
 
 #define PRINT_MAX	160u	/* a fingerprint is to be read by people and counted, not to be complete */
-
-struct index_cause {
-	uint32_t	 number;	/* its place in causes[]; the ID is one more */
-	uint32_t	 count;
-	uint32_t	 next_free;
-	uint16_t	 len;
-	char		 text[];
-};
-
-static struct span
-cause_key(const void *item)
-{
-	const struct index_cause *c = item;
-	return span_of(c->text, c->len);
-}
-
-void
-cause_init(struct index *ix)
-{
-	ix->cause_map = MAP_INIT(cause_key);
-}
-
-void
-cause_clear(struct index *ix)
-{
-	for (uint32_t i = 0; i < ix->cause_count; i++)
-		free(ix->causes[i]);
-	free(ix->causes);
-	map_clear(&ix->cause_map);
-}
 
 static bool
 is_word(char c)
@@ -125,40 +94,10 @@ index_fingerprint(struct span text, struct buf *out)
 		buf_cut(out, start + PRINT_MAX);
 }
 
-static struct index_cause *
-cause_make(struct index *ix, struct span print)
-{
-	struct index_cause *c = mem_new(sizeof *c + print.len);
-
-	c->len = (uint16_t)print.len;
-	memcpy(c->text, print.ptr, print.len);
-	if (ix->cause_free != 0) {
-		c->number = ix->cause_free - 1;
-		ix->cause_free = ix->causes[c->number]->next_free;
-		free(ix->causes[c->number]);
-	} else {
-		if (ix->cause_count == ix->cause_cap) {
-			ix->cause_cap = ix->cause_cap == 0 ? 64 : ix->cause_cap * 2;
-			ix->causes = mem_grow(ix->causes, ix->cause_cap, sizeof(struct index_cause *));
-		}
-		c->number = ix->cause_count++;
-	}
-	ix->causes[c->number] = c;
-	map_add(&ix->cause_map, c);
-	return c;
-}
-
 uint32_t
 cause_ref_print(struct index *ix, struct span print)
 {
-	if (print.len == 0)
-		return 0;
-	print = span_head(print, PRINT_MAX);
-	struct index_cause *c = map_get(&ix->cause_map, print);
-	if (c == NULL)
-		c = cause_make(ix, print);
-	c->count++;
-	return c->number + 1;
+	return intern_ref(&ix->causes, span_head(print, PRINT_MAX), SIZE_MAX);
 }
 
 uint32_t
@@ -176,27 +115,17 @@ cause_ref(struct index *ix, struct span text)
 void
 cause_unref(struct index *ix, uint32_t cause)
 {
-	if (cause == 0)
-		return;
-	struct index_cause *c = ix->causes[cause - 1];
-	if (--c->count > 0)
-		return;
-	(void)map_del(&ix->cause_map, cause_key(c));
-	c->len = 0;
-	c->next_free = ix->cause_free;	/* the shell stays until its number is used again */
-	ix->cause_free = cause;
+	intern_unref(&ix->causes, cause);
 }
 
 struct span
 index_cause_text(const struct index *ix, uint32_t cause)
 {
-	if (cause == 0 || cause > ix->cause_count)
-		return SPAN_NONE;
-	return cause_key(ix->causes[cause - 1]);
+	return intern_text(&ix->causes, cause);
 }
 
 uint32_t
 index_cause_count(const struct index *ix, uint32_t cause)
 {
-	return cause == 0 || cause > ix->cause_count ? 0 : ix->causes[cause - 1]->count;
+	return intern_count(&ix->causes, cause);
 }

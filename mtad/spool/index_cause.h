@@ -6,8 +6,6 @@
 
 #include "spool/index.h"
 
-void	cause_init(struct index *);
-void	cause_clear(struct index *);
 /* The cause of a reply text, counted once more; 0 for an empty text. */
 uint32_t cause_ref(struct index *, struct span text);
 /* The same from a fingerprint. */

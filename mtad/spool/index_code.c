@@ -215,6 +215,7 @@ index_encode(const struct index *ix, const struct entry *e, struct buf *b)
 		    .address = entry_address(e, i), .orcpt = entry_orcpt(e, i),
 		    .original = entry_original(e, i) });
 	put_state(ix, e, b);
+	pack_span(b, entry_client(ix, e));
 }
 
 /* The recipients of the encoded entry as a span of their own, passed over. */
@@ -255,7 +256,9 @@ index_decode(struct index *ix, struct unpack *u)
 	index_tally(ix, e, false);
 	bool ok = e->rcpt_count == env.recipient_count && get_state(ix, e, u);
 	index_tally(ix, e, true);
-	if (ok)
+	if (ok && unpack_more(u))	/* the second format had no clients */
+		index_set_client(ix, e, unpack_span(u));
+	if (ok && !u->fault)
 		return e;
 	index_remove(ix, e);
 	return NULL;

@@ -23,6 +23,7 @@ void	index_tally(struct index *, struct entry *, bool in);
 /* A new entry into the order and the counts; false where its ID is there. */
 bool	index_enter(struct index *, struct entry *);
 void	index_set_str(char **, struct span);
+void	index_set_client(struct index *, struct entry *, struct span text);
 void	index_extra_free(struct entry_extra *);
 /* A snapshot event's state over the entry's own. */
 void	index_restore(struct index *, struct entry *, const struct spool_event *, struct loc at);

@@ -30,7 +30,8 @@ add(struct index *ix, uint64_t n, uint32_t rcpts)
 	}
 	(void)snprintf(from, sizeof from, "sender%u@example.org", (unsigned)n);
 	struct envelope env = { .id = id_of(n), .arrival = (int64_t)n, .size = 1000, .sender = span_str(from),
-		.recipient_count = rcpts, .recipients = buf_view(&list) };
+		.recipient_count = rcpts, .recipients = buf_view(&list), .service = SPAN("smtp"),
+		.client_name = n % 2 == 0 ? SPAN_NONE : SPAN("mx.example.net"), .client_addr = n % 2 == 0 ? SPAN_NONE : SPAN("192.0.2.1") };
 	struct entry *e = index_add(ix, &env, (struct loc){ 1, (uint32_t)n, 500 });
 	buf_clear(&list);
 	return e;
@@ -187,8 +188,15 @@ test_code(void **state)
 	assert_int_equal(copy->state, ENTRY_HOLD);
 	assert_int_equal(copy->open, 2);
 	assert_true(span_eqs(index_cause_text(&b, copy->rcpts[1].cause), "451 4.3.0 mailbox of ADDRESS is full"));
+	assert_true(span_eqs(entry_client(&b, copy), "mx.example.net[192.0.2.1]"));
 	index_remove(&b, copy);
-	for (size_t n = 0; n < out.len; n++) {	/* every cut is refused, and leaves nothing */
+	size_t second = out.len - 4 - entry_client(&a, e).len;
+	u = (struct unpack){ .left = span_head(buf_view(&out), second) };
+	copy = index_decode(&b, &u);	/* the second format had no clients */
+	assert_non_null(copy);
+	assert_int_equal(entry_client(&b, copy).len, 0);
+	index_remove(&b, copy);
+	for (size_t n = 0; n < out.len; n += n + 1 == second ? 2 : 1) {	/* every other cut is refused, and leaves nothing */
 		char *cut = span_dup(span_of(out.ptr, n));
 		u = (struct unpack){ .left = span_of(cut, n) };
 		assert_null(index_decode(&b, &u));
@@ -225,6 +233,34 @@ test_twice(void **state)
 	assert_false(index_apply_record(&ix, SPAN("\1nonsense"), (struct loc){ 2, 3, 90 }, NULL));
 	buf_clear(&out);
 	buf_clear(&rec);
+	index_clear(&ix);
+}
+
+/* Each client is kept once; where each message has one of its own, only as many as there is room for. */
+static void
+test_clients(void **state)
+{
+	struct index ix;
+	char name[64];
+	unsigned known = 0;
+
+	(void)state;
+	index_init(&ix);
+	struct entry *one = add(&ix, 1, 1), *two = add(&ix, 2, 1), *three = add(&ix, 3, 1);
+	assert_true(span_eqs(entry_client(&ix, two), "[]"));	/* submitted here */
+	assert_int_equal(one->client, three->client);
+	assert_int_equal(ix.clients.map.count, 2);
+	index_remove(&ix, one);
+	assert_true(span_eqs(entry_client(&ix, three), "mx.example.net[192.0.2.1]"));
+	index_remove(&ix, three);
+	assert_int_equal(ix.clients.map.count, 1);
+	for (uint64_t n = 10; n < 30010; n++) {
+		(void)snprintf(name, sizeof name, "client%u.example.com", (unsigned)n);
+		known += index_add(&ix, &(struct envelope){ .id = id_of(n), .service = SPAN("smtp"), .client_name = span_str(name) },
+		    (struct loc){ 1, (uint32_t)n, 500 })->client != 0;
+	}
+	assert_in_range(known, 9000, 15000);
+	assert_true(ix.clients.bytes <= ((size_t)1 << 20) + 4 * ix.count);
 	index_clear(&ix);
 }
 
@@ -297,6 +333,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_order), cmocka_unit_test(test_states), cmocka_unit_test(test_intent),
 		cmocka_unit_test(test_code), cmocka_unit_test(test_twice), cmocka_unit_test(test_fingerprint),
+		cmocka_unit_test(test_clients),
 #ifndef MTAD_SANITIZED
 		cmocka_unit_test(test_memory),
 #endif
