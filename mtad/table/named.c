@@ -201,7 +201,9 @@ table_conf(const struct conf *conf)
 	struct conf_problems problems = { .count = 0 };
 	struct buf main_cf = BUF_INIT(65536);
 
-	buf_printf(&main_cf, "default_database_type = %s\n", conf_str(conf_main(conf), P_default_database_type));
+	buf_printf(&main_cf, "default_database_type = %s\nsocketmap_max_query_size = %lld\nsocketmap_max_reply_size = %lld\n",
+	    conf_str(conf_main(conf), P_default_database_type), (long long)conf_int(conf_main(conf), P_socketmap_max_query_size),
+	    (long long)conf_int(conf_main(conf), P_socketmap_max_reply_size));
 	struct conf *c = conf_parse(conf_dir(conf), buf_view(&main_cf), SPAN_NONE, &problems);
 	conf_problems_clear(&problems);
 	buf_clear(&main_cf);

@@ -5,10 +5,9 @@
 #include "table/remote.h"
 #include "table/remote_replies.h"
 
-#define REPLY_MAX	100000u
-
 struct socketmap {
 	char		*endpoint, *name;
+	size_t		 query_max, reply_max;	/* without the netstring's length and comma */
 	struct remote_stream stream;
 };
 
@@ -29,7 +28,6 @@ socketmap_open(const struct conf *conf, struct span name, void **state, struct e
 	struct socketmap *s;
 	size_t colon = span_rfind(name, ':');
 
-	(void)conf;
 	if ((!span_starts(name, "inet:") && !span_starts(name, "unix:")) || colon <= 5 || colon + 1 >= name.len) {
 		err_set(err, ERR_SYS, "write socketmap:inet:host:port:name or socketmap:unix:/path:name");
 		return false;
@@ -37,6 +35,8 @@ socketmap_open(const struct conf *conf, struct span name, void **state, struct e
 	MEM_NEW(s);
 	s->endpoint = span_dup(span_head(name, colon));
 	s->name = span_dup(span_skip(name, colon + 1));
+	s->query_max = (size_t)conf_int(conf_main(conf), P_socketmap_max_query_size);
+	s->reply_max = (size_t)conf_int(conf_main(conf), P_socketmap_max_reply_size);
 	s->stream.fd = -1;
 	*state = s;
 	return true;
@@ -51,7 +51,7 @@ exchange(struct socketmap *s, struct span request, struct span *reply, size_t *u
 	if (s->stream.fd < 0 && !remote_connect(&s->stream, s->endpoint, REMOTE_TIME, err))
 		return false;
 	if (!remote_write(&s->stream, request, err) || !remote_read_line(&s->stream, ":", 10, &head, err) ||
-	    !remote_netstring_length(head, REPLY_MAX, &len, err))
+	    !remote_netstring_length(head, s->reply_max, &len, err))
 		return false;
 	size_t start = head.len + 1;
 	if (!remote_read_bytes(&s->stream, start + len + 1, &all, err))
@@ -68,12 +68,16 @@ static enum table_result
 socketmap_ask(void *state, struct span key, struct buf *value, struct err *err)
 {
 	struct socketmap *s = state;
-	struct buf request = BUF_INIT(65536);
+	struct buf request = BUF_INIT(0);
 	enum table_result result = TABLE_FAILED;
 	struct span reply;
-	size_t used;
+	size_t used, len = strlen(s->name) + 1 + key.len;
 
-	buf_printf(&request, "%zu:%s %.*s,", strlen(s->name) + 1 + key.len, s->name, SPAN_ARG(key));
+	if (len > s->query_max) {
+		err_set(err, ERR_TEMP, "a query of %zu bytes, more than socketmap_max_query_size = %zu", len, s->query_max);
+		return TABLE_FAILED;
+	}
+	buf_printf(&request, "%zu:%s %.*s,", len, s->name, SPAN_ARG(key));
 	bool old = s->stream.fd >= 0, ok = true;
 	for (int turn = 0; turn < (old ? 2 : 1); turn++) {
 		s->stream.until = remote_deadline(REMOTE_TIME);

@@ -90,6 +90,13 @@ table_text(const struct conf *conf, const char *type, struct span path, struct b
 	struct buf name = BUF_INIT(4096);
 
 	*space = BUF_INIT(TEXT_MAX);
+	if (span_starts(span_ltrim(path), "{") && strcmp(type, "texthash") != 0) {
+		bool whole = table_inline_text(type, path, space, err);
+		*text = buf_view(space);
+		if (!whole)
+			buf_clear(space);
+		return whole;
+	}
 	if (conf_file(conf, path, text))
 		return true;
 	if (table_env()->open != NULL) {	/* a role: what it was not given it cannot have */

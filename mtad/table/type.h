@@ -53,6 +53,8 @@ bool	table_find(const struct conf *, struct span spec, const struct table_type *
  * The text of a table: what the conf carries, else where this process may open paths, the file itself, read into *space. The span lives as long as both.
  */
 bool	table_text(const struct conf *, const char *type, struct span path, struct buf *space, struct span *text, struct err *);
+/* The same for what stands in the name itself: { {line}, {line} }, put into *out. */
+bool	table_inline_text(const char *type, struct span name, struct buf *out, struct err *);
 /* False, and warned of, for a line that no rule can be: one with a NUL byte, or cut as it is too long. */
 struct conf_lines;
 bool	table_line_ok(struct span path, unsigned number, const struct conf_lines *, struct span line);

@@ -46,7 +46,23 @@ class Answering(socketserver.StreamRequestHandler):
             self.wfile.write(b"200 OK\n" if b"known" in line or b"slow" in line else b"500 no\n")
 
 
-KINDS = ["tcp", "socketmap", "mysql", "pgsql", "ldap", "memcache", "live"]
+class Netstrings(socketserver.StreamRequestHandler):
+    """socketmap_table(5): what it was asked, and as many bytes more as the key begins with."""
+
+    def handle(self):
+        while True:
+            head = b""
+            while not head.endswith(b":"):
+                c = self.rfile.read(1)
+                if not c:
+                    return
+                head += c
+            key = self.rfile.read(int(head[:-1]) + 1)[:-1].split(b" ", 1)[1]
+            reply = b"OK OK " + b"x" * int(key.split(b"-")[0]) if b"-" in key else b"NOTFOUND "
+            self.wfile.write(b"%d:%s," % (len(reply), reply))
+
+
+KINDS = ["tcp", "socketmap", "mysql", "pgsql", "ldap", "memcache", "live", "netstrings"]
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +70,10 @@ def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lookups")
     os.chmod(folder, 0o755)
     hanging = Hanging()
-    live = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Answering)
-    live.daemon_threads = True
-    threading.Thread(target=live.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    live, netstrings = (socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) for handler in (Answering, Netstrings))
+    for server in (live, netstrings):
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     at = f"127.0.0.1:{hanging.port}"
     sql = f"hosts = {at}\nuser = u\npassword = p\ndbname = d\nquery = select 1\n"
     files = {"mysql": sql, "pgsql": sql, "ldap": f"server_host = ldap://{at}\nsearch_base = dc=test\nquery_filter = (mail=%s)\ntimeout = 4\nbind = no\n",
@@ -64,16 +81,19 @@ def site(tmp_path_factory):
     for name, text in files.items():
         (folder / f"{name}.cf").write_text(text)
     specs = {"tcp": f"tcp:{at}", "socketmap": f"socketmap:inet:{at}:n", "live": f"tcp:127.0.0.1:{live.server_address[1]}",
+             "netstrings": f"socketmap:inet:127.0.0.1:{netstrings.server_address[1]}:name",
              **{name: f"{name}:{folder}/{name}.cf" for name in files}}
     ports = {kind: free_port() for kind in KINDS}
     master = "".join(f"127.0.0.1:{ports[k]} inet n - y - - smtpd\n -o {{ smtpd_recipient_restrictions = check_recipient_access {specs[k]}, permit }}\n" for k in KINDS)
-    mta = Instance(folder / "mta", master=master, main={"mydestination": "site.test", "local_recipient_maps": "", "smtpd_relay_restrictions": "reject_unauth_destination"})
+    mta = Instance(folder / "mta", master=master, main={"mydestination": "site.test", "local_recipient_maps": "", "smtpd_relay_restrictions": "reject_unauth_destination",
+                                                        "socketmap_max_query_size": "100", "socketmap_max_reply_size": "1000"})
     mta.ports = ports
     with mta:
         yield mta
     hanging.close()
-    live.shutdown()
-    live.server_close()
+    for server in (live, netstrings):
+        server.shutdown()
+        server.server_close()
 
 
 def session(mta, kind):
@@ -136,6 +156,13 @@ def test_one_slow_answer(site):
         assert code == 250 and took < 2, took
         Answering.release.set()
         assert s.getreply()[0] == 250
+
+
+def test_socketmap_sizes(site):
+    """socketmap_max_query_size is of name, blank and key; socketmap_max_reply_size of all that the server says."""
+    fits = "994-" + "k" * (100 - len("name 994-@site.test")) + "@site.test"
+    for address, code in ((fits, 250), ("k" + fits, 451), ("995-@site.test", 451), ("994-@site.test", 250)):
+        assert rcpt(site, "netstrings", address)[0] == code, (address, site.log()[-1000:])
 
 
 def test_process_ends(site):

@@ -148,6 +148,29 @@ def test_patterns(folder, kind):
         assert theirs[:2] == ours[:2], n
 
 
+@pytest.mark.parametrize("kind", ["regexp", "pcre", "cidr"])
+def test_rules_in_the_name(folder, kind):
+    """pcre:{{/pattern/ text}, {...}}: rules where the table is named."""
+    r = random.Random(kind + "{}")
+    subjects = ["a", "b", "ab", "abc", "one.test", "zz", "1", "", "aXbX", "é", "10.0.0.1", "10.9.0.1", "192.168.0.7", "2001:db8::1"]
+    keys = "\n".join("".join(r.choice(subjects) for _ in range(1 if kind == "cidr" else r.randint(1, 3))) for _ in range(CASES)) + "\n"
+
+    def rule():
+        if kind == "cidr":
+            return r.choice(["", "", "!"]) + r.choice(["10.0.0.0/8", "10.0.0.1", "192.168.0.0/16", "2001:db8::/32", "0.0.0.0/0"]) + " " + r.choice(["x", "two words", "550 {no}"])
+        pattern = "".join(r.choice(PARTS) for _ in range(r.randint(1, 3)))
+        return r.choice([f"{r.choice(['', '', '!'])}/{pattern}/{r.choice(['', 'i'])}  {r.choice(['x', 'two words', '{in} braces', '$$1', '${1}'])}",
+                         f"if /{pattern}/}}, {{/a/ y$1}}, {{endif"])
+    for n in range(6):
+        spec = f"{kind}:{{{r.choice(['', ' '])}" + r.choice([", ", ",", " "]).join(f"{{{r.choice(['', ' '])}{rule()}}}" for _ in range(r.randint(1, 6))) + "}"
+        theirs, ours = both(folder, "postmap", "-q", "-", spec, stdin=keys)
+        assert theirs[:2] == ours[:2], spec
+    # postmap takes a second for each of these.
+    for spec in ("{ }", "{{/a/ b}", "{{/a/ b} c}", "{{/a\\}/ b}}") if kind == "pcre" else ():
+        theirs, ours = both(folder, "postmap", "-q", "a", f"{kind}:{spec}")
+        assert theirs[:2] == ours[:2], spec
+
+
 def test_cidr(folder):
     r = random.Random(5)
 

@@ -74,6 +74,13 @@ lookups(void **state)
 		{ "pcre:FILE", "/a.c/s nodot\n/x/ x\n", "a\nc", "-" },
 		{ "pcre:FILE", "/(a+)+$/ slow\n", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab", "-" },
 		{ "texthash:FILE", "", "a", "-" },
+		{ "pcre:{{/a(.)c/ x$1}}", NULL, "abc", "xb" },
+		{ "pcre:{ {/a(.)c/ x$1}, {/b{2}/ y z} }", NULL, "zbb", "y z" },
+		{ "regexp:{ {if /b/} {/c/ z} {endif} {!/q/ no q} }", NULL, "bc", "z" },
+		{ "regexp:{ {if /b/} {/c/ z} {endif} {!/q/ no q} }", NULL, "c", "no q" },
+		{ "cidr:{ {10.0.0.0/8 ten}, {0.0.0.0/0  all } }", NULL, "10.1.1.1", "ten" },
+		{ "cidr:{ {10.0.0.0/8 ten}, {0.0.0.0/0  all } }", NULL, "11.1.1.1", "all" },
+		{ "pcre:{ }", NULL, "a", "-" },
 		{ "cidr:FILE", "10.0.0.0/8 ten\n0.0.0.0/0 all\n2001:db8::/32 six\n", "10.1.2.3", "ten" },
 		{ "cidr:FILE", "10.0.0.0/8 ten\n0.0.0.0/0 all\n2001:db8::/32 six\n", "11.1.2.3", "all" },
 		{ "cidr:FILE", "10.0.0.0/8 ten\n0.0.0.0/0 all\n2001:db8::/32 six\n", "2001:DB8::1", "six" },
@@ -132,6 +139,11 @@ wrong_tables(void **state)
 		{ "unionmap:{}", NULL, "write unionmap:{" },
 		{ "unionmap:{ nonsense:x }", NULL, "no type \"nonsense\"" },
 		{ "randmap:x", NULL, "write randmap:{" },
+		{ "pcre:{ /b/ y }", NULL, "no '{' at start of text in \"/b/\"" },
+		{ "pcre:{{/b/ z} x}", NULL, "no '{' at start of text in \"x\"" },
+		{ "regexp:{{/b/ z}", NULL, "regexp map: missing '}' in \"{{/b/ z}\"" },
+		{ "cidr:{{1.1.1.1 z}}}", NULL, "syntax error after '}'" },
+		{ "texthash:{{a b}}", NULL, "No such file" },
 	};
 	struct buf text = BUF_INIT(0);
 
