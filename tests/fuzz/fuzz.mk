@@ -16,6 +16,7 @@ $B/fuzz/%: $B/obj/tests/fuzz/%_fuzz.o $(LAYER_A)
 $B/fuzz/control $B/fuzz/control_replay: $(call objects,mtad/control)
 $B/fuzz/alias_text $B/fuzz/alias_text_replay: $B/obj/mtad/local/alias_text.o
 $B/fuzz/names $B/fuzz/names_replay: $B/obj/mtad/local/names.o $B/obj/mtad/local/report.o
+$B/fuzz/cache_record $B/fuzz/cache_record_replay: $B/obj/mtad/state/verify.o $B/obj/mtad/state/screened.o
 $B/fuzz/mime $B/fuzz/mime_replay: $B/obj/tui/mime.o $B/obj/tui/mime_text.o $B/obj/mtactl/display.o
 
 .PHONY: fuzz-replay fuzz-programs fuzz
