@@ -83,10 +83,11 @@ static void
 set_options(const struct mysql *m, MYSQL *c)
 {
 	static const struct { const char *name; enum mysql_option option; } texts[] = {
-		{ "option_file", MYSQL_READ_DEFAULT_FILE }, { "option_group", MYSQL_READ_DEFAULT_GROUP },
+		{ "option_file", MYSQL_READ_DEFAULT_FILE },
 		{ "tls_key_file", MYSQL_OPT_SSL_KEY }, { "tls_cert_file", MYSQL_OPT_SSL_CERT }, { "tls_CAfile", MYSQL_OPT_SSL_CA },
 		{ "tls_CApath", MYSQL_OPT_SSL_CAPATH }, { "tls_ciphers", MYSQL_OPT_SSL_CIPHER },
 	};
+	const char *group = remote_str(&m->file, "option_group", "client");
 	unsigned seconds = (unsigned)(REMOTE_TIME / 1000000);
 	my_bool verify = remote_bool(&m->file, "tls_verify_cert", false);
 
@@ -97,6 +98,8 @@ set_options(const struct mysql *m, MYSQL *c)
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		if (remote_str(&m->file, texts[i].name, NULL) != NULL)
 			(void)lib.fn.mysql_optionsv(c, texts[i].option, remote_str(&m->file, texts[i].name, ""));
+	if (group[0] != '\0')
+		(void)lib.fn.mysql_optionsv(c, MYSQL_READ_DEFAULT_GROUP, group);
 	if (verify)
 		(void)lib.fn.mysql_optionsv(c, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
 }

@@ -89,7 +89,7 @@ ask_one(struct sql_hosts *h, struct sql_host *host, sql_ask *ask, void *arg, str
 	return r;
 }
 
-/* Connected ones first, then sockets, then the rest; at the end those that failed lately, rather than nobody. */
+/* Connected ones first, then sockets, then the rest, each kind from a random one on; at the end those that failed lately, rather than nobody. */
 static int
 rank(const struct sql_host *host, int64_t now)
 {
@@ -102,11 +102,13 @@ sql_hosts_ask(struct sql_hosts *h, sql_ask *ask, void *arg, struct err *err)
 	int64_t now = clock_mono();
 	bool asked[HOSTS_MAX] = { false };
 	bool any = false;
+	size_t first = h->count > 1 ? (size_t)(clock_random() % h->count) : 0;
 
 	for (int wanted = 0; wanted <= 3; wanted++) {
 		if (wanted == 3 && any)
 			break;		/* somebody was asked: leave those that failed lately alone */
-		for (size_t i = 0; i < h->count; i++) {
+		for (size_t n = 0; n < h->count; n++) {
+			size_t i = (first + n) % h->count;
 			if (asked[i] || rank(&h->list[i], now) != wanted)
 				continue;
 			asked[i] = any = true;

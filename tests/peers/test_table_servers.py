@@ -141,7 +141,7 @@ def ldap(folder):
             f.write(f"dn: uid={uid},dc=test\nobjectClass: inetOrgPerson\nuid: {uid}\ncn: x\nsn: x\nmail: {mail}\n{more}\n")
     os.chmod(folder, 0o755)
     run("slapadd", "-f", f"{folder}/slapd.conf", "-l", f"{folder}/ldif", preexec_fn=as_user("openldap"))
-    server = Server(["slapd", "-f", f"{folder}/slapd.conf", "-h", f"ldap://127.0.0.1:{port}", "-d", "0"], "openldap", lambda: run(
+    server = Server(["slapd", "-f", f"{folder}/slapd.conf", "-h", f"ldap://127.0.0.1:{port} ldapi://{data.replace('/', '%2F')}%2Fs", "-d", "0"], "openldap", lambda: run(
         "ldapsearch", "-x", "-H", f"ldap://127.0.0.1:{port}", "-b", "dc=test", "-s", "base", check=False).returncode == 0).start()
     yield server, (f"server_host = ldap://127.0.0.1:{port}\nversion = 3\nsearch_base = dc=test\nbind_dn = cn=admin,dc=test\nbind_pw = secret\n"
                    "result_attribute = description\n")
@@ -227,7 +227,9 @@ def test_ldap_entries_that_name_others(folder, ldap):
     for more, asked in ((special, keys), (special + "terminal_result_attribute = title\n", keys[:4]),
                         (settings.replace("result_attribute = description", special + "leaf_result_attribute = description\nresult_attribute = mail"), keys[:4]),
                         (special + "recursion_limit = 1\n", keys[:1]), (special + "recursion_limit = 10\n", ["loop@one.test"]),
-                        (bound, keys[4:5]), ("bind = simple\nchase_referrals = yes\n", keys[4:5]), ("bind_pw = wrong\n", keys[4:5])):
+                        (bound, keys[4:5]), ("bind = simple\nchase_referrals = yes\n", keys[4:5]), ("bind_pw = wrong\n", keys[4:5]),
+                        (f"server_host = ldapi://{folder.replace('/', '%2F')}%2Fldap%2Fs\nsearch_base = dc=test\nbind = sasl\nsasl_mechs = EXTERNAL\n"
+                         "result_attribute = description\n", keys[4:5])):
         with open(f"{folder}/ldap.cf", "w") as f:
             f.write(("" if more.startswith("server_host") else settings) + "query_filter = (mail=%s)\n" + more)
         theirs, ours, said = both(folder, "-q", "-", f"ldap:{folder}/ldap.cf", stdin="\n".join(asked) + "\n")
