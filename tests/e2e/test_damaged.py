@@ -109,7 +109,7 @@ def test_compiled(tmp_path):
     table = f"hash:{tmp_path}/t"
 
     def postmap(*args, stdin=""):
-        return subprocess.run([f"{BUILD}/mtactl", "postmap", *args], capture_output=True, text=True, input=stdin, timeout=30)
+        return subprocess.run([f"{BUILD}/mtactl", "postmap", *args], capture_output=True, text=True, errors="replace", input=stdin, timeout=30)
     assert postmap(table).returncode == 0
     good = (tmp_path / "t.gdbm").read_bytes()
     others = [b"", b"\0" * 5000, b"GDBM", good[4096:] + good[:4096], (tmp_path / "t").read_bytes(), b"\x1f\x8b" + good]

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <gnutls/abstract.h>
+#include <gnutls/crypto.h>
 #include <gnutls/x509.h>
 #include <stdlib.h>
 #include <string.h>
