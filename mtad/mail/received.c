@@ -52,7 +52,8 @@ put_client(struct buf *b, const struct received *r)
 	buf_span(b, r->mail_name);
 	buf_span(b, SPAN(") with "));
 	buf_span(b, r->protocol);
-	buf_span(b, SPAN(" id "));
+	if (r->id.usec != 0)
+		buf_span(b, SPAN(" id "));
 }
 
 static void
@@ -64,7 +65,7 @@ put_local(struct buf *b, const struct received *r)
 	buf_span(b, r->mail_name);
 	if (r->uid >= 0)
 		buf_printf(b, ", from userid %lld", (long long)r->uid);
-	buf_span(b, SPAN(")\n\tid "));
+	buf_span(b, r->id.usec != 0 ? SPAN(")\n\tid ") : SPAN(")"));
 }
 
 void
@@ -75,7 +76,8 @@ received_put(struct buf *b, const struct received *r)
 		put_client(b, r);
 	else
 		put_local(b, r);
-	buf_str(b, qid_text(r->id, id));
+	if (r->id.usec != 0)
+		buf_str(b, qid_text(r->id, id));
 	if (r->client_addr.len > 0 && r->recipient.len > 0) {
 		buf_span(b, SPAN("\n\tfor <"));
 		address_quote(b, r->recipient);

@@ -14,7 +14,7 @@
 struct received {
 	struct span	 hostname;	/* myhostname */
 	struct span	 mail_name;
-	struct qid	 id;
+	struct qid	 id;		/* QID_NONE: it has none */
 	int64_t		 arrival;	/* wall */
 	/* From a client. Bytes that would break the header become "?". */
 	struct span	 helo;		/* empty: client_name is said */

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/role.h"
+#include "receive/before_queue.h"
 #include "receive/session_filter.h"
 #include "smtp/ehlo.h"
 
@@ -267,7 +268,7 @@ service_settings(struct generation *g, struct settings *s, const struct service 
 	s->program = program_of(g, s->view, "smtpd");
 	service_limit(s, service);
 	smtp_settings(s, scratch);
-	if (!intake_settings(s, service->name, err) || !set_proxy(s, err) || !filters_open(s, err) ||
+	if (!intake_settings(s, service->name, err) || !set_proxy(s, err) || !filters_open(s, err) || !before_queue_open(s, err) ||
 	    !trusted_hosts(s, P_smtpd_authorized_xclient_hosts, &s->xclient_hosts, err) ||
 	    !trusted_hosts(s, P_smtpd_authorized_xforward_hosts, &s->xforward_hosts, err) ||
 	    !trusted_hosts(s, P_smtpd_authorized_verp_clients, &s->verp_hosts, err))
@@ -436,6 +437,8 @@ generation_unref(struct generation *g)
 		screen_free(g->services[i].screen);
 		tls_server_free(g->services[i].tls);
 		filters_clear(&g->services[i]);
+		free(g->services[i].filter);
+		free(g->services[i].filter_name);
 		match_list_free(g->services[i].debug_peers);
 		match_list_free(g->services[i].xclient_hosts);
 		match_list_free(g->services[i].xforward_hosts);

@@ -62,6 +62,11 @@ struct settings {
 	struct intake_settings intake;
 	enum smtp_bare_lf bare_lf;
 	unsigned	 discard;		/* smtpd_discard_ehlo_keywords */
+	char		*filter;		/* before the queue: as dial() takes it; NULL: none */
+	char		*filter_name;		/* in the log */
+	const char	*filter_ehlo;		/* smtpd_proxy_ehlo */
+	int64_t		 filter_timeout;
+	bool		 filter_adjust;		/* speed_adjust */
 	struct tables	 command_filter, reject_filter, discard_maps;	/* session_filter.h */
 	int64_t		 timeout;
 	uint64_t	 data_rate;		/* smtpd_min_data_rate; 0: smtpd_timeout is for each read */

@@ -143,6 +143,8 @@ void	intake_wake(struct receive *);
 
 /* The header block as it is kept, in in->header; *body is where the content's body begins. False with in->fault set. */
 bool	intake_header(struct intake *, size_t *body);
+/* Headers of the site's, and Received:, behind what in->header holds. */
+void	intake_received(struct intake *);
 /* Whether there is anything to be done to the addresses; then intake_map. */
 bool	intake_maps(const struct intake *);
 /* True: it is done (or in->fault set). False: an answer is awaited, then intake_go_on is called. */

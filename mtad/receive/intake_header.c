@@ -50,8 +50,8 @@ copy_headers(struct intake *in, struct span block)
 		buf_char(&in->header, '\n');
 }
 
-static void
-put_received(struct intake *in)
+void
+intake_received(struct intake *in)
 {
 	const struct envelope *e = &in->envelope;
 	struct received r = {
@@ -151,7 +151,7 @@ checked(struct intake *in, struct span block)
 {
 	struct span all;
 
-	put_received(in);
+	intake_received(in);
 	if (in->facts.longest > in->settings->header_limit && in->settings->header_limit > 0)
 		header_copy_limited(&in->header, block, in->settings->header_limit);
 	else
@@ -184,7 +184,7 @@ intake_header(struct intake *in, size_t *body)
 	id = unfolded(in, in->facts.message_id, 500);
 	in->envelope.subject = unfolded(in, in->facts.subject, SUBJECT_MAX);
 	if (in->check == NULL)
-		put_received(in);
+		intake_received(in);
 	copy_headers(in, block);
 	if (in->rewrite_local || in->settings->add_missing)
 		add_missing(in, &id);

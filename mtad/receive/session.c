@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "receive/before_queue.h"
 #include "receive/session_auth.h"
 #include "receive/session_xclient.h"
 #include "receive/state.h"
@@ -97,6 +98,7 @@ free_dead(struct session *s)
 	free(s->sender);
 	free(s->rcpt.address);
 	free(s->rcpt.orcpt);
+	free(s->rcpt.line);
 	free(s->etrn);
 	generation_unref(s->generation);
 	free(s);
@@ -117,6 +119,7 @@ session_end(struct session *s)
 	asks_drop(&rx->counters, s);
 	session_decision_drop(s);
 	session_auth_drop(s);
+	before_queue_drop(s);
 	if (s->intake != NULL)
 		intake_orphan(s->intake);
 	unlink_session(s);
@@ -251,7 +254,7 @@ static void
 check_paused(struct session *s)
 {
 	bool paused = smtp_server_in_data(s->server) && s->intake != NULL && s->intake->state == INTAKE_OPEN &&
-	    intake_blocked(s->intake);
+	    (intake_blocked(s->intake) || before_queue_blocked(s));
 
 	if (paused != s->paused)
 		s->rx->paused += paused ? 1u : -1u;

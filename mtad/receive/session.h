@@ -20,6 +20,7 @@
 #include "receive/session_tls.h"
 #include "smtp/server.h"
 
+struct before_queue;
 struct receive;
 struct session_auth;
 struct session_forward;
@@ -35,6 +36,7 @@ struct session_rcpt {
 	uint8_t		 notify;
 	bool		 has_orcpt;
 	char		*address, *orcpt;
+	char		*line;		/* the command, where a filter is to hear it */
 };
 
 struct session {
@@ -86,6 +88,7 @@ struct session {
 	bool		 dead;
 	/* The transaction. */
 	struct intake	*intake;	/* from MAIL on */
+	struct before_queue *before_queue;	/* the filter that gets it in place of the queue; NULL: none */
 	char		*sender;	/* as given, for the log and the policy */
 	bool		 discard;
 	/* The decision that waits for facts. */
@@ -137,6 +140,8 @@ void	session_source(struct session *, struct intake_source *);
 /* Begins or goes on with the policy's decision for what the server asked. */
 void	session_decide(struct session *, enum session_decision);
 void	session_decision_drop(struct session *);
+/* "ID: client=...", at the first recipient. */
+void	session_log_client(struct session *);
 /* XCLIENT: the client is somebody else. */
 void	session_renamed(struct session *);
 void	session_uncount(struct session *);

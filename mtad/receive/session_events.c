@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "mail/verp.h"
+#include "receive/before_queue.h"
 #include "receive/session.h"
 #include "receive/session_auth.h"
 #include "receive/session_filter.h"
@@ -15,12 +16,6 @@
 #include "receive/state.h"
 
 #define HELO_MAX	256
-
-static struct session *
-session(void *arg)
-{
-	return arg;
-}
 
 static void
 set(char **to, struct span value)
@@ -154,6 +149,8 @@ on_mail(void *arg, const struct smtp_mail *m)
 	set(&s->sender, m->sender);
 	s->discard = false;
 	s->size = m->size;
+	if (s->settings->filter != NULL)
+		before_queue_mail(s, m->line);
 	s->instance[0] = '\0';
 	session_rates(s, RATE_MAIL, mail_counted);
 }
@@ -168,6 +165,8 @@ on_rcpt(void *arg, const struct smtp_rcpt *r)
 	s->rcpt.has_orcpt = r->orcpt.len > 0;
 	if (s->rcpt.has_orcpt)
 		set(&s->rcpt.orcpt, r->orcpt);
+	if (s->before_queue != NULL)
+		set(&s->rcpt.line, r->line);
 	session_rates(s, RATE_RCPT, rcpt_counted);
 }
 
@@ -181,13 +180,20 @@ on_data(void *arg, bool bdat)
 static char *
 on_room(void *arg, size_t n)
 {
-	return intake_room(session(arg)->intake, n);
+	struct session *s = arg;
+
+	return s->before_queue != NULL ? before_queue_room(s, n) : intake_room(s->intake, n);
 }
 
 static void
 on_added(void *arg, size_t n)
 {
-	intake_added(session(arg)->intake, n);
+	struct session *s = arg;
+
+	if (s->before_queue != NULL)
+		before_queue_added(s, n);
+	else
+		intake_added(s->intake, n);
 }
 
 static void
@@ -222,6 +228,7 @@ on_reset(void *arg)
 {
 	struct session *s = arg;
 
+	before_queue_drop(s);
 	if (s->intake != NULL)
 		intake_orphan(s->intake);
 	s->intake = NULL;
@@ -287,7 +294,7 @@ on_note(void *arg, enum smtp_note note, enum smtp_verb verb, struct span text)
 		log_info(program, "too many errors after %s from %s", smtp_verb_name(verb), client);
 		break;
 	case SMTP_NOTE_TOO_BIG:
-		log_warning(program, "%s: queue file size limit exceeded", s->intake != NULL ?
+		log_warning(program, "%s: queue file size limit exceeded", s->intake != NULL && s->before_queue == NULL ?
 		    qid_text(s->intake->envelope.id, id) : "NOQUEUE");
 		break;
 	case SMTP_NOTE_AUTH_ABORTED:
@@ -335,12 +342,13 @@ log_remote(struct session *s, const char *id)
 	log_info(session_program(s), "%s", text->ptr);
 }
 
-static void
-log_client(struct session *s)
+void
+session_log_client(struct session *s)
 {
-	char id[QID_TEXT];
+	char id[QID_TEXT] = "NOQUEUE";
 
-	qid_text(s->intake->envelope.id, id);
+	if (s->intake->envelope.id.usec != 0)
+		qid_text(s->intake->envelope.id, id);
 	if (s->uid >= 0)
 		log_info(session_program(s), "%s: uid=%lld from=<%s>", id, (long long)s->uid, s->sender);
 	else
@@ -353,7 +361,7 @@ accept_recipient(struct session *s)
 	intake_recipient(s->intake, span_str(s->rcpt.address), s->rcpt.notify,
 	    s->rcpt.has_orcpt ? span_str(s->rcpt.orcpt) : SPAN_NONE);
 	if (s->intake->envelope.recipient_count == 1)
-		log_client(s);
+		session_log_client(s);
 }
 
 static void
@@ -383,7 +391,8 @@ discard(struct session *s)
 {
 	char text[64], id[QID_TEXT];
 
-	snprintf(text, sizeof text, "250 2.0.0 Ok: queued as %s", qid_text(s->intake->envelope.id, id));
+	snprintf(text, sizeof text, "250 2.0.0 Ok: queued as %s", s->before_queue != NULL ? "NOQUEUE" : qid_text(s->intake->envelope.id, id));
+	before_queue_drop(s);
 	intake_drop(s->intake);
 	s->intake = NULL;
 	smtp_server_answer(s->server, text);
@@ -394,10 +403,26 @@ refuse(struct session *s, enum session_decision what, const char *reply)
 {
 	s->rx->rejected++;
 	if (what == DECIDE_END) {
+		before_queue_drop(s);
 		intake_drop(s->intake);
 		s->intake = NULL;
 	}
 	smtp_server_answer(s->server, reply);
+}
+
+/* True: it answers. */
+static bool
+to_filter(struct session *s, enum session_decision what)
+{
+	if (what == DECIDE_RCPT)
+		before_queue_rcpt(s, span_str(s->rcpt.line));
+	else if (what == DECIDE_DATA)
+		before_queue_data(s);
+	else if (what == DECIDE_END && !s->discard)
+		before_queue_end(s);
+	else
+		return false;
+	return true;
 }
 
 static void
@@ -443,6 +468,8 @@ session_decided(struct session *s, const char *reply)
 		begin_delivery(s);
 		return;
 	}
+	if (s->before_queue != NULL && to_filter(s, what))
+		return;
 	if (what == DECIDE_RCPT)
 		accept_recipient(s);
 	if (what != DECIDE_END)

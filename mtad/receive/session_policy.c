@@ -123,7 +123,11 @@ apply_effects(struct session *s, const struct policy_verdict *v)
 	enum policy_effect what;
 
 	log_lines(s, v);
-	while (s->intake != NULL && policy_effect_next(&left, &what, &text))
+	while (s->intake != NULL && policy_effect_next(&left, &what, &text)) {
+		if (s->before_queue != NULL && what != POLICY_PREPEND) {
+			log_warning(session_program(s), "with smtpd_proxy_filter specified, actions other than PREPEND, OK, REJECT and DISCARD are unavailable");
+			continue;
+		}
 		switch (what) {
 		case POLICY_PREPEND:
 			intake_prepend(s->intake, text);
@@ -141,6 +145,7 @@ apply_effects(struct session *s, const struct policy_verdict *v)
 			intake_hold(s->intake, text);
 			break;
 		}
+	}
 	if (v->action == POLICY_DISCARD || v->discard)
 		s->discard = true;
 }

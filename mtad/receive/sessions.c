@@ -1,6 +1,7 @@
 /*
  * All sessions of the process: those that wait for memory go on, and the end of the role is theirs.
  */
+#include "receive/before_queue.h"
 #include "receive/screen.h"
 #include "receive/session.h"
 #include "receive/state.h"
@@ -10,7 +11,7 @@ sessions_unpause(struct receive *rx)
 {
 	for (struct session *s = rx->sessions, *next; s != NULL && rx->paused > 0; s = next) {
 		next = s->next;
-		if (!s->paused || !intake_unblock(s->intake))
+		if (!s->paused || !intake_unblock(s->intake) || before_queue_blocked(s))
 			continue;
 		s->paused = false;
 		rx->paused--;

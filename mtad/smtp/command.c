@@ -56,3 +56,9 @@ smtp_path_arg(struct span args, const char *prefix, struct span *path)
 	*path = span_trim(span_skip(args, strlen(prefix)));
 	return path->len > 0;
 }
+
+struct span
+smtp_command_line(const struct smtp_command *c)
+{
+	return c->args.len == 0 ? c->word : span_of(c->word.ptr, (size_t)(c->args.ptr + c->args.len - c->word.ptr));
+}

@@ -22,6 +22,8 @@ struct smtp_command {
 
 /* False where the line has no word at all. */
 bool	smtp_command_parse(struct span line, struct smtp_command *);
+/* Verb and arguments, where there are such, as they stand in the line. */
+struct span smtp_command_line(const struct smtp_command *);
 const char *smtp_verb_name(enum smtp_verb);	/* "EHLO"; "UNKNOWN" */
 
 /* The next KEYWORD[=VALUE] off the front of *rest; value.ptr is NULL where there is no "=". */

@@ -66,6 +66,7 @@ enum smtp_body { SMTP_BODY_NONE, SMTP_BODY_7BIT, SMTP_BODY_8BITMIME };
 
 /* Spans of these live until the callback returns. */
 struct smtp_mail {
+	struct span	 line;			/* the command as it was said */
 	struct span	 sender;		/* unquoted; empty: <> */
 	uint64_t	 size;			/* SIZE=; 0: not said */
 	enum smtp_body	 body;
@@ -76,6 +77,7 @@ struct smtp_mail {
 	struct span	 verp;			/* XVERP: two delimiters; empty: not asked for */
 };
 struct smtp_rcpt {
+	struct span	 line;			/* the command as it was said */
 	struct span	 address;		/* unquoted */
 	uint8_t		 notify;
 	struct span	 orcpt;			/* "type;address", decoded; empty: none */

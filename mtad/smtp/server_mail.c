@@ -203,6 +203,7 @@ server_mail(struct smtp_server *s, const struct smtp_command *c)
 	a.sender_len = len;
 	if (!params(s, &a, rest))
 		return;
+	a.mail.line = smtp_command_line(c);
 	a.mail.sender = span_of(scratch->ptr, len);
 	if (a.envid_len > 0)
 		a.mail.envid = span_of(scratch->ptr + a.envid_at, a.envid_len);

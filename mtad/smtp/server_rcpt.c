@@ -99,6 +99,7 @@ server_rcpt(struct smtp_server *s, const struct smtp_command *c)
 	size_t len = scratch->len;
 	if (!params(s, &a, rest) || !has_room(s))
 		return;
+	rcpt.line = smtp_command_line(c);
 	rcpt.address = span_of(scratch->ptr, len);
 	rcpt.notify = a.notify;
 	rcpt.orcpt = a.has_orcpt ? span_of(scratch->ptr + a.orcpt_at, a.orcpt_len) : SPAN_NONE;
