@@ -1,4 +1,4 @@
-#include "receive/before_queue.h"
+#include "receive/before_queue_private.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -6,47 +6,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "receive/dial.h"
 #include "receive/session_xclient.h"
 #include "receive/state.h"
-#include "smtp/filter.h"
 
-#define OUT_HIGH	((size_t)256 << 10)	/* content waits in the session's socket while so much is to be written */
 #define READ_ONCE	4096
 
 static const char write_error[] = "451 4.3.0 Error: queue file write error";	/* as Postfix words every failure of the filter's */
-
-/* The reply that is awaited; AT_EASE: none. */
-enum step { AT_EASE, DIALLING, GREETING, HELLO, FORWARD, MAIL, RCPT, DATA, CONTENT, END };
-
-struct before_queue {
-	struct session	*s;
-	enum step	 step;
-	enum { OWED_NOTHING, OWED_RCPT, OWED_DATA, OWED_END } owed;	/* what the client waits for */
-	bool		 adjust;	/* speed_adjust: nothing was said yet before the message is there */
-	bool		 lost;		/* the dialogue broke down behind MAIL: nothing more of this transaction succeeds */
-	bool		 begun;		/* of filter_content */
-	bool		 has_mail, told_client;
-	struct dial	*dial;
-	int		 fd;
-	struct loop_io	 io;
-	struct loop_timer timer;
-	struct filter_reply reply;
-	unsigned	 forward_left;
-	struct buf	 out;
-	size_t		 out_at;
-	char		*mail, *first;	/* MAIL as it was said; the first recipient */
-	char		*command;	/* that was said last */
-	struct buf	 rcpts;		/* RCPT commands still to be said, each ended by a NUL */
-	size_t		 rcpt_at;
-	struct buf	 room;		/* content on its way */
-	struct buf	 body;		/* adjust: content, as it is to be sent; what stands in the spill file comes before it */
-	struct spill	*spill;
-	uint64_t	 spilled, spill_at;
-};
 
 /* -- settings ---------------------------------------------------------------------------------------- */
 
@@ -134,12 +101,6 @@ free_all(struct before_queue *b)
 	free(b);
 }
 
-static bool
-unsent(const struct before_queue *b)
-{
-	return b->out_at < b->out.len || (b->adjust && b->step == END && (b->spill_at < b->spilled || b->body.len > 0));
-}
-
 /* Said without waiting for an answer, where the filter expects a command. */
 static void
 say_quit(const struct before_queue *b)
@@ -195,80 +156,11 @@ give_up(struct before_queue *b, const char *reply)
 	answer(b, reply);
 }
 
-static void
-broke(struct before_queue *b, const char *what)
+void
+before_queue_broke(struct before_queue *b, const char *what)
 {
 	warn(b, what);
 	give_up(b, write_error);
-}
-
-static void
-watch(struct before_queue *b)
-{
-	bool more = unsent(b), awaits = b->step != AT_EASE && b->step != CONTENT && b->step != DIALLING;
-
-	loop_io_watch(&b->io, (short)((more ? EV_WRITE : 0) | (awaits ? EV_READ : 0)));
-	if (more || awaits)
-		loop_timer_set(&b->timer, b->s->settings->filter_timeout);
-	else
-		loop_timer_stop(&b->timer);
-}
-
-/* The next piece of a message that was gathered. False: it cannot be read. */
-static bool
-refill(struct before_queue *b)
-{
-	struct buf was = b->out;
-	uint64_t left = b->spilled - b->spill_at;
-
-	if (left == 0) {
-		b->out = b->body;
-		b->body = was;
-		return true;
-	}
-	char *to = buf_room(&b->out, OUT_HIGH);
-	ssize_t n = to == NULL ? -1 : pread(b->spill->fd, to, left < OUT_HIGH ? (size_t)left : OUT_HIGH, (off_t)b->spill_at);
-	if (n <= 0)
-		return false;
-	buf_added(&b->out, (size_t)n);
-	b->spill_at += (uint64_t)n;
-	return true;
-}
-
-/* False: it would block, or fails (then it is over). */
-static bool
-send_out(struct before_queue *b)
-{
-	while (b->out_at < b->out.len) {
-		ssize_t n = send(b->fd, b->out.ptr + b->out_at, b->out.len - b->out_at, MSG_NOSIGNAL);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-			watch(b);
-		else if (n < 0)
-			broke(b, "lost connection with");
-		if (n < 0)
-			return false;
-		b->out_at += (size_t)n;
-	}
-	buf_reset(&b->out);
-	b->out_at = 0;
-	return true;
-}
-
-static void
-send_more(struct before_queue *b)
-{
-	do {
-		if (!send_out(b))
-			return;
-		if (unsent(b) && !refill(b)) {
-			broke(b, "lost connection with");
-			return;
-		}
-	} while (unsent(b));
-	receive_wake(b->s->rx);
-	watch(b);
 }
 
 /* One line, whatever the client has put into it. */
@@ -281,82 +173,7 @@ say(struct before_queue *b, enum step step, struct span command)
 	for (size_t i = 0; i < command.len; i++)
 		buf_char(&b->out, command.ptr[i] == '\r' || command.ptr[i] == '\n' || command.ptr[i] == '\0' ? ' ' : command.ptr[i]);
 	buf_str(&b->out, "\r\n");
-	watch(b);
-}
-
-/* -- content ------------------------------------------------------------------------------------------------ */
-
-/* Not where an earlier server has said whose mail it is: then we are in the middle of the site. */
-static void
-begin_content(struct before_queue *b)
-{
-	struct intake *in = b->s->intake;
-	struct buf *to = b->adjust ? &b->body : &b->out;
-
-	b->begun = false;
-	buf_reset(&in->header);
-	if (b->s->forward == NULL)
-		intake_received(in);
-	else
-		buf_span(&in->header, in->prepend.len == 0 ? SPAN_NONE : buf_view(&in->prepend));
-	if (in->header.len > 0)
-		filter_content(to, buf_view(&in->header), &b->begun);
-}
-
-/* What is too much for memory goes to a spill file, which is nobody's message. */
-static void
-spill(struct before_queue *b)
-{
-	if (b->spill == NULL)
-		b->spill = link_spill_take(&b->s->rx->link);
-	if (b->spill == NULL)
-		return;
-	if (!io_write_all(b->spill->fd, buf_view(&b->body))) {
-		log_warning(session_program(b->s), "spill file: write: %s", strerror(errno));
-		b->lost = true;
-	}
-	b->spilled += b->body.len;
-	buf_reset(&b->body);
-}
-
-bool
-before_queue_blocked(struct session *s)
-{
-	struct before_queue *b = s->before_queue;
-
-	if (b == NULL || b->lost)
-		return false;
-	if (b->adjust && b->body.len > OUT_HIGH)
-		spill(b);
-	return b->body.len > 2 * OUT_HIGH || b->out.len - b->out_at > 2 * OUT_HIGH;
-}
-
-char *
-before_queue_room(struct session *s, size_t n)
-{
-	char *at = buf_room(&s->before_queue->room, n);
-
-	if (at == NULL)
-		panic("before_queue_room: %zu bytes", n);
-	return at;
-}
-
-void
-before_queue_added(struct session *s, size_t n)
-{
-	struct before_queue *b = s->before_queue;
-	bool busy = b->out_at < b->out.len;
-
-	buf_added(&b->room, n);
-	if (!b->lost && n > 0)
-		filter_content(b->adjust ? &b->body : &b->out, buf_view(&b->room), &b->begun);
-	buf_reset(&b->room);
-	if (b->lost)
-		return;
-	if (b->adjust && b->body.len > OUT_HIGH)
-		spill(b);
-	else if (!b->adjust && !busy)
-		watch(b);
+	before_queue_watch(b);
 }
 
 /* -- the dialogue --------------------------------------------------------------------------------------------- */
@@ -374,7 +191,7 @@ next_recipient(struct before_queue *b)
 		say(b, DATA, SPAN("DATA"));
 	} else {
 		b->step = AT_EASE;
-		watch(b);
+		before_queue_watch(b);
 	}
 }
 
@@ -445,8 +262,8 @@ good(struct before_queue *b)
 	case DATA:
 		b->step = b->adjust ? END : CONTENT;
 		if (!b->adjust)
-			begin_content(b);
-		watch(b);
+			before_queue_begin(b);
+		before_queue_watch(b);
 		if (b->owed == OWED_DATA)
 			answer(b, NULL);
 		break;
@@ -467,7 +284,7 @@ bad(struct before_queue *b, char class)
 		give_up(b, write_error);
 	} else if ((b->step == RCPT || b->step == DATA) && b->owed != OWED_END) {
 		b->step = AT_EASE;
-		watch(b);
+		before_queue_watch(b);
 		answer(b, reply);
 	} else {
 		give_up(b, reply);
@@ -480,7 +297,7 @@ replied(struct before_queue *b)
 	char class = filter_reply_class(&b->reply), wanted = b->step == DATA ? '3' : '2';
 
 	if (b->step == END) {
-		bool early = unsent(b);
+		bool early = before_queue_unsent(b);
 		b->step = AT_EASE;
 		if (early)
 			hang_up(b);
@@ -502,7 +319,7 @@ read_reply(struct before_queue *b)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
-		broke(b, "lost connection with");
+		before_queue_broke(b, "lost connection with");
 		return;
 	}
 	/* Only what belongs to this reply is taken. */
@@ -518,7 +335,7 @@ on_io(void *arg, short what)
 	struct before_queue *b = arg;
 
 	if (what & EV_WRITE)
-		send_more(b);
+		before_queue_send(b);
 	else if (what & EV_READ)
 		read_reply(b);
 }
@@ -526,7 +343,7 @@ on_io(void *arg, short what)
 static void
 on_timer(void *arg)
 {
-	broke(arg, "timeout talking to");
+	before_queue_broke(arg, "timeout talking to");
 }
 
 static void
@@ -543,7 +360,7 @@ dialled(void *arg, int fd, const char *error)
 	b->fd = fd;
 	loop_io_init(&b->io, fd, on_io, b);
 	b->step = GREETING;
-	watch(b);
+	before_queue_watch(b);
 }
 
 static void
@@ -607,7 +424,7 @@ before_queue_data(struct session *s)
 	if (b->lost) {
 		smtp_server_answer(s->server, write_error);
 	} else if (b->adjust) {
-		begin_content(b);
+		before_queue_begin(b);
 		smtp_server_answer(s->server, NULL);
 	} else {
 		b->owed = OWED_DATA;
@@ -631,5 +448,5 @@ before_queue_end(struct session *s)
 		return;
 	}
 	b->step = END;
-	watch(b);
+	before_queue_watch(b);
 }
