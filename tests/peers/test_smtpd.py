@@ -10,7 +10,7 @@ from postfixtest import Postfix
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="Postfix needs root")
 
-MAIN = {"transport_maps": "inline:{dest.test=discard:, {fwd.test=smtp:[127.0.0.1]:SINK}, macros.test=macros:, {held.test=smtp:[127.0.0.1]:1}, {retry.test=retry:4.7.9 later perhaps}, {retry2.test=retry:no code}, {error.test=error:5.7.9 never}, {error2.test=error:no code}, {bare.test=error:}}", "default_transport": "discard:",
+MAIN = {"authorized_verp_clients": "", "transport_maps": "inline:{dest.test=discard:, {fwd.test=smtp:[127.0.0.1]:SINK}, macros.test=macros:, {held.test=smtp:[127.0.0.1]:1}, {retry.test=retry:4.7.9 later perhaps}, {retry2.test=retry:no code}, {error.test=error:5.7.9 never}, {error2.test=error:no code}, {bare.test=error:}}", "default_transport": "discard:",
         "relay_domains": "relay.test, sub.relay.test", "relay_transport": "discard:", "smtpd_error_sleep_time": "0",
         "smtpd_peername_lookup": "no", "smtpd_banner": "$myhostname ESMTP", "smtpd_client_connection_count_limit": "0", "disable_vrfy_command": "yes",
         "local_recipient_maps": "", "smtp_send_xforward_command": "yes", "macros_destination_recipient_limit": "1", "smtpd_sasl_auth_enable": "no"}
