@@ -408,7 +408,8 @@ def test_bad_configurations(tmp_path, pki):
     for n, (main, says) in enumerate(rows):
         mta = site(tmp_path / str(n), pki, main) if (tmp_path / str(n)).mkdir() is None else None
         r = subprocess.run([f"{BUILD}/mtad", "-t", "-c", mta.dir], capture_output=True, text=True, timeout=20)
-        assert says in r.stderr and (r.returncode == 0) == ("error:" not in r.stderr), (main, r.returncode, r.stderr)
+        own = re.sub(r".*\[[A-Z]\d{3}\]\n", "", r.stderr)     # without the linter's, which keep nothing from starting
+        assert says in r.stderr and (r.returncode == 0) == ("error:" not in own), (main, r.returncode, r.stderr)
         assert "warning: " in says or r.returncode != 0
 
 

@@ -153,6 +153,10 @@ world_stat(void *arg, const char *path, bool follow, struct lint_stat *st)
 			st->mtime = n;
 		return true;
 	}
+	if (strcmp(path, WORLD_DIR "/mail.pem") == 0) {
+		st->mode = 0600;
+		return true;
+	}
 	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
 		if (strcmp(path, files[i]) == 0) {
 			st->mode = 0755;
@@ -182,11 +186,25 @@ world_stat(void *arg, const char *path, bool follow, struct lint_stat *st)
 	return find_file(arg, path, NULL);
 }
 
+/* The certificate that examples name, and those that they describe. */
+static bool
+is_certificate(const struct world *w, const char *path, struct span *words)
+{
+	*words = SPAN_NONE;
+	return answer(w, "certificate", path, words) || strcmp(path, WORLD_DIR "/mail.pem") == 0;
+}
+
 static bool
 world_read(void *arg, const char *path, struct buf *out, struct err *err)
 {
+	struct span words;
+
 	if (find_file(arg, path, out))
 		return true;
+	if (is_certificate(arg, path, &words)) {
+		world_pem(words, out);
+		return true;
+	}
 	err_set(err, ERR_SYS, "there is no %s", path);
 	return false;
 }

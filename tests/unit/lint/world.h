@@ -20,6 +20,8 @@ void	world_init(struct world *, const char *example);
 /* These texts and nothing else. */
 void	world_texts(struct world *, struct span main_cf, struct span master_cf);
 void	world_clear(struct world *);
+/* world_pem.c: a file with a certificate as these words want it. */
+void	world_pem(struct span words, struct buf *out);
 void	world_lint(struct world *, struct lint_report *);
 
 #endif
