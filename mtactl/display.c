@@ -172,28 +172,47 @@ line_width(void)
 {
 	struct winsize size = { .ws_col = 0 };
 
-	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 40 ? size.ws_col : 80;
+	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 40 ? size.ws_col : SIZE_MAX;
+}
+
+/* Columns of the text; what colours it takes none. */
+static size_t
+columns(struct span s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.ptr[i] == '\033')
+			i += span_find(span_skip(s, i), 'm');
+		else if (((unsigned char)s.ptr[i] & 0xc0) != 0x80)
+			n++;
+	}
+	return n;
 }
 
 void
-put_wrapped(struct display *d, struct span raw, size_t at, size_t indent)
+wrap_line(struct display *d, size_t from, size_t indent)
 {
 	struct buf text = BUF_INIT(0);
-	struct span rest = value_text(d, raw), word;
-	size_t width = line_width();
-	bool first = true;
+	size_t width = line_width(), at = 0;
+	struct span rest, word;
 
-	while (span_word(&rest, " ", &word)) {
-		buf_reset(&text);
-		safe_text(&text, word, false);
-		if (!first && at + 1 + text.len > width) {
+	if (width == SIZE_MAX || columns(span_skip(buf_view(&d->out), from)) <= width)
+		return;
+	buf_span(&text, span_skip(buf_view(&d->out), from));
+	buf_cut(&d->out, from);
+	rest = buf_view(&text);
+	for (bool first = true; span_cut(&rest, ' ', &word); first = false) {
+		size_t n = columns(word);
+		if (!first && n > 0 && at > indent && at + 1 + n > width) {
 			put(d, "\n%*s", (int)indent, "");
 			at = indent;
-			first = true;
+		} else if (!first) {
+			put(d, " ");
+			at++;
 		}
-		put(d, "%s%.*s", first ? "" : " ", SPAN_ARG(buf_view(&text)));
-		at += text.len + !first;
-		first = false;
+		buf_span(&d->out, word);
+		at += n;
 	}
 	buf_clear(&text);
 }

@@ -58,10 +58,10 @@ void	put_value(struct display *, struct span raw);
 /* As put_value, cut or filled up to this many columns (ASCII; else bytes); negative: to the right. */
 void	put_column(struct display *, struct span raw, int width);
 /*
- * As put_value, broken between words where the terminal's line ends (80 columns where there is none); `at` columns are taken already, and later lines begin
- * `indent` columns in.
+ * The line that begins at out.len == from and has no end yet: broken between words where the terminal's line ends, later lines begin `indent` columns in. What is
+ * no terminal has lines of any length.
  */
-void	put_wrapped(struct display *, struct span raw, size_t at, size_t indent);
+void	wrap_line(struct display *, size_t from, size_t indent);
 void	safe_text(struct buf *, struct span, bool keep_lines);
 /* "NAME: KIND", the text made safe, and a new line, on stderr. NAME may be NULL. */
 void	tell_safe(const char *name, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "conf/expand.h"
+#include "net/tls_library.h"
 #include "table/table.h"
 
 #define USAGE	"usage: postconf [-b [template_file]] [-c config_dir] [-C class,...] [-d (parameter defaults)] [-e (edit)] [-f (fold lines)] [-F (master.cf fields)] " \
@@ -321,6 +322,8 @@ take_option(struct postconf *c, int option, struct wish *w)
 		return postfix_fatal(c->postfix->name, USAGE);
 	if (!saw(w, (char)option) && n + 1 < sizeof w->seen)
 		w->seen[n] = (char)option;
+	if (option == 'T')
+		c->tls_what = optarg;
 	c->only_defaults = c->only_defaults || option == 'd';
 	c->fold = c->fold || option == 'f';
 	c->no_name = c->no_name || option == 'h';
@@ -360,6 +363,24 @@ check_together(const struct postconf *c, const struct wish *w)
 	return 0;
 }
 
+static int
+show_tls(const struct postconf *c)
+{
+	struct display *d = &c->postfix->session.display;
+	const char *what = c->tls_what;
+
+	if (strcmp(what, "compile-version") == 0)
+		put(d, "%s\n", tls_library_built());
+	else if (strcmp(what, "run-version") == 0)
+		put(d, "GnuTLS %s\n", tls_library_running());
+	else if (strcmp(what, "public-key-algorithms") == 0)
+		for (unsigned i = 0; tls_library_key(i) != NULL; i++)
+			put(d, "%s\n", tls_library_key(i));
+	else
+		return postfix_fatal(c->postfix->name, "unknown mode: -T %s; it knows compile-version, run-version and public-key-algorithms", what);
+	return 0;
+}
+
 /* What Postfix was built with, here: what mtad has. */
 static int
 show_built_in(const struct postconf *c, int mode)
@@ -375,10 +396,10 @@ show_built_in(const struct postconf *c, int mode)
 		put(&c->postfix->session.display, "dovecot\ngsasl\n");
 		return 0;
 	case 'A':
-		postfix_warn(c->postfix->name, "there is no SASL plug-in for clients in this version of mtad");
+		put(&c->postfix->session.display, "gsasl\n");
 		return 0;
 	case 'T':
-		return postfix_fatal(c->postfix->name, "-T: there is no TLS in this version of mtad");
+		return show_tls(c);
 	default:
 		panic("postconf: option %c is not of those", mode);
 	}

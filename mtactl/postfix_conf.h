@@ -30,6 +30,7 @@ extern const char *const master_field_names[MASTER_FIELDS];
 enum postconf_class { CLASS_BUILTIN = 1, CLASS_SERVICE = 2, CLASS_USER = 4 };
 
 struct postconf {
+	const char	*tls_what;	/* -T */
 	struct postfix	*postfix;
 	struct conf	*defaults;	/* what holds for what is not set */
 	struct setting_text *settings;

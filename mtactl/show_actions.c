@@ -65,6 +65,7 @@ group_row(struct display *d, struct span row, struct span by)
 	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
 		if (jsonl_is_string(by) && span_eqs(span_of(by.ptr + 1, by.len - 2), kinds[i]))
 			section(d, kinds[i]);
+	size_t from = d->out.len;
 	if (d->tty) {
 		put(d, "%8lld  ", (long long)number_of(row, "messages"));
 	} else {
@@ -76,6 +77,8 @@ group_row(struct display *d, struct span row, struct span by)
 		put(d, "<>");
 	else
 		put_value(d, value);
+	if (d->tty)
+		wrap_line(d, from, 10);
 	put(d, "\n");
 }
 

@@ -187,9 +187,13 @@ setting_row(struct display *d, struct span row)
 	put(d, "\n");
 }
 
+#define FIELD	14	/* columns that a line's label takes */
+
 static void
 put_field(struct display *d, const char *label, struct span value)
 {
+	size_t from = d->out.len;
+
 	if (value.len == 0)
 		return;
 	put_color(d, COLOR_DIM);
@@ -199,6 +203,7 @@ put_field(struct display *d, const char *label, struct span value)
 		put(d, "(empty)");
 	else
 		put_value(d, value);
+	wrap_line(d, from, FIELD);
 	put(d, "\n");
 }
 
@@ -342,6 +347,7 @@ conf_diff_row(struct display *d, struct span row)
 static void
 put_reply(struct display *d, struct span row)
 {
+	size_t from = d->out.len;
 	put_color(d, COLOR_RED);
 	put(d, "%12s  ", "refused");
 	put_member(d, row, "code");
@@ -350,6 +356,7 @@ put_reply(struct display *d, struct span row)
 	put(d, " ");
 	put_member(d, row, "reply");
 	put_color(d, COLOR_NONE);
+	wrap_line(d, from, FIELD);
 	put(d, "\n");
 	put_field(d, "by", member(row, "restriction"));
 }
@@ -360,6 +367,7 @@ put_step(struct display *d, struct span step, bool first)
 {
 	struct span set = member(step, "set"), table = member(step, "table"), line = member(step, "line");
 
+	size_t from = d->out.len;
 	put(d, "%12s  ", first ? "steps" : "");
 	put_member(d, step, "text");
 	put_color(d, COLOR_DIM);
@@ -374,6 +382,7 @@ put_step(struct display *d, struct span step, bool first)
 		put(d, "]");
 	}
 	put_color(d, COLOR_NONE);
+	wrap_line(d, from, FIELD);
 	put(d, "\n");
 }
 

@@ -77,6 +77,7 @@ static void
 story_row(struct display *d, struct span row)
 {
 	struct span event = member(row, "event"), recipient = member(row, "recipient"), text = member(row, "text");
+	size_t from = d->out.len;
 
 	if (d->tty)
 		time_text(&d->out, number(row, "time"), d->now);
@@ -95,6 +96,8 @@ story_row(struct display *d, struct span row)
 	if (!is_empty(text))
 		put_value(d, text);
 	put_details(d, row);
+	if (d->tty)
+		wrap_line(d, from, 17);
 	put(d, "\n");
 }
 
@@ -158,13 +161,15 @@ top_row(struct display *d, struct span row)
 		put(d, " at ");
 		put_value(d, dest);
 	}
-	put(d, "\n%36s", "");
-	put_value(d, is_empty(reason) ? member(row, "cause") : reason);
 	put_color(d, COLOR_DIM);
-	put(d, " (");
+	put(d, "  ");
 	put_value(d, member(row, "example"));
-	put(d, ")");
 	put_color(d, COLOR_NONE);
+	put(d, "\n");
+	size_t from = d->out.len;
+	put(d, "%8s ", "");
+	put_value(d, is_empty(reason) ? member(row, "cause") : reason);
+	wrap_line(d, from, 9);
 	put(d, "\n");
 	buf_clear(&text);
 }

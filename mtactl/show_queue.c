@@ -33,11 +33,12 @@ put_sender(struct display *d, struct span raw)
 }
 
 static void
-put_next(struct display *d, const struct rcpt_row *r)
+put_next(struct display *d, const struct rcpt_row *r, size_t from)
 {
 	if (r->blocker.len > 0) {
 		put(d, "  ");
 		put_value(d, r->blocker);
+		wrap_line(d, from, 12);
 	} else if (r->next > 0) {
 		put(d, "  next try ");
 		when_text(&d->out, r->next, d->now);
@@ -47,16 +48,20 @@ put_next(struct display *d, const struct rcpt_row *r)
 static void
 put_recipient(struct display *d, const struct rcpt_row *r)
 {
+	size_t from = d->out.len;
+
 	put(d, "%8s", "");
 	put_value(d, r->address);
-	put_next(d, r);
+	put_next(d, r, from);
 	put(d, "\n");
 	if (r->reason.len == 0)
 		return;
 	put_color(d, COLOR_DIM);
+	from = d->out.len;
 	put(d, "%12s(", "");
 	put_value(d, r->reason);
 	put(d, ")");
+	wrap_line(d, from, 13);
 	put_color(d, COLOR_NONE);
 	put(d, "\n");
 }
@@ -404,7 +409,7 @@ const struct presenter present_queue_show = { NULL, show_row, NULL };
 struct column {
 	const char	*key, *title;
 	int		 width;		/* negative: to the right; 0: the last */
-	bool		 is_time;
+	bool		 is_time;	/* for people it and what is behind it stand on lines of their own */
 };
 
 static void
@@ -413,7 +418,7 @@ put_heading(struct display *d, const struct column *columns)
 	if (!d->tty)
 		return;
 	put_color(d, COLOR_DIM);
-	for (const struct column *c = columns; c->key != NULL; c++)
+	for (const struct column *c = columns; c->key != NULL && !c->is_time; c++)
 		put(d, "%s%*s", c == columns ? "" : " ", -c->width, c->title);
 	put_color(d, COLOR_NONE);
 	put(d, "\n");
@@ -432,6 +437,14 @@ put_cell(struct display *d, const struct column *c, struct span value)
 	} else {
 		put_column(d, value, d->tty ? c->width : 0);
 	}
+}
+
+static struct span
+cell(struct span row, const char *key)
+{
+	struct span value = member(row, key);
+
+	return span_eqs(value, "\"\"") ? SPAN_NONE : value;
 }
 
 static void
@@ -480,10 +493,57 @@ dest_begin(struct display *d)
 	put_heading(d, dest_columns);
 }
 
+/* What an operator, or a failure, has against it: on a line of its own, as wide as the terminal is. */
+static void
+put_suspension(struct display *d, struct span row)
+{
+	struct span by = cell(row, "suspended_by"), why = cell(row, "suspended_reason"), reason = cell(row, "reason");
+	struct buf text = BUF_INIT(256);
+	int64_t when;
+
+	if (jsonl_int(member(row, "suspended_until"), &when) && when > 0) {
+		buf_str(&text, by.len > 0 ? "suspended, goes on " : "next attempt ");
+		when_text(&text, when, d->now);
+	} else if (by.len > 0) {
+		buf_str(&text, "suspended until it is resumed");
+	}
+	put_color(d, by.len > 0 ? COLOR_YELLOW : COLOR_DIM);
+	size_t from = d->out.len;
+	if (text.len > 0)
+		put(d, "        %s", text.ptr);
+	if (by.len > 0) {
+		put(d, ", by ");
+		put_value(d, by);
+		put(d, why.len > 0 ? ": " : "");
+	}
+	if (why.len > 0)
+		put_value(d, why);
+	wrap_line(d, from, 8);
+	put(d, text.len > 0 ? "\n" : "");
+	put_color(d, COLOR_NONE);
+	if (reason.len > 0) {
+		from = d->out.len;
+		put(d, "        ");
+		put_value(d, reason);
+		wrap_line(d, from, 8);
+		put(d, "\n");
+	}
+	buf_clear(&text);
+}
+
 static void
 dest_row(struct display *d, struct span row)
 {
-	put_cells(d, dest_columns, row);
+	if (!d->tty) {
+		put_cells(d, dest_columns, row);
+		return;
+	}
+	for (const struct column *c = dest_columns; !c->is_time; c++) {
+		put(d, c == dest_columns ? "" : " ");
+		put_cell(d, c, member(row, c->key));
+	}
+	put(d, "\n");
+	put_suspension(d, row);
 }
 
 static void

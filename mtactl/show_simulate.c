@@ -107,13 +107,18 @@ put_rule(struct display *d, struct span row)
 	if (d->first_id[0] == '\0')
 		put_command(d, row);
 	put_list_name(d, row);
+	size_t from = d->out.len;
 	put(d, "    ");
-	put_wrapped(d, member(row, "restriction"), 4, 6);
+	put_member(d, row, "restriction");
 	put_verdict(d, member(row, "result"));
+	wrap_line(d, from, FACT_INDENT - 2);
 	put_color(d, COLOR_DIM);
 	if (fact.len > 0) {
-		put(d, "\n%*s", FACT_INDENT, "");
-		put_wrapped(d, fact, FACT_INDENT, FACT_INDENT);
+		put(d, "\n");
+		from = d->out.len;
+		put(d, "%*s", FACT_INDENT, "");
+		put_value(d, fact);
+		wrap_line(d, from, FACT_INDENT);
 	}
 	put_place(d, row);
 	put_color(d, COLOR_NONE);
@@ -129,8 +134,10 @@ put_list(struct display *d, struct span row, const char *key, const char *label)
 	if (!jsonl_walk_array(&w, member(row, key)))
 		return;
 	while (jsonl_element(&w, &item)) {
+		size_t from = d->out.len;
 		put(d, "  %s ", label);
-		put_wrapped(d, item, strlen(label) + 3, FACT_INDENT);
+		put_value(d, item);
+		wrap_line(d, from, FACT_INDENT);
 		put(d, "\n");
 	}
 }

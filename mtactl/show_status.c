@@ -89,6 +89,7 @@ put_line(struct display *d, struct span row)
 
 	jsonl_find(row, "role", &role);
 	jsonl_find(row, "slot", &slot);
+	size_t from = d->out.len;
 	put_color(d, COLOR_BOLD);
 	put_column(d, role, d->tty ? 8 : 0);
 	put_color(d, COLOR_NONE);
@@ -107,6 +108,8 @@ put_line(struct display *d, struct span row)
 	} else if (jsonl_find(row, "stats", &value)) {
 		put_stats(d, value);
 	}
+	if (d->tty)
+		wrap_line(d, from, 12);
 	put(d, "\n");
 }
 

@@ -4,6 +4,8 @@
 #include "ctl/jsonl.h"
 #include "mtactl/present.h"
 
+#define LABEL	14	/* columns that a line's label takes */
+
 struct why_row {
 	struct span	id, queue, sender, recipient, state, verdict, reason, relay, next_event, blocker, help,
 			destination, stage, hold_by;
@@ -58,7 +60,7 @@ static void
 put_label(struct display *d, const char *label)
 {
 	put_color(d, COLOR_DIM);
-	put(d, "  %-12s", label);
+	put(d, "  %-*s", LABEL - 2, label);
 	put_color(d, COLOR_NONE);
 }
 
@@ -67,8 +69,10 @@ put_line(struct display *d, const char *label, struct span value)
 {
 	if (value.len == 0 || span_eqs(value, "\"\""))
 		return;
+	size_t from = d->out.len;
 	put_label(d, label);
 	put_value(d, value);
+	wrap_line(d, from, LABEL);
 	put(d, "\n");
 }
 
@@ -124,10 +128,12 @@ put_next_event(struct display *d, const struct why_row *y)
 		put_line(d, "next", y->next_event);
 		return;
 	}
+	size_t from = d->out.len;
 	put_time_line(d, "next", y->next);
 	if (y->next_event.len > 0) {
 		put(d, ": ");
 		put_value(d, y->next_event);
+		wrap_line(d, from, LABEL);
 	}
 	put(d, "\n");
 }

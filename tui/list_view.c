@@ -23,6 +23,14 @@ list_view_new(const struct view_ops *ops, const struct list_shape *shape, struct
 
 /* -- rows ----------------------------------------------------------------- */
 
+struct span
+reason_core(struct span reason)
+{
+	static const char behind[] = "delivery temporarily suspended: ";
+
+	return span_starts(reason, behind) ? span_skip(reason, sizeof behind - 1) : reason;
+}
+
 bool
 row_text(struct span row, const char *key, struct buf *out)
 {

@@ -47,6 +47,8 @@ void	list_view_label(struct view *, struct buf *);
 struct span list_view_row(struct view *);
 /* A member of a row as text, appended; false: it is not there, or empty. */
 bool	row_text(struct span row, const char *key, struct buf *out);
+/* What stands behind "delivery temporarily suspended: ", which mail behind a destination in trouble has before the reason; in a narrow column nothing else would show. */
+struct span reason_core(struct span reason);
 int64_t	row_number(struct span row, const char *key);	/* 0: not there; without its fraction */
 bool	row_true(struct span row, const char *key);
 /* A text in quotes, as selectors take it. */

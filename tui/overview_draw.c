@@ -157,7 +157,7 @@ draw_cause(struct line *l, struct span row)
 	/* The reason of what an operator stopped is how it failed before; Enter tells who stopped it. */
 	if (!stopped && !row_text(row, "reason", &text))
 		row_text(row, "cause", &text);
-	line_cell(l, 0, STYLE_PLAIN, buf_view(&text));
+	line_cell(l, 0, STYLE_PLAIN, reason_core(buf_view(&text)));
 	buf_clear(&text);
 }
 

@@ -2,6 +2,7 @@
 
 #include "mtactl/display.h"
 #include "mtactl/present.h"
+#include "tui/list_view.h"
 
 struct columns {
 	int	sender, recipient, reason;
@@ -84,7 +85,7 @@ cell_json(struct line *l, int width, enum style style, struct span raw, const ch
 	struct buf text = BUF_INIT(0);
 
 	jsonl_text(raw, &text);
-	line_cell(l, width, style, text.len > 0 ? buf_view(&text) : span_str(empty));
+	line_cell(l, width, style, text.len > 0 ? reason_core(buf_view(&text)) : span_str(empty));
 	buf_clear(&text);
 }
 
@@ -185,6 +186,6 @@ queue_draw_detail(const struct list_row *row, int y)
 		jsonl_text(a.first.blocker, &text);
 	line_begin(&l, y + 1, STYLE_PLAIN, false);
 	l.x = 1;
-	line_text(&l, STYLE_PLAIN, buf_view(&text));
+	line_text(&l, STYLE_PLAIN, reason_core(buf_view(&text)));
 	buf_clear(&text);
 }

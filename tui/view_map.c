@@ -81,16 +81,15 @@ count_entries(const struct named_table *t, struct map_state *m)
 static void
 look_at_compiled(const struct named_table *t, struct map_state *m)
 {
-	const char *tool = t->aliases ? "postalias" : "postmap";
 	char why[256];
 
 	switch (table_build_state(t->name)) {
 	case BUILD_STALE:
-		snprintf(why, sizeof why, "the text is newer than what was compiled from it: %s %s:%.180s", tool, t->type, t->name);
+		snprintf(why, sizeof why, "the text is newer than what was compiled from it: mtactl map build %s:%.180s", t->type, t->name);
 		judge(m, STYLE_WARN, "stale", why);
 		break;
 	case BUILD_MISSING:
-		snprintf(why, sizeof why, "it was never compiled: %s %s:%.180s", tool, t->type, t->name);
+		snprintf(why, sizeof why, "it was never compiled: mtactl map build %s:%.180s", t->type, t->name);
 		judge(m, STYLE_BAD, "not built", why);
 		break;
 	case BUILD_ALONE:

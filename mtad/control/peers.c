@@ -224,8 +224,11 @@ del(struct ask *a, const struct request *req)
 	(void)request_get(req, "peer", &peer);
 	struct peer_rule *r = find(ctl, peer);
 	if (r == NULL) {
-		reply_done(a, 1, in_main_cf(ctl, peer) ? "it stands in debug_peer_list of main.cf, where it has to be taken out" :
-		    "it is none of the peers that were added; \"debug peer ls\" lists them");
+		struct buf why = BUF_INIT(1000);
+		buf_printf(&why, in_main_cf(ctl, peer) ? "%.*s stands in debug_peer_list of main.cf, where it has to be taken out" :
+		    "%.*s is none of the peers that were added; \"debug peer ls\" lists them", SPAN_ARG(span_head(peer, 255)));
+		reply_done(a, 1, why.ptr);
+		buf_clear(&why);
 		return;
 	}
 	put_rule(a, span_str(r->pattern), r->level, r->until, r->who, "operator");

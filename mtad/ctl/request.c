@@ -194,7 +194,7 @@ check_value(enum command c, enum placeholder place, struct span value, struct er
 	case PLACE_ID:
 		if (qid_parse(value, &id))
 			return true;
-		err_set(err, ERR_PERM, "\"%.*s\" is not a queue ID", SPAN_ARG(span_head(value, 60)));
+		err_set(err, ERR_PERM, "\"%.*s\" is not a queue ID; \"queue ls\" lists them", SPAN_ARG(span_head(value, 60)));
 		return false;
 	case PLACE_COUNT:
 		if (num_u32(value, &n))

@@ -77,7 +77,7 @@ parses(void **state)
 		{ "queue|lst", "error: there is no command \"lst\"; did you mean \"ls\"?" },
 		{ "hold", "error: hold needs a SELECTOR, as in: mtactl hold 'sender = www@example.com' --reason 'runaway script'" },
 		{ "cat", "error: cat needs a queue ID, as in: mtactl cat 4SVLCh0000z3m" },
-		{ "cat|nonsense", "error: \"nonsense\" is not a queue ID" },
+		{ "cat|nonsense", "error: \"nonsense\" is not a queue ID; \"queue ls\" lists them" },
 		{ "cat|4SVLCh0000z3m|more", "error: cat does not take \"more\"" },
 		{ "status|--limit|5", "error: status has no option --limit" },
 		{ "queue|ls|--limit", "error: --limit needs a value" },
