@@ -45,7 +45,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	unsigned bits = size == 0 ? 0 : data[0];
 	struct client_options options = { .lmtp = bits & 1, .always_ehlo = bits & 2, .skip_5xx_greeting = bits & 4,
-		.quote = true, .line_limit = 998, .helo_name = "me.test", .myhostname = "me.test", .nexthop = "y.test" };
+		.quote = true, .pix = bits >> 2 & 3, .line_limit = 998, .helo_name = "me.test", .myhostname = "me.test", .nexthop = "y.test" };
 	/* Any mechanism may be first: the upper bits say which are left out. */
 	const struct client_login login = { .user = SPAN("user"), .password = SPAN("pencil"), .host = SPAN("mx"), .port = 25,
 		.mechanisms = 127u >> (bits >> 6), .soft = bits & 64 };
@@ -66,6 +66,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		at += n + 1;
 		for (;;) {
 			check(c, event);
+			/* As the driver does: it writes, asks for more content, and waits where it is told to. */
+			if (event == CLIENT_MORE && smtp_client_stage(c) == CLIENT_BODY && smtp_client_pump(c) == CLIENT_PAUSE)
+				check(c, smtp_client_end_content(c));
 			bool ready = event == CLIENT_GREETED || event == CLIENT_DONE;
 			if (!ready || !smtp_client_usable(c) || ++transactions > 20)
 				break;

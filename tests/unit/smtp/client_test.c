@@ -26,6 +26,7 @@ struct row {
 	uint8_t		 notify;
 	bool		 lmtp, utf8, eightbit, skip_5xx, best_mx, loop, no_ehlo_always;
 	uint32_t	 line_limit;
+	unsigned	 pix;
 };
 
 #define HELLO	"S: 220 mx.test ESMTP\n" "C: EHLO me.test\n" "S: 250-mx.test\n"
@@ -53,6 +54,11 @@ static const struct row rows[] = {
 	    .result = "failed soft 4.4.2 lost connection with mx[1.2.3.4] while sending RCPT TO; none" },
 	{ .name = "greeting with ESMTP in several lines", .no_ehlo_always = true,
 	    .script = "S: 220-mx.test\nS: 220 ESMTP here\nC: EHLO me.test\nS! \n",
+	    .result = "failed soft 4.4.2 lost connection with mx[1.2.3.4] while performing the EHLO handshake; none" },
+	{ .name = "a greeting of asterisks", .pix = PIX_DISABLE_ESMTP,
+	    .script = "S: 220 **********0*2**\nC: HELO me.test\nS: 250 mx\n" MAIL "S: 250 Ok\n" RCPT "S: 250 Ok\n" "C: DATA\n" "S: 354 go\n" TEXT "S: 250 Ok\n",
+	    .result = "done; sent 2.0.0 250 Ok" },
+	{ .name = "a greeting of more than asterisks", .pix = PIX_DISABLE_ESMTP, .script = "S: 220 **** 3\nC: EHLO me.test\nS! \n",
 	    .result = "failed soft 4.4.2 lost connection with mx[1.2.3.4] while performing the EHLO handshake; none" },
 	{ .name = "4xx greeting", .script = "S: 421 4.3.2 busy\n",
 	    .result = "failed soft 4.3.2 " PREFIX "refused to talk to me: 421 4.3.2 busy; none" },
@@ -172,7 +178,7 @@ set_up(struct run *r)
 	const char *body = row->body == NULL ? "hello\n" : row->body;
 
 	r->options = (struct client_options){ .lmtp = row->lmtp, .always_ehlo = !row->no_ehlo_always,
-		.skip_5xx_greeting = row->skip_5xx, .loop_check = row->loop || row->best_mx, .best_mx = row->best_mx, .quote = true,
+		.skip_5xx_greeting = row->skip_5xx, .pix = row->pix, .loop_check = row->loop || row->best_mx, .best_mx = row->best_mx, .quote = true,
 		.line_limit = row->line_limit, .helo_name = "me.test", .myhostname = "me.test", .nexthop = "y.test" };
 	r->mail = (struct client_mail){ .sender = span_str(row->sender == NULL ? "a@x.test" : row->sender),
 		.envid = span_str(row->envid), .size = 18, .eightbit = row->eightbit, .utf8 = row->utf8,
@@ -395,12 +401,50 @@ endless_reply(void **state)
 	smtp_client_free(c);
 }
 
+/* Everything but the end of the content, then a pause, in which an answer ends it all. */
+static void
+pause_before_the_dot(void **state)
+{
+	struct client_options options = { .pix = PIX_DELAY_DOTCRLF, .always_ehlo = true, .helo_name = "me.test", .myhostname = "me.test", .nexthop = "y.test" };
+
+	(void)state;
+	for (int early = 0; early < 2; early++) {
+		struct client_rcpt rcpt = { .address = SPAN("b@y.test") };
+		struct client_mail mail = { .sender = SPAN("a@x.test"), .rcpts = &rcpt, .rcpt_count = 1, .content.parts = { SPAN("h: 1\n"), SPAN("\nx") } };
+		struct smtp_client *c = smtp_client_new(&options, "mx[1.2.3.4]");
+		struct buf *out = smtp_client_output(c);
+
+		say(c, "220 ****\r\n", CLIENT_MORE);
+		say(c, "250-x\r\n250 PIPELINING\r\n", CLIENT_GREETED);
+		smtp_client_deliver(c, &mail);
+		buf_reset(out);
+		say(c, "250 a\r\n250 b\r\n354 c\r\n", CLIENT_MORE);
+		assert_true(span_eqs(buf_view(out), "h: 1\r\n\r\nx\r\n"));
+		buf_reset(out);
+		assert_int_equal(smtp_client_pump(c), CLIENT_PAUSE);
+		assert_int_equal(out->len, 0);
+		if (early) {
+			say(c, "451 4.3.0 no\r\n", CLIENT_DONE);
+			assert_int_equal(rcpt.verdict.result, CLIENT_SOFT);
+			assert_false(smtp_client_usable(c));
+			assert_int_equal(smtp_client_end_content(c), CLIENT_MORE);
+			assert_int_equal(out->len, 0);
+		} else {
+			assert_int_equal(smtp_client_end_content(c), CLIENT_MORE);
+			assert_true(span_eqs(buf_view(out), ".\r\n"));
+			say(c, "250 d\r\n", CLIENT_DONE);
+			assert_int_equal(rcpt.verdict.result, CLIENT_SENT);
+		}
+		smtp_client_free(c);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(dialogues), cmocka_unit_test(reuse), cmocka_unit_test(out_of_step),
-		cmocka_unit_test(pulled_content), cmocka_unit_test(endless_reply),
+		cmocka_unit_test(pulled_content), cmocka_unit_test(pause_before_the_dot), cmocka_unit_test(endless_reply),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
