@@ -127,6 +127,7 @@ struct delivery {
 	struct conn	*conn;
 
 	struct buf	 outcomes;
+	struct buf	 forwards;	/* packed, as in the result */
 	uint8_t		 scope;
 	bool		 some_sent;
 	bool		 finished;	/* a result was made; kept until acknowledged */
@@ -177,6 +178,9 @@ void	delivery_connect(struct delivery *, struct tls_plan *);
 bool	delivery_try_plain(struct delivery *, const struct conn *, const struct client_verdict *);
 /* The plan forbids it. */
 void	delivery_plan_failed(struct delivery *, const struct tls_plan *);
+
+/* pass_on.c: true where all recipients went to best_mx_transport, with their outcomes. */
+bool	delivery_pass_on(struct delivery *);
 
 /* targets.c: copies them with their names; without the address that was tried already. */
 void	delivery_take_targets(struct delivery *, const struct targets *);

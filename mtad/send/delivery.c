@@ -79,6 +79,7 @@ delivery_new(struct send *s, const struct ipc_deliver *m, int fd)
 		MEM_NEW(d);
 		d->data = BUF_INIT(0);
 		d->outcomes = BUF_INIT(0);
+		d->forwards = BUF_INIT(0);
 	}
 	d->send = s;
 	d->lease = m->lease;
@@ -133,6 +134,7 @@ delivery_free(struct delivery *d)
 	struct send *s = d->send;
 
 	map_del(&s->deliveries, delivery_key(d));
+	buf_clear(&d->forwards);
 	if (!d->finished)
 		s->running--;
 	let_go(d);
@@ -167,7 +169,7 @@ void
 delivery_tell_result(const struct delivery *d)
 {
 	struct ipc_result m = { .lease = d->lease, .id_usec = d->id.usec, .id_writer = d->id.writer,
-		.last = 1, .scope = d->scope, .outcomes = buf_view(&d->outcomes) };
+		.last = 1, .scope = d->scope, .outcomes = buf_view(&d->outcomes), .forwards = buf_view(&d->forwards) };
 
 	ipc_send_result(d->send->queue, &m, -1);
 }
@@ -285,7 +287,9 @@ on_targets(void *arg, const struct targets *t)
 	d->resolve = NULL;
 	if (t->count == 0) {
 		set_own_trouble(d, t->trouble.dsn, t->trouble.text);
-		if (t->loop)
+		if (t->loop && t->mx && delivery_pass_on(d))
+			finish(d, SCOPE_RECIPIENT);
+		else if (t->loop)
 			delivery_fail(d, SCOPE_DESTINATION, d->trouble.dsn, d->trouble.text);
 		else
 			next_destination(d);

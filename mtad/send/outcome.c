@@ -11,6 +11,8 @@ status_of(const struct delivery *d, const struct client_verdict *v, const struct
 {
 	switch (v->result) {
 	case CLIENT_SENT:
+		if (conn == NULL)	/* handed on */
+			return OUTCOME_EXPANDED;
 		return (smtp_client_caps(conn->client) & EHLO_DSN) || d->settings->assume_final ? OUTCOME_SENT : OUTCOME_RELAYED;
 	case CLIENT_HARD:
 		return OUTCOME_BOUNCED;
@@ -75,7 +77,7 @@ delivery_outcome(struct delivery *d, size_t i, const struct client_verdict *v, c
 	struct delivery_log log = { .recipient = d->rcpts[i].address, .orig_to = d->rcpts[i].original, .relay = o.relay,
 		.reuse = conn == NULL ? 0 : conn->uses, .arrival = d->arrival, .active = d->active,
 		.handoff = d->handoff, .connected = d->connected == 0 ? now : d->connected, .done = now, .dsn = o.dsn,
-		.probe = d->probe, .status = o.status, .text = o.text };
+		.probe = d->probe, .status = o.status == OUTCOME_EXPANDED ? OUTCOME_SENT : o.status, .text = o.text };
 	buf_str(&line, d->id_text);
 	buf_str(&line, ": ");
 	delivery_log_put(&line, &log);

@@ -76,6 +76,7 @@ take_network(struct settings *s, const struct view *v, bool lmtp)
 	s->session_limit = (size_t)conf_int(v, BOTH(lmtp, mx_session_limit));
 	s->xforward = conf_bool(v, BOTH(lmtp, send_xforward_command));
 	s->skip_quit = conf_bool(v, BOTH(lmtp, skip_quit_response));
+	s->best_mx_transport = lmtp ? "" : conf_str(v, P_best_mx_transport);
 	s->fallback = conf_str(v, BOTH(lmtp, fallback_relay));
 	s->pix = pix_parse(span_str(conf_str(v, BOTH(lmtp, pix_workarounds))));
 	s->pix_age = conf_time(v, BOTH(lmtp, pix_workaround_threshold_time));

@@ -52,6 +52,7 @@ struct settings {
 	struct login_rules *login;	/* NULL: no authentication */
 	bool		 broken;	/* tables could not be opened or the like, which was said */
 	const char	*fallback;
+	const char	*best_mx_transport;	/* "": none */
 	struct match_list *debug_peers;	/* debug_peer_list; NULL: it is wrong, which was said */
 	int		 debug_level;	/* debug_peer_level */
 };

@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
 from certs import Authority  # noqa: E402
-from mtadtest import Instance, Sink, free_port, wait_for  # noqa: E402
+from mtadtest import ZONE, Instance, Sink, free_port, wait_for  # noqa: E402
 from test_client_auth import Server  # noqa: E402
 from tlspeer import TlsSink, server_context  # noqa: E402
 
@@ -181,3 +181,20 @@ def test_queued_mail_follows_a_changed_route(tmp_path):
             go_on.set()
         wait_for(lambda: recipients(old) == ["busy"])
         m.wait_empty()
+
+
+def test_best_mx_transport(tmp_path):
+    """A domain that points here and that nothing here knows: returned, or handed to a transport; mail for others is none of that."""
+    with Sink("127.0.0.2") as sink:
+        m = Instance(tmp_path / "m", zone=ZONE + "self.test. MX 10 mx.self.test.\nmx.self.test. A 127.0.0.1\n")
+        m.settings.update({"smtp_tcp_port": str(m.port), "transport_maps": "inline:{ there.test=own:self.test, named.test=named:self.test }", "relay_domains": "there.test"})
+        m.master += f"own unix - - y - - smtp -o best_mx_transport=smtp:[127.0.0.2]:{sink.port}\nnamed unix - - y - - smtp -o best_mx_transport=discard\n"
+        m.write()
+        with m:
+            for to, status in (("u@self.test", r"bounced \(mail for self\.test loops back to myself\)"), ("v@there.test", r"sent \(handed to smtp:\S+ \(best_mx_transport\)\)"),
+                               ("w@named.test", r"sent \(handed to discard ")):
+                queue_id = m.send("a@site.test", to)
+                m.wait_log(rf"{queue_id}: to=<{to}>, .*status={status}")
+            wait_for(lambda: sink.messages)
+            assert len(sink.messages) == 1 and sink.messages[0][1][0].startswith(b"TO:<v@there.test>") and b"hello" in sink.messages[0][2]
+            m.wait_log(r"to=<w@named\.test>, relay=none, .*status=sent \(self\.test\)")
