@@ -87,3 +87,6 @@ def test_all_kinds_at_once(site):
     assert site.pids()["receive"] == pids, "a process ended"
     gone(site, before)
     good.send()
+    # Its data_directory, mail_owner's, lies beside main.cf: that is no fault of the configuration.
+    r = site.ctl("reload")
+    assert r.returncode == 0, r.stderr
