@@ -185,7 +185,7 @@ bool	delivery_pass_on(struct delivery *);
 /* targets.c: copies them with their names; without the address that was tried already. */
 void	delivery_take_targets(struct delivery *, const struct targets *);
 
-/* outcome.c: one recipient's end, logged and packed; `conn` may be NULL. */
+/* outcome.c too: delivery_tell_result, delivery_tell_held. One recipient's end, logged and packed; `conn` may be NULL. */
 void	delivery_outcome(struct delivery *, size_t rcpt, const struct client_verdict *, const struct conn *);
 
 /* -- connections -------------------------------------------------------------------------- */

@@ -165,24 +165,6 @@ delivery_stage(struct delivery *d, uint8_t stage)
 	d->stage_since = clock_mono();
 }
 
-void
-delivery_tell_result(const struct delivery *d)
-{
-	struct ipc_result m = { .lease = d->lease, .id_usec = d->id.usec, .id_writer = d->id.writer,
-		.last = 1, .scope = d->scope, .outcomes = buf_view(&d->outcomes), .forwards = buf_view(&d->forwards) };
-
-	ipc_send_result(d->send->queue, &m, -1);
-}
-
-void
-delivery_tell_held(const struct delivery *d)
-{
-	struct ipc_lease_held m = { .lease = d->lease, .id_usec = d->id.usec, .id_writer = d->id.writer,
-		.transport = d->transport, .nexthop = d->nexthop, .recipients = d->recipients };
-
-	ipc_send_lease_held(d->send->queue, &m, -1);
-}
-
 static void
 finish(struct delivery *d, uint8_t scope)
 {

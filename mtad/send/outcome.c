@@ -83,3 +83,21 @@ delivery_outcome(struct delivery *d, size_t i, const struct client_verdict *v, c
 	delivery_log_put(&line, &log);
 	log_info(d->settings == NULL ? NULL : d->settings->program, "%s", line.ptr);
 }
+
+void
+delivery_tell_result(const struct delivery *d)
+{
+	struct ipc_result m = { .lease = d->lease, .id_usec = d->id.usec, .id_writer = d->id.writer,
+		.last = 1, .scope = d->scope, .outcomes = buf_view(&d->outcomes), .forwards = buf_view(&d->forwards) };
+
+	ipc_send_result(d->send->queue, &m, -1);
+}
+
+void
+delivery_tell_held(const struct delivery *d)
+{
+	struct ipc_lease_held m = { .lease = d->lease, .id_usec = d->id.usec, .id_writer = d->id.writer,
+		.transport = d->transport, .nexthop = d->nexthop, .recipients = d->recipients };
+
+	ipc_send_lease_held(d->send->queue, &m, -1);
+}
