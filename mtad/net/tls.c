@@ -32,6 +32,19 @@ keep_rest(struct tls *t)
 	ahead_at = ahead_len = 0;
 }
 
+/* Clients at the wrong port: what they said tells who they are. */
+static void
+look_at_first(struct tls *t, const char *bytes, size_t n)
+{
+	static const char begins[] = { 22, 21, (char)128 };	/* a handshake, an alert, SSL 2's hello */
+	size_t at = 0;
+
+	t->is_tls = memchr(begins, bytes[0], sizeof begins) != NULL;
+	for (; at < n && at < sizeof t->first - 1 && bytes[at] != '\r' && bytes[at] != '\n'; at++)
+		t->first[at] = bytes[at] >= ' ' && bytes[at] <= '~' ? bytes[at] : '?';
+	t->first[at] = '\0';
+}
+
 static ssize_t
 fill(struct tls *t)
 {
@@ -47,6 +60,8 @@ fill(struct tls *t)
 	t->eof = n == 0;
 	ahead_at = 0;
 	ahead_len = n > 0 ? (size_t)n : 0;
+	if (t->server && n > 0 && t->first[0] == '\0')
+		look_at_first(t, ahead, ahead_len);
 	return n;
 }
 
@@ -243,6 +258,8 @@ fail(struct tls *t, int rc)
 		(void)snprintf(t->error, sizeof t->error, "the peer's alert: %s", alert_name(t));
 	else if (rc == GNUTLS_E_PREMATURE_TERMINATION || rc == GNUTLS_E_PULL_ERROR || rc == GNUTLS_E_PUSH_ERROR || t->eof)
 		(void)snprintf(t->error, sizeof t->error, "lost connection");
+	else if (t->server && !t->done && t->first[0] != '\0' && !t->is_tls)
+		(void)snprintf(t->error, sizeof t->error, "the client speaks no TLS, it began with \"%s\"", t->first);
 	else
 		(void)snprintf(t->error, sizeof t->error, "%s", gnutls_strerror(rc));
 }

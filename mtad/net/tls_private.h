@@ -49,6 +49,8 @@ struct tls {
 	char		*server_name;
 	char		 cipher[64];
 	char		 error[160];
+	char		 first[32];		/* how what came first begins, printable; of a server */
+	bool		 is_tls;		/* it could be the beginning of a handshake */
 };
 
 /* The span as the library has bytes. */

@@ -271,6 +271,9 @@ on_note(void *arg, enum smtp_note note, enum smtp_verb verb, struct span text)
 	case SMTP_NOTE_NON_SMTP:
 		log_warning(program, "non-SMTP command from %s: %.*s", client, WORDS(text));
 		break;
+	case SMTP_NOTE_TLS_AT_ONCE:
+		log_warning(program, "%s speaks TLS from the start, and this service waits for STARTTLS (smtpd_tls_wrappermode)", client);
+		break;
 	case SMTP_NOTE_BAD_PATH:
 		log_warning(program, "Illegal address syntax from %s in %s command: %.*s", client,
 		    smtp_verb_name(verb), WORDS(text));

@@ -408,6 +408,11 @@ command_input(struct smtp_server *s, struct span in)
 	size_t limit = s->phase == PHASE_AUTH ? s->config->auth_response_limit : s->config->line_length_limit;
 	bool whole = len < in.len;
 
+	/* A handshake's record: type 22, version 3. */
+	if (s->requests == 0 && !s->secure && !s->tls_noted && in.len > 2 && in.ptr[0] == 22 && in.ptr[1] == 3) {
+		s->tls_noted = true;
+		server_note(s, SMTP_NOTE_TLS_AT_ONCE, SPAN_NONE);
+	}
 	if (s->skip_line)
 		return skip_more(s, whole ? len + 1 : in.len, whole);
 	if (limit > 0 && len > limit) {

@@ -26,6 +26,7 @@ struct smtp_server {
 	enum smtp_verb	 verb;		/* the command under way, or the last one */
 	const char	*where;		/* the same, for the log */
 	char		*client;	/* "name[addr]"; NULL: not said */
+	bool		 tls_noted;	/* SMTP_NOTE_TLS_AT_ONCE */
 	const char	*distrusted;	/* what is wrong with its certificate; NULL: nothing, or it need have none */
 	char		*denied;	/* connect was refused with this */
 	char		*asked;		/* VRFY's address or ETRN's domain, while it waits */

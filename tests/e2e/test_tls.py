@@ -303,6 +303,18 @@ def test_handshake_that_fails(server):
     server.wait_log(r"mtad/smtpd\[\d+\]: lost connection after STARTTLS from localhost\[127\.0\.0\.1\]\n.*disconnect from localhost\[127\.0\.0\.1\] ehlo=1 starttls=0/1 commands=1/2")
 
 
+def test_wrong_port(server):
+    """TLS where SMTP begins in clear, and the other way round: the log says which it is."""
+    with socket.create_connection(("127.0.0.1", server.port)) as s, pytest.raises(ssl.SSLError):
+        context().wrap_socket(s)
+    server.wait_log(r"warning: localhost\[127\.0\.0\.1\] speaks TLS from the start, and this service waits for STARTTLS \(smtpd_tls_wrappermode\)\n")
+    for line in (b"GET / HTTP/1.1\r\nHost: mail.site.test\r\n\r\n", b"EHLO client.\xff.test\r\n"):
+        with socket.create_connection(("127.0.0.1", server.wrapped)) as s:
+            s.sendall(line)
+            began = line.split(b"\r")[0].replace(b"\xff", b"?").decode()
+            server.wait_log(rf'warning: TLS library problem: the client speaks no TLS, it began with "{re.escape(began)}"\n')
+
+
 def test_renegotiation_is_refused(server):
     with subprocess.Popen(["openssl", "s_client", "-connect", f"127.0.0.1:{server.wrapped}", "-tls1_2"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True) as p:
