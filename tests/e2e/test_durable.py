@@ -46,7 +46,7 @@ def test_rights_of_each_role(tmp_path):
         found = mta.pids()
         daemon, binuser = pwd.getpwnam("daemon").pw_uid, pwd.getpwnam("bin").pw_uid
         expected = {"receive": (daemon, "empty", True), "queue": (binuser, None, True), "send": (daemon, "empty", True),
-                    "state": (daemon, "empty", True), "control": (daemon, "empty", True),
+                    "state": (daemon, "data", True), "control": (daemon, "empty", True),
                     "lookup": (daemon, None, True), "local": (0, None, None)}
         for role, (uid, root, seccomp) in expected.items():
             assert found.get(role), f"no {role} role runs: {found}"
@@ -56,6 +56,8 @@ def test_rights_of_each_role(tmp_path):
                 if uid != 0:
                     assert int(status["CapEff"], 16) == 0 and status["Groups"].strip() in ("", str(pwd.getpwuid(uid).pw_gid)), role
                     assert status["NoNewPrivs"].strip() == "1", role
+                if root == "data":      # the caches, and nothing else, for it alone
+                    assert os.readlink(f"/proc/{pid}/root") == f"{mta.dir}/data", role
                 if root == "empty":
                     assert os.readlink(f"/proc/{pid}/root") == f"{mta.dir}/queue/empty", role
                     assert os.listdir(f"/proc/{pid}/root/") == [], role

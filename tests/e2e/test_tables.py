@@ -59,7 +59,8 @@ def test_compiled_and_patterns(site):
     wait_for(lambda: rcpt(mta, "a@three.test")[0] == 554)
     # A reload builds what is older than its text.
     (folder / "relay").write_text("four.test x\n")
-    mta.ctl("reload")
+    said = mta.ctl("reload")
+    assert said.returncode == 0, said.stdout + said.stderr
     wait_for(lambda: "relay.gdbm with 1 entries, as its text was newer" in mta.log())
     wait_for(lambda: rcpt(mta, "x@four.test")[0] == 550)
     # A damaged file fails lookups for the time being, and ends no process.

@@ -267,7 +267,11 @@ class Instance:
         return result
 
     def __enter__(self):
-        return self.start()
+        try:
+            return self.start(seconds=60)
+        except BaseException:
+            self.stop()
+            raise
 
     def __exit__(self, kind, value, trace):
         if kind is not None:
