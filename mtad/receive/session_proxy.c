@@ -74,6 +74,8 @@ begin(struct proxied *p, const struct proxy_header *h)
 	struct settings *settings = p->settings;
 	struct generation *generation = generation_ref(p->generation);
 	struct net_addr client = h->own ? p->from : h->client, server = h->server;
+
+	(void)net_addr_from(&client.sa, &client);	/* mapped: the same client as without */
 	int fd = p->fd;
 	bool own = h->own;
 

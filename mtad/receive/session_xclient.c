@@ -76,8 +76,9 @@ take_address(const struct smtp_xattrs *x, enum smtp_xattr which, char to[NET_ADD
 
 	if (x->items[which].state == XSTATE_UNSAID)
 		return;
-	if (x->items[which].state == XSTATE_SAID)
-		(void)net_addr_parse(span_str(x->items[which].text), 0, &a);
+	/* An IPv4 address that is mapped into IPv6 is the same client's as without. */
+	if (x->items[which].state == XSTATE_SAID && net_addr_parse(span_str(x->items[which].text), 0, &a))
+		(void)net_addr_from(&a.sa, &a);
 	net_addr_text(&a, to);
 }
 

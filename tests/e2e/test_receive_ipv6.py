@@ -27,7 +27,7 @@ lies.client.test. AAAA 2001:db8::ffff
 def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("six")
     os.chmod(folder, 0o755)
-    (folder / "access").write_text("2001:db8:bad::/48 554 5.7.1 Not from there\n::/0 DUNNO\n")
+    (folder / "access").write_text("2001:db8:bad::/48 554 5.7.1 Not from there\n192.0.2.66 554 5.7.1 Nor from there\n::/0 DUNNO\n")
     both, strict, proxied = free_port(), free_port(), free_port()
     mta = Instance(folder / "site", {
         "inet_protocols": "all", "inet_interfaces": "127.0.0.1, [::1]", "mynetworks": "192.0.2.0/24 [::1]/128",
@@ -99,7 +99,7 @@ def test_names(site, address, name):
     talk.close()
 
 
-@pytest.mark.parametrize("address, said", [(BARRED, f"554 5.7.1 <unknown[{BARRED}]>: Client host rejected: Not from there"),
+@pytest.mark.parametrize("address, said", [("::ffff:192.0.2.66", "554 5.7.1 <unknown[192.0.2.66]>: Client host rejected: Nor from there"), (BARRED, f"554 5.7.1 <unknown[{BARRED}]>: Client host rejected: Not from there"),
                                            (LISTED, f"554 5.7.1 Service unavailable; Client host [{LISTED}] blocked using list.test; listed")])
 def test_tables_and_lists(site, address, said):
     talk = as_client(site, address)

@@ -35,8 +35,8 @@ STRICT = ["strict_7bit_headers", "strict_8bitmime", "strict_8bitmime_body", "str
 
 
 class Client:
-    def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), 20)
+    def __init__(self, port, host="127.0.0.1"):
+        self.socket = socket.create_connection((host, port), 20)
         self.file = self.socket.makefile("rb")
         self.reply()
 
@@ -117,3 +117,45 @@ def test_limits(folder):
             return [s.replace(str(port), "PORT") for s in re.findall(r"smtpd\[\d+\]: (warning: .* rate limit exceeded: .*)", log)]
         wait_for(lambda: len(lines(postfix.log(), postfix.port)) == len(lines(mta.log(), mta.port)) > 2)
         assert lines(mta.log(), mta.port) == lines(postfix.log(), postfix.port)
+
+
+SIX = [("2001:db8:1::7", "net.six.test"), ("2001:DB8:0002:0:0:0:0:7", "barred.six.test"), ("2001:db8:2:ff::7", "[UNAVAILABLE]"), ("2001:db8:3::1", "text.six.test"),
+       ("::ffff:192.0.2.9", "mapped.test"), ("fe80::1", "link.six.test"), ("::1", "localhost"), ("2001:db8::1%lo", "x"), ("2001:db8:::1", "x"), ("192.0.2.9", "x")]
+
+
+def from_six(port):
+    """What clients of many addresses are told, by XCLIENT over ::1."""
+    said = []
+    for address, name in SIX:
+        c = Client(port, "::1")
+        for line in ("EHLO proxy.test", f"XCLIENT NAME={name} ADDR=IPV6:{address}", "EHLO client.test", "MAIL FROM:<s@src.test>", "RCPT TO:<r@else.test>", "RCPT TO:<root@site.test>"):
+            said.append(c.say(line))
+        c.close()
+    c = Client(port, "::1")
+    said += [c.say(line) for line in ("EHLO [IPv6:::1]", "MAIL FROM:<s@[IPv6:::1]>", "RCPT TO:<r@[IPv6:2001:db8::1]>", "RCPT TO:<r@[IPv6:::1]>", "RCPT TO:<r@[::1]>")]
+    c.close()
+    return said
+
+
+def rejected(log):
+    return sorted(re.findall(r"smtpd\[\d+\]: (NOQUEUE: reject: .*)", log))
+
+
+def test_ipv6_clients(folder):
+    (folder / "six").write_text("2001:db8:2::/48 REJECT not from there\n")
+    (folder / "six.text").write_text("2001:db8:3 REJECT by its text\n")
+    main = {**MAIN, "smtpd_banner": "$myhostname", "inet_protocols": "all", "inet_interfaces": "127.0.0.1, [::1]", "mynetworks": "[::1]/128 [2001:db8:1::]/48", "smtpd_authorized_xclient_hosts": "[::1]",
+            "smtpd_client_restrictions": f"check_client_access cidr:{folder}/six, check_client_access texthash:{folder}/six.text",
+            "smtpd_relay_restrictions": "permit_mynetworks, reject_unauth_destination", "local_recipient_maps": ""}
+    postfix, mta = Postfix(folder / "p-six", main), Instance(folder / "m-six", main)
+    for path, port in ((f"{postfix.dir}/config/master.cf", postfix.port), (f"{mta.dir}/master.cf", mta.port)):
+        with open(path) as f:
+            text = f.read().replace(f"127.0.0.1:{port}", f"[::1]:{port}")
+        with open(path, "w") as f:
+            f.write(text)
+    with postfix, mta:
+        ours, theirs = from_six(mta.port), from_six(postfix.port)
+        assert list(enumerate(ours)) == list(enumerate(theirs))
+        assert any("by its text" in s for s in ours) and any("not from there" in s for s in ours)
+        wait_for(lambda: len(rejected(mta.log())) == len(rejected(postfix.log())))
+        assert rejected(mta.log()) == rejected(postfix.log())
