@@ -192,7 +192,7 @@ void	peers_greet(struct control *, struct ipc *);
 void	peers_clear(struct control *);
 
 /* sessions.c */
-void	sessions_begin(struct ask *);
+void	sessions_begin(struct ask *, const struct request *);
 void	sessions_answer(struct control *, struct ipc *, const struct ipc_rows *);
 void	sessions_gone(struct control *, enum role, uint32_t slot);
 void	sessions_resume(struct ask *);

@@ -127,7 +127,7 @@ asks_resume(struct client *c)
 			continue;
 		if (a->stream != NULL) {
 			stream_resume(a);
-		} else if (a->command == CMD_session_ls) {
+		} else if (a->command == CMD_session_ls || a->command == CMD_cache_ls) {
 			sessions_resume(a);
 		} else if (a->content != NULL) {
 			content_fill(a);
@@ -223,7 +223,9 @@ answer_here(struct ask *a, const struct request *req)
 {
 	switch (a->command) {
 	case CMD_session_ls:
-		sessions_begin(a);
+	case CMD_cache_ls:
+	case CMD_cache_del:
+		sessions_begin(a, req);
 		break;
 	case CMD_trace:
 		trace_begin(a, req);

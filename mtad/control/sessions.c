@@ -13,9 +13,18 @@
 #define SLICES_MAX	1000	/* of one role: more than it can have sessions */
 #define ROW_MAX		8192
 
+/* session ls, and the state role's caches. */
 static bool
-has_sessions(enum role role)
+is_of_rows(enum command c)
 {
+	return c == CMD_session_ls || c == CMD_cache_ls || c == CMD_cache_del;
+}
+
+static bool
+has_rows(enum command c, enum role role)
+{
+	if (c != CMD_session_ls)
+		return role == ROLE_STATE;
 	return role == ROLE_RECEIVE || role == ROLE_SEND || role == ROLE_LOCAL;
 }
 
@@ -63,23 +72,48 @@ channel(const struct control *ctl, enum role role, uint32_t slot)
 static void
 ask_next(struct ask *a, struct ipc *ipc, uint64_t from)
 {
-	ipc_send_rows_ask(ipc, &(struct ipc_rows_ask){ .request = a->number, .what = SPAN("sessions"), .from = from }, -1);
+	ipc_send_rows_ask(ipc, &(struct ipc_rows_ask){ .request = a->number, .what = a->command == CMD_session_ls ? SPAN("sessions") : buf_view(&a->held), .from = from }, -1);
 	loop_timer_set(&a->timer, PATIENCE);
 }
 
+/* The cache's name waits with the ask, for the slices to come. */
+static bool
+take_cache(struct ask *a, const struct request *req, struct span *key)
+{
+	struct span cache;
+
+	if (!request_get(req, "cache", &cache) || (!span_eqs(cache, "verify") && !span_eqs(cache, "screen"))) {
+		reply_done(a, 64, "which cache? verify, or screen");
+		return false;
+	}
+	*key = SPAN_NONE;
+	(void)request_get(req, "text", key);
+	buf_span(&a->held, cache);
+	return true;
+}
+
 void
-sessions_begin(struct ask *a)
+sessions_begin(struct ask *a, const struct request *req)
 {
 	struct control *ctl = a->client->control;
+	struct span key = SPAN_NONE;
+
+	if (a->command != CMD_session_ls && !take_cache(a, req, &key))
+		return;
 
 	loop_timer_init(&a->timer, on_impatience, a);
 	for (unsigned i = 0; i < ctl->peer_count; i++) {
 		struct ipc *ipc = ctl->peers[i];
-		if (!has_sessions(ipc_peer(ipc)) || channel(ctl, ipc_peer(ipc), ipc_slot(ipc)) != ipc)
+		if (!has_rows(a->command, ipc_peer(ipc)) || channel(ctl, ipc_peer(ipc), ipc_slot(ipc)) != ipc)
 			continue;	/* an older channel of a role that was started anew */
 		a->waiting[a->waiting_count].role = ipc_peer(ipc);
 		a->waiting[a->waiting_count++].slot = ipc_slot(ipc);
-		ask_next(a, ipc, 0);
+		if (a->command != CMD_cache_del) {
+			ask_next(a, ipc, 0);
+			continue;
+		}
+		ipc_send_cache_drop(ipc, &(struct ipc_cache_drop){ .request = a->number, .cache = buf_view(&a->held), .key = key }, -1);
+		loop_timer_set(&a->timer, PATIENCE);
 	}
 	if (a->waiting_count == 0)
 		finish(a);
@@ -112,13 +146,17 @@ sessions_answer(struct control *ctl, struct ipc *ipc, const struct ipc_rows *m)
 	struct ask *a = ask_find(ctl, m->request);
 	unsigned i = 0;
 
-	if (a == NULL || a->command != CMD_session_ls)
+	if (a == NULL || !is_of_rows(a->command))
 		return;
 	while (i < a->waiting_count && (a->waiting[i].role != ipc_peer(ipc) || a->waiting[i].slot != ipc_slot(ipc)))
 		i++;
 	/* Where it waits for the client nothing was asked. */
 	if (i == a->waiting_count || a->waiting[i].next != 0)
 		return;
+	if (a->command == CMD_cache_del && m->rows.len == 0) {
+		reply_done(a, 1, "nothing is known of that address");
+		return;
+	}
 	take_rows(a, m->rows);
 	if (m->next == 0 || ++a->waiting[i].slices > SLICES_MAX) {
 		a->waiting[i] = a->waiting[--a->waiting_count];
@@ -154,7 +192,7 @@ sessions_gone(struct control *ctl, enum role role, uint32_t slot)
 
 	for (struct ask *a = ctl->asks; a != NULL; a = next) {
 		next = a->next;
-		for (unsigned i = 0; a->command == CMD_session_ls && i < a->waiting_count; i++) {
+		for (unsigned i = 0; is_of_rows(a->command) && i < a->waiting_count; i++) {
 			if (a->waiting[i].role != role || a->waiting[i].slot != slot)
 				continue;
 			put_error(a, role, slot, "ended meanwhile");

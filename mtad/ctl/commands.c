@@ -43,6 +43,7 @@ placeholder(struct span word)
 		{ "FIELD", PLACE_FIELD },
 		{ "TEXT", PLACE_TEXT },
 		{ "PEER", PLACE_TEXT },
+		{ "CACHE", PLACE_TEXT },
 		{ "USER", PLACE_TEXT },
 		{ "LEVEL", PLACE_COUNT },
 		{ "FILE", PLACE_FILE },

@@ -168,6 +168,30 @@ probing_queue_channel(void)
 	return probing.queue;
 }
 
+bool
+probing_row(size_t *at, struct jsonl *j)
+{
+	static const char *const words[] = { "deliverable", "deferred", "undeliverable", "unknown" };
+	struct verify_row row;
+
+	if (!verify_next(&probing.known, at, &row))
+		return false;
+	jsonl_object(j, NULL);
+	jsonl_str(j, "cache", SPAN("verify"));
+	jsonl_str(j, "address", row.address);
+	jsonl_str(j, "status", span_str(words[row.status]));
+	jsonl_i64(j, "updated", row.updated / SECOND);
+	jsonl_str(j, "text", span_str(row.text));
+	jsonl_end_object(j);
+	return true;
+}
+
+bool
+probing_drop(struct span key)
+{
+	return verify_drop(&probing.known, key);
+}
+
 size_t
 probing_count(void)
 {

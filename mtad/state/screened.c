@@ -135,6 +135,17 @@ screened_expire(struct screened_clients *s, int64_t now, int64_t retention)
 	free(old);
 }
 
+const struct screen_record *
+screened_next(const struct screened_clients *s, size_t *at, struct span *address)
+{
+	const struct screened_client *c = map_next(&s->map, at);
+
+	if (c == NULL)
+		return NULL;
+	*address = address_key(c);
+	return &c->record;
+}
+
 void
 screened_keep_all(struct screened_clients *s)
 {

@@ -31,6 +31,8 @@ bool	screened_load(struct screened_clients *, struct span address, struct span r
 bool	screened_drop(struct screened_clients *, struct span address);
 /* Those go of which no test has held for so long. */
 void	screened_expire(struct screened_clients *, int64_t now, int64_t retention);
+/* The next one behind *at; NULL at the end. */
+const struct screen_record *screened_next(const struct screened_clients *, size_t *at, struct span *address);
 void	screened_keep_all(struct screened_clients *);
 
 #endif

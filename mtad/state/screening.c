@@ -107,6 +107,31 @@ screening_stop(void)
 	screening.keep = NULL;
 }
 
+bool
+screening_row(size_t *at, struct jsonl *j)
+{
+	static const char *const names[SCREEN_TESTS] = { "greet", "dnsbl", "pipelining", "non_smtp_command", "bare_newline" };
+	struct span address;
+	const struct screen_record *r = screened_next(&screening.clients, at, &address);
+
+	if (r == NULL)
+		return false;
+	jsonl_object(j, NULL);
+	jsonl_str(j, "cache", SPAN("screen"));
+	jsonl_str(j, "address", address);
+	for (int i = 0; i < SCREEN_TESTS; i++)
+		if (r->until[i] > SCREEN_OFF)
+			jsonl_i64(j, names[i], r->until[i]);
+	jsonl_end_object(j);
+	return true;
+}
+
+bool
+screening_drop(struct span key)
+{
+	return screened_drop(&screening.clients, key);
+}
+
 size_t
 screening_count(void)
 {

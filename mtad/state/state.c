@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "conf/conf.h"
+#include "state/caches.h"
 #include "state/counters.h"
 #include "state/probing.h"
 #include "state/screening.h"
@@ -205,6 +206,8 @@ static const struct ipc_handlers handlers = {
 	.verify_ask = probing_on_ask,
 	.verify_probed = probing_on_probed,
 	.screen_ask = screening_on_ask,
+	.rows_ask = caches_on_rows_ask,
+	.cache_drop = caches_on_drop,
 	.screen_passed = screening_on_passed,
 	.stats_ask = on_stats_ask,
 	.closed = on_closed,

@@ -127,6 +127,31 @@ write_down(struct verified *v, const struct verified_address *a)
 	v->keep(v->arg, address_key(a), value);
 }
 
+bool
+verify_next(const struct verified *v, size_t *at, struct verify_row *row)
+{
+	const struct verified_address *a;
+
+	while ((a = map_next(&v->map, at)) != NULL) {
+		if (a->updated == 0)
+			continue;
+		*row = (struct verify_row){ address_key(a), (enum verify_status)a->status, a->updated, a->text };
+		return true;
+	}
+	return false;
+}
+
+bool
+verify_drop(struct verified *v, struct span address)
+{
+	char room[ADDRESS_BYTES];
+	struct verified_address *a = map_get(&v->map, fold(address, room));
+
+	if (a != NULL)
+		drop(v, a);
+	return a != NULL;
+}
+
 void
 verify_keep_all(struct verified *v)
 {

@@ -46,6 +46,15 @@ bool	verify_probed(struct verified *, uint64_t probe, enum verify_status, struct
 void	verify_lost(struct verified *);
 /* Entries that do not hold any more go. */
 void	verify_expire(struct verified *, int64_t now);
+/* The next entry that has a result, behind *at; false at the end. text and address live until the map changes. */
+struct verify_row {
+	struct span	 address;
+	enum verify_status status;
+	int64_t		 updated;
+	const char	*text;
+};
+bool	verify_next(const struct verified *, size_t *at, struct verify_row *);
+bool	verify_drop(struct verified *, struct span address);
 /* `keep` for every entry that has a result. */
 void	verify_keep_all(struct verified *);
 /* An entry out of the file: "status:probed:updated:text". False: it is none. */

@@ -156,7 +156,7 @@ COMMANDS = {
     "requeue": [["WIDE", "--reason", EVIL]], "flush": [["WIDE", "--reason", EVIL]], "delete": [["WIDE", "--plan"], ["WIDE", "--reason", EVIL]],
     "undelete": [["WIDE", "--reason", EVIL]], "bounce": [["WIDE", "--plan"]], "apply": [["1"]], "journal": [[]], "undo": [[]],
     "doctor": [[]], "dest ls": [[]], "dest suspend": [["two.test", "--reason", EVIL]], "dest resume": [["two.test", "--reason", EVIL]],
-    "session ls": [[]], "trace": [["--count", "1"]], "log": [[], ["text ~ owned"]],
+    "session ls": [[]], "cache ls": [["verify"], ["screen"], [EVIL]], "cache del": [["screen", EVIL]], "trace": [["--count", "1"]], "log": [[], ["text ~ owned"]],
     "debug peer add": [[EVIL], ["127.0.0.9"]], "debug peer ls": [[]], "debug peer del": [["127.0.0.9"], [EVIL]],
     "map ls": [[]], "map types": [[]], "map look": [[]], "map dump": [["TABLE"], ["EVIL"], ["NETS"]], "map check": [[], ["EVIL"], ["TABLE"], [EVIL]], "map build": [[], ["EVIL"]], "map query": [["TABLE", "no.test"], ["TABLE", EVIL], [EVIL, "x"], ["NETS", "10.1.1.1"], ["EVIL", "a@site.test"]], "map get": [["TABLE"], ["NETS"], ["EVIL"]],
     "map put": [["TABLE", "x.test", EVIL, "--plan"], ["TABLE", "x.test", "smtp:" + EVIL], ["NETS", EVIL, "OK"], ["EVIL", "b@site.test", "c@d.test"]],

@@ -146,6 +146,15 @@ def test_older_names_and_limit(make):
     os.kill(old[0], 9)
     wait_for(lambda: mta.pids().get("state", old) != old)
     wait_for(lambda: len(talk(mta, "127.0.0.20")[0]) == 1)
+    # What is known can be seen, and forgotten.
+    known = {row["address"]: row for row in mta.rows("cache", "ls", "screen")}
+    assert known["127.0.0.3"]["dnsbl"] > time.time() and known["127.0.0.3"]["greet"] > time.time() and "pipelining" not in known["127.0.0.20"]
+    assert mta.ctl("cache", "del", "screen", "127.0.0.20").returncode == 0 and mta.ctl("cache", "del", "screen", "127.0.0.20").returncode == 1
+    assert mta.ctl("cache", "del", "scren", "127.0.0.20").returncode == 64
+    assert "127.0.0.20" not in mta.ctl("cache", "ls", "screen").stdout and "127.0.0.3\tgreet=" in mta.ctl("cache", "ls", "screen").stdout
+    assert len(talk(mta, "127.0.0.20")[0]) == 2
+    counted = next(row["stats"] for row in mta.rows("status") if row["role"] == "receive")
+    assert counted["screened"] >= 3 and counted["screen_passed"] >= 3
 
 
 def test_no_service_behind(tmp_path):

@@ -111,6 +111,9 @@ def test_results_survive(tmp_path):
         assert rcpt(mtad, "good@far.test")[0] == 250 and rcpt(mtad, "no@far.test")[0] == 550
         assert len(asked()) == before, "nobody was asked again"
         assert rcpt(mtad, "late@far.test")[0] == 250
+        known = {row["address"]: row for row in mtad.rows("cache", "ls", "verify")}
+        assert known["no@far.test"]["status"] == "undeliverable" and "550 5.1.1 nobody" in known["no@far.test"]["text"] and known["good@far.test"]["status"] == "deliverable"
+        assert mtad.ctl("cache", "del", "verify", "Good@far.test").returncode == 0 and mtad.ctl("cache", "del", "verify", "good@far.test").returncode == 1
         assert [d for d in sink.dialogue if d.startswith(b"MAIL")][-1].startswith(b"MAIL FROM:<double-bounce0@site.test>")
         assert mtad.stop() == 0
         assert b"late@far.test" in open(kept, "rb").read(), "what waited for the disk is written at the end"
