@@ -77,8 +77,8 @@ shows(void **state)
 		{ CMD_queue_top, false, top, "3\t6\t4300\t400\t500\tgreylisted\ta.test\t4SVLCh0000z3m\tc\t450 later\n" },
 		{ CMD_queue_top, true, top,
 		  "MESSAGES RECIPIENTS   SIZE OLDEST  CAUSE\n"
-		  "       3          6   4.2K     1h  greylisted at a.test\n"
-		  "                                    450 later (4SVLCh0000z3m)\n" },
+		  "       3          6   4.2K     1h  greylisted at a.test  4SVLCh0000z3m\n"
+		  "         450 later\n" },
 	};
 	struct buf out = BUF_INIT(0);
 
