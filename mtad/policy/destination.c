@@ -172,10 +172,11 @@ unknown(struct check *c, enum param code, const char *table, bool sender)
 	    "%s rejected: User unknown%s%s", c->class, show ? " in " : "", show ? table : "");
 }
 
-/* transport error: "5.1.1 text", found undeliverable by routing itself. */
+/* transport error: "5.1.1 text", or retry: "4.1.1 text": found undeliverable by routing itself. */
 static enum result
 refuse_error(struct check *c, const struct route *r, bool sender)
 {
+	bool later = span_eqs(r->transport, "retry");
 	char dsn[16];
 	const char *text = r->nexthop.ptr;
 	size_t len = r->nexthop.len, n = 0;
@@ -184,9 +185,11 @@ refuse_error(struct check *c, const struct route *r, bool sender)
 		n++;
 	bool has = n >= 5 && n < len && text[n] == ' ';
 	snprintf(dsn, sizeof dsn, "%.*s", has ? (int)n : 5, has ? text : sender ? "5.1.0" : "5.1.1");
+	if (!has && later)
+		dsn[0] = '4';
 	struct span rest = has ? span_ltrim(span_skip(r->nexthop, n)) : r->nexthop;
 	int64_t code = r->class == ROUTE_VIRTUAL_ALIAS ?
-	    conf_int(c->policy->view, P_unknown_virtual_alias_reject_code) : 550;
+	    conf_int(c->policy->view, P_unknown_virtual_alias_reject_code) : later ? 450 : 550;
 	/* An unknown mailbox (x.1.1) that is a sender is a bad sender address (x.1.7). */
 	if (sender && strcmp(dsn + 1, ".1.1") == 0)
 		dsn[4] = '7';
@@ -236,10 +239,10 @@ check_tables(struct check *c, bool sender)
 		policy_note(c, "%.*s becomes another address (canonical or virtual alias)", SPAN_ARG(route->recipient));
 		return DUNNO;
 	}
-	if (span_eqs(route->transport, "error"))
+	if (span_eqs(route->transport, "error") || span_eqs(route->transport, "retry")) {
 		policy_note_class(c, route);
-	if (span_eqs(route->transport, "error"))
 		return refuse_error(c, route, sender);
+	}
 	return ask_class(c, route, sender);
 }
 
@@ -248,7 +251,7 @@ check_listed(struct check *c, bool sender)
 {
 	const struct policy_session *s = c->session;
 
-	if (sender ? !s->has_sender || s->sender.len == 0 : !s->has_recipient)
+	if (sender ? !s->has_sender || s->sender.len == 0 : !s->has_recipient || c->policy->any_recipient)
 		return DUNNO;
 	struct naming was = name_as(c, sender ? s->sender : s->recipient, sender ? "Sender address" : "Recipient address");
 	enum result r = check_tables(c, sender);

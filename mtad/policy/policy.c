@@ -103,6 +103,7 @@ policy_new(const struct view *view, const struct router *router, struct err *err
 	p->untrusted_routing = conf_bool(view, P_allow_untrusted_routing);
 	p->soft_bounce = conf_bool(view, P_soft_bounce);
 	p->sasl = conf_bool(view, P_smtpd_sasl_auth_enable);
+	p->any_recipient = has_word(view, P_receive_override_options, "no_unknown_recipient_checks");
 	p->access_parents = has_word(view, P_parent_domain_matches_subdomains, "smtpd_access_maps");
 	p->opening = true;
 	if (open_all(p, err)) {

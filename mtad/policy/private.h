@@ -62,6 +62,7 @@ struct policy {
 	struct route	 recipient, sender, other;
 	struct facts	*no_facts;	/* for lists that are asked outside a decision */
 	bool		 delay_reject, relay_first, untrusted_routing, soft_bounce, sasl;
+	bool		 any_recipient;	/* receive_override_options = no_unknown_recipient_checks */
 	bool		 access_parents;	/* example.com in access tables stands for what is below it */
 	bool		 opening;		/* tables may still be opened */
 };

@@ -299,7 +299,8 @@ map_transport(struct resolving *x, struct span domain, enum route_status *status
 	struct destination to = destination_of(x->mapped.ptr);
 	if (to.transport.len > 0) {
 		x->transport = to.transport;
-		x->nexthop = to.nexthop.len > 0 ? to.nexthop : domain;
+		x->nexthop = to.nexthop.len > 0 ? to.nexthop : span_eqs(to.transport, "error") || span_eqs(to.transport, "retry") ?
+		    SPAN("Address is undeliverable") : domain;	/* their next hop is what is said */
 	} else if (to.nexthop.len > 0) {
 		x->nexthop = to.nexthop;
 	}

@@ -12,7 +12,7 @@ from postfixtest import Postfix
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="Postfix needs root")
 
-MAIN = {"smtpd_peername_lookup": "no", "smtpd_banner": "$myhostname ESMTP", "smtpd_client_connection_count_limit": "0", "disable_vrfy_command": "yes", "smtpd_error_sleep_time": "0",
+MAIN = {"authorized_verp_clients": "", "smtpd_peername_lookup": "no", "smtpd_banner": "$myhostname ESMTP", "smtpd_client_connection_count_limit": "0", "disable_vrfy_command": "yes", "smtpd_error_sleep_time": "0",
         "local_recipient_maps": "", "smtpd_recipient_restrictions": "check_recipient_access inline:{{refused@site.test=REJECT},{gone@site.test=DISCARD},{held@site.test=HOLD}}",
         "smtpd_data_restrictions": "check_sender_access inline:{{datano@src.test=REJECT}}", "smtpd_end_of_data_restrictions": "check_sender_access inline:{{endno@src.test=REJECT}}",
         "smtpd_sender_restrictions": "check_sender_access inline:{{pre@src.test=PREPEND X-Site: seen}}", "message_size_limit": "100000", "smtpd_authorized_xforward_hosts": "127.0.0.1"}

@@ -10,7 +10,7 @@ from postfixtest import Postfix
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="Postfix needs root")
 
-MAIN = {"authorized_verp_clients": "", "transport_maps": "inline:{dest.test=discard:, {fwd.test=smtp:[127.0.0.1]:SINK}, macros.test=macros:, {held.test=smtp:[127.0.0.1]:1}, {retry.test=retry:4.7.9 later perhaps}, {retry2.test=retry:no code}, {error.test=error:5.7.9 never}, {error2.test=error:no code}, {bare.test=error:}}", "default_transport": "discard:",
+MAIN = {"authorized_verp_clients": "", "transport_maps": "inline:{dest.test=discard:, {fwd.test=smtp:[127.0.0.1]:SINK}, macros.test=macros:, {held.test=smtp:[127.0.0.1]:1}, {retry.test=retry:4.7.9 later perhaps}, {retry2.test=retry:no code}, {error.test=error:5.7.9 never}, {error2.test=error:no code}, {bare.test=error:}, {bareretry.test=retry:}, {error3.test=error:5.1.1 no such man}, {retry3.test=retry:5.2.2 full}}", "default_transport": "discard:",
         "relay_domains": "relay.test, sub.relay.test", "relay_transport": "discard:", "smtpd_error_sleep_time": "0",
         "smtpd_peername_lookup": "no", "smtpd_banner": "$myhostname ESMTP", "smtpd_client_connection_count_limit": "0", "disable_vrfy_command": "yes",
         "local_recipient_maps": "", "smtp_send_xforward_command": "yes", "macros_destination_recipient_limit": "1", "smtpd_sasl_auth_enable": "no"}
@@ -30,6 +30,13 @@ SERVICES = {
     "etrn": ({"smtpd_etrn_restrictions": "check_etrn_access inline:{ {closed.relay.test=REJECT no}, relay.test=OK }, permit_mynetworks", "smtpd_helo_required": "yes"},
              ["ETRN relay.test|EHLO x|ETRN|ETRN relay.test x|ETRN relay.test|ETRN RELAY.TEST|ETRN @relay.test|ETRN #relay.test|ETRN down.sub.relay.test|ETRN other.test|ETRN closed.relay.test|"
               "ETRN -bad|ETRN a..b|ETRN [127.0.0.1]|ETRN [x]|ETRN <relay.test>|etrn relay.test|MAIL FROM:<s@src.test>|ETRN relay.test|QUIT"]),
+    "transports": ({"smtpd_reject_unlisted_sender": "yes"},
+                   ["EHLO x|MAIL FROM:<s@src.test>|RCPT TO:<r@retry.test>|RCPT TO:<r@retry2.test>|RCPT TO:<r@error.test>|RCPT TO:<r@error2.test>|RCPT TO:<r@bare.test>|RCPT TO:<r@bareretry.test>|RSET|"
+                    "MAIL FROM:<s@retry.test>|RCPT TO:<r@dest.test>|RSET|MAIL FROM:<s@error.test>|RCPT TO:<r@dest.test>|RSET|MAIL FROM:<s@error3.test>|RCPT TO:<r@dest.test>|RSET|"
+                    "MAIL FROM:<s@src.test>|RCPT TO:<r@error3.test>|RCPT TO:<r@retry3.test>|VRFY r@retry.test|QUIT"]),
+    "no unknown checks": ({"receive_override_options": "no_unknown_recipient_checks", "local_recipient_maps": "inline:{some=x}"},
+                          ["EHLO x|MAIL FROM:<s@src.test>|RCPT TO:<r@retry.test>|RCPT TO:<r@error.test>|RCPT TO:<nobody@site.test>|RSET|QUIT"]),
+    "unknown checks": ({"local_recipient_maps": "inline:{some=x}"}, ["EHLO x|MAIL FROM:<s@src.test>|RCPT TO:<nobody@site.test>|RSET|QUIT"]),
     "no etrn": ({"smtpd_client_restrictions": "check_etrn_access inline:{x=OK}, reject"}, ["EHLO x|ETRN relay.test|QUIT"]),
     "commands": ({"smtpd_command_filter": "pcre:FOLDER/commands"},
                  ["HELO|HELO x||MAIL FROM:<>|RCPT TO:<'r@dest.test'>|data|.|QUIT", "EHLO x|FOO|  PING|BAR|TWICE|QUIT"]),
@@ -220,3 +227,8 @@ def test_etrn(pair):
     said = beside(pair, "etrn", SERVICES["etrn"][1][0], lines="ETRN|etrn")
     assert said[5][1] == "250 Queuing started" and said[10][1].startswith("459 "), said
     beside(pair, "no etrn", SERVICES["no etrn"][1][0])
+
+
+@pytest.mark.parametrize("service", ["transports", "no unknown checks", "unknown checks"])
+def test_recipients_that_go_nowhere(pair, service):
+    beside(pair, service, SERVICES[service][1][0], lines=None if service == "no unknown checks" else "reject")
