@@ -9,6 +9,7 @@
 #include "base/role.h"
 #include "receive/before_queue.h"
 #include "receive/session_filter.h"
+#include "receive/session_notice.h"
 #include "smtp/ehlo.h"
 
 static struct span
@@ -68,6 +69,9 @@ smtp_settings(struct settings *s, struct buf *scratch)
 		.bare_lf_code = small(v, P_smtpd_forbid_bare_newline_reject_code),
 		.scratch = scratch,
 	};
+	s->notify = trouble_classes(str(v, P_notify_classes));
+	s->history_lines = small(v, P_smtpd_history_flush_threshold);
+	s->notice_recipient = conf_str(v, P_error_notice_recipient);
 	s->bare_lf = bare_lf(v);
 	s->discard = smtp_ehlo_list(str(v, P_smtpd_discard_ehlo_keywords));
 	s->timeout = conf_time(v, P_smtpd_timeout);

@@ -89,6 +89,9 @@ struct settings {
 	struct match_list *debug_peers;
 	struct match_list *xclient_hosts, *xforward_hosts, *verp_hosts;	/* NULL: nobody */
 	int		 debug_level;		/* debug_peer_level */
+	unsigned	 notify;		/* notify_classes: enum trouble (receive/session_notice.h) */
+	unsigned	 history_lines;		/* smtpd_history_flush_threshold */
+	const char	*notice_recipient;	/* error_notice_recipient */
 };
 
 struct generation {

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "receive/before_queue.h"
+#include "receive/session_notice.h"
 #include "receive/session_auth.h"
 #include "receive/session_xclient.h"
 #include "receive/state.h"
@@ -114,6 +115,7 @@ session_end(struct session *s)
 	s->dead = true;
 	session_note(s, "the session ends");
 	log_end(s);
+	session_record_end(s, s->lost);
 	session_uncount(s);
 	session_rates_drop(s);
 	asks_drop(&rx->counters, s);
@@ -139,6 +141,7 @@ session_lost(struct session *s, const char *what)
 	struct buf *text = &s->rx->text;
 
 	session_note(s, what);
+	s->lost = what;
 	if (s->uid >= 0)
 		return;
 	buf_reset(text);
@@ -504,6 +507,7 @@ start(struct session *s, const struct smtp_server_options *options)
 	s->busy = true;
 	smtp_server_offer_verp(s->server, s->uid >= 0);	/* of the network's: session_x_begin */
 	session_auth_begin(s);
+	session_record(s);
 	session_look(s);
 	smtp_server_start(s->server);
 	go_on(s);

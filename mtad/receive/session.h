@@ -55,6 +55,9 @@ struct session {
 	struct buf	 in, out;
 	size_t		 out_at;
 	struct transcript transcript;
+	unsigned	 recorded;	/* lines of the transcript for the postmaster */
+	unsigned	 trouble;	/* that was had (receive/session_notice.h) */
+	const char	*lost;		/* why it was cut short; NULL: it was not */
 	uint64_t	 bytes;		/* read */
 	uint64_t	 rated, requests;	/* smtpd_per_request_deadline: bytes and commands that the deadline has been put off for */
 	int64_t		 active;	/* monotonic: when something was done last */

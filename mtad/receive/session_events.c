@@ -12,6 +12,7 @@
 #include "receive/session.h"
 #include "receive/session_auth.h"
 #include "receive/session_filter.h"
+#include "receive/session_notice.h"
 #include "receive/session_xclient.h"
 #include "receive/state.h"
 
@@ -37,6 +38,7 @@ on_helo(void *arg, enum smtp_verb verb, struct span name)
 {
 	struct session *s = arg;
 
+	session_record_flush(s);
 	set(&s->helo, span_head(name, HELO_MAX));
 	session_forward_drop(s);
 	/* For good, as Postfix has it: HELO does not take it back. */
@@ -238,6 +240,7 @@ on_reset(void *arg)
 	s->sender = NULL;
 	session_auth_sender(s, SPAN_NONE);
 	session_forward_drop(s);
+	session_record_flush(s);
 	s->utf8 = false;
 }
 

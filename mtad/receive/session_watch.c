@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "ctl/jsonl.h"
 #include "receive/session.h"
+#include "receive/session_notice.h"
 #include "receive/state.h"
 
 #define SLICE		100	/* rows a message; the next ones are asked for */
@@ -24,7 +25,7 @@ session_look(struct session *s)
 	if (!transcript_stale(&s->rx->transcripts, &s->transcript))
 		return;
 	match(s);
-	smtp_server_show(s->server, transcript_on(&s->transcript));
+	smtp_server_show(s->server, transcript_on(&s->transcript) || s->transcript.record != NULL);
 }
 
 void
@@ -34,6 +35,7 @@ session_said(void *arg, enum transcript_from from, struct span line)
 	char client[CLIENT_TEXT];
 
 	transcript_say(&s->rx->transcripts, &s->transcript, session_program(s), session_client(s, client), from, line);
+	session_record_said(s, from, line);
 }
 
 void

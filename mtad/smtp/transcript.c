@@ -291,12 +291,14 @@ transcript_say(struct transcripts *all, struct transcript *t, const char *progra
 
 	if (from != SAID_NOTE)
 		hide = (from == SAID_BY_PEER) != t->out ? hide_client(t, line, &shown) : hide_server(t, line, &shown);
-	if (!transcript_on(t))
+	if (!transcript_on(t) && t->record == NULL)
 		return;
 	if (hide)
 		snprintf(text, sizeof text, "%.*s%s" HIDDEN, SPAN_ARG(span_head(shown, LINE_SHOWN)),
 		    shown.len > 0 ? " " : "");
 	struct span said = hide ? span_str(text) : span_head(line, LINE_SHOWN);
+	if (t->record != NULL && from != SAID_NOTE)
+		buf_printf(t->record, "%s%.*s\n", from == SAID_BY_PEER ? " In:  " : " Out: ", SPAN_ARG(said));
 	if (t->debug > 0)
 		log_it(t, program, who, from, said);
 	if (t->tracers != 0)

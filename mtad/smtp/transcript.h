@@ -38,6 +38,7 @@ struct transcript {
 	int		 debug;		/* level; 0: it is no debug peer's */
 	uint64_t	 tracers;
 	int64_t		 began;		/* monotonic */
+	struct buf	*record;	/* the owner's: the lines are put there too, "In: " and "Out: "; NULL: nobody keeps them */
 	bool		 out;		/* mtad is the client */
 	bool		 challenged;	/* what the client says next answers a challenge */
 	bool		 secrets;	/* AUTH was said: lines that are no command may be credentials that came too early */

@@ -123,3 +123,39 @@ def test_one_bounce_of_a_list_where_the_site_wants_one(lists):
         wait_for(lambda: mta.sink.messages)
         (sender, to, text), = mta.sink.messages
         assert to[0].split()[0] == b"TO:<l@v.test>" and text.count(b"Final-Recipient:") == 2
+
+
+def test_transcripts_of_sessions_that_went_wrong(lists):
+    """Without credentials and content; a session in which all is well is nobody's business."""
+    lists.settings.update({"notify_classes": "protocol, policy, data", "error_notice_recipient": "pm@x.test", "smtpd_history_flush_threshold": "12",
+        "smtpd_recipient_restrictions": "check_recipient_access inline:{no@x.test=REJECT}"})
+    lists.write()
+    with lists as mta:
+        mta.send("a@v.test", ["good@x.test"])
+        with mta.smtp() as s:
+            s.ehlo()
+            s.docmd("FROB")
+            s.docmd("AUTH", "PLAIN c2VjcmV0")
+            s.mail("a@v.test")
+            assert s.rcpt("no@x.test")[0] == 554
+        wait_for(lambda: len(mta.sink.messages) == 2)
+        (sender, to, text), = [m for m in mta.sink.messages if b"Transcript" in m[2]]
+        text = text.decode().replace("\r\n", "\n")
+        assert sender.startswith(b"FROM:<double-bounce@mail.site.test>") and to[0].startswith(b"TO:<pm@x.test>")
+        assert "\nSubject: mtad SMTP server: errors from localhost[127.0.0.1]\n" in text and "\nTo: pm@x.test (Postmaster)\n" in text
+        assert "\n Out: 220 mail.site.test" in text and "\n In:  FROB\n Out: 500 5.5.2 Error: command not recognized\n" in text
+        assert " Out: 554 5.7.1 <no@x.test>: Recipient address rejected: Access denied\n In:  QUIT\n Out: 221 2.0.0 Bye\n\n\nFor other details" in text
+        assert "c2VjcmV0" not in text and " In:  AUTH PLAIN" in text
+        # What was before a long history was flushed is told by itself, and not twice.
+        with mta.smtp() as s:
+            s.ehlo()
+            s.docmd("BLAH")
+            for _ in range(12):
+                s.rset()
+            s.docmd("BLUB")
+            s.sock.shutdown(2)
+            s.sock = None
+        wait_for(lambda: len(mta.sink.messages) == 4)
+        one, two = sorted((m[2] for m in mta.sink.messages[2:]), key=lambda t: b"BLUB" in t)
+        assert b"BLAH" in one and b"BLUB" not in one and b"Session aborted" not in one
+        assert b"BLUB" in two and b"BLAH" not in two and b"\r\nSession aborted, reason: lost connection\r\n" in two
