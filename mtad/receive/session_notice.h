@@ -18,7 +18,7 @@ unsigned trouble_classes(struct span list);
 /* Before the greeting: the dialogue is kept, where anybody wants it. */
 void	session_record(struct session *);
 void	session_record_said(struct session *, enum transcript_from, struct span line);
-/* At EHLO, RSET and the end of a message: a long one is sent, or forgotten, and begins anew (smtpd_history_flush_threshold). */
+/* At EHLO and the end of a transaction: a long one is sent, or forgotten, and begins anew (smtpd_history_flush_threshold). */
 void	session_record_flush(struct session *);
 /* The session is over; reason: why it was cut short, or NULL. */
 void	session_record_end(struct session *, const char *reason);

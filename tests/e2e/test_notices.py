@@ -87,7 +87,7 @@ def test_a_wrong_file(site, tmp_path):
 def lists(tmp_path):
     """A list's mail, each with a sender of its own; "bad" is refused there."""
     with Sink(script={"RCPT": lambda s, a: b"550 5.1.1 nobody" if b"<bad" in a else None}) as sink:
-        mta = Instance(tmp_path / "site", {"relayhost": f"[{sink.host}]", "default_verp_delimiters": "-=", "verp_delimiter_filter": "-=",
+        mta = Instance(tmp_path / "site", {"relayhost": f"[{sink.host}]", "default_verp_delimiters": "-=", "verp_delimiter_filter": "-=", "authorized_verp_clients": "127.0.0.1",
             "smtpd_client_connection_count_limit": "0"}, smtp_port=sink.port)
         mta.sink = sink
         yield mta
@@ -150,8 +150,7 @@ def test_transcripts_of_sessions_that_went_wrong(lists):
         with mta.smtp() as s:
             s.ehlo()
             s.docmd("BLAH")
-            for _ in range(12):
-                s.rset()
+            s.ehlo()
             s.docmd("BLUB")
             s.sock.shutdown(2)
             s.sock = None
