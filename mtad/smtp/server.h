@@ -91,7 +91,6 @@ struct smtp_end {
 /* Things for the log. `text` is the client's words, to be made printable. */
 enum smtp_note {
 	SMTP_NOTE_NON_SMTP,		/* text: the line */
-	SMTP_NOTE_TLS_AT_ONCE,		/* a TLS handshake, where SMTP begins in clear */
 	SMTP_NOTE_BAD_PATH,		/* text: the path; with the verb MAIL or RCPT */
 	SMTP_NOTE_LONG_LINE,		/* text: its beginning */
 	SMTP_NOTE_BAD_BDAT,		/* text: the line */
@@ -102,6 +101,7 @@ enum smtp_note {
 	SMTP_NOTE_REJECT,		/* text: "REPLY; from=<SENDER>", by which the server itself refused a MAIL (size) */
 	SMTP_NOTE_AUTH_ABORTED,		/* the client gave up: the exchange is over */
 	SMTP_NOTE_AUTH_LONG,		/* its answer to a challenge is too long: the exchange is over */
+	SMTP_NOTE_TLS_AT_ONCE,		/* a TLS handshake, where SMTP begins in clear */
 };
 
 struct smtp_server_ops {

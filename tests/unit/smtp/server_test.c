@@ -280,7 +280,7 @@ static const struct row {
 	/* What is no SMTP. */
 	{ "Subject: x\r\nNOOP\r\n", 0, BANNER "{note 0}\n221 2.7.0 Error: I can break rules, too. Goodbye.\r\n{close}\n" },
 	{ "get / HTTP/1.0\r\n", 0, BANNER "{note 0}\n221 2.7.0 Error: I can break rules, too. Goodbye.\r\n{close}\n" },
-	{ "\x16\x03\x01\r\n", 0, BANNER "{note 0}\n221 2.7.0 Error: I can break rules, too. Goodbye.\r\n{close}\n" },
+	{ "\x16\x03\x01\r\n", 0, BANNER "{note 11}\n{note 0}\n221 2.7.0 Error: I can break rules, too. Goodbye.\r\n{close}\n" },
 	/* Others. */
 	{ "FROB x\r\n  noop\r\n\r\nHELP\r\nETRN\r\nSTARTTLS\r\nSTARTTLS x\r\nAUTH PLAIN\r\nETRN x\r\nXCLIENT\r\nXFORWARD a=b\r\n", 0,
 	  BANNER "250 2.0.0 Ok\r\n250 2.0.0 Ok\r\n500 5.5.2 Error: bad syntax\r\n"
