@@ -95,7 +95,7 @@ def notes(side):
     """What only the second level shows."""
     reply(HELO, "QUIT")(side)
     side.log(r"disconnect from \S+\[CLIENT\]")
-    return " ".join(line for line in side.world.mta.log().splitlines() if f"[{side.client}]" in line and "]: > " in line or line.endswith(": the session ends"))
+    return " ".join(line for line in side.world.mta.log().splitlines() if f"[{side.client}]" in line and ("]: > " in line or line.endswith(": the session ends")))
 
 
 REJECT_CLIENT = {"smtpd_client_restrictions": "reject"}
