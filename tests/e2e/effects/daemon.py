@@ -290,7 +290,7 @@ GROUPS = [
     [row("bounce_size_limit", None, "100", bounced(text=BODY + "needle\n" + ("x" * 70 + "\n") * 20), "needle", "(?s)^(?!.*needle)", **BOUNCES),
      row("notify_classes", None, "bounce, 2bounce", copy_to("to=<postmaster@site.test>.*", sender="WORD@src.test"), "^none$", "status=sent")],
     [row("bounce_notice_recipient", None, "watch@watch.test", copy_to("to=<(postmaster@site|watch@watch).test>.*", sender="WORD@src.test"), "postmaster@site", "watch@watch", **QUIET),
-     row("double_bounce_sender", None, "dbl", copy_to("from=<(double-bounce|dbl)@site.test>.*", sender="WORD@src.test"), "double-bounce", "dbl", notify_classes="bounce")],
+     row("double_bounce_sender", None, "dbl", copy_to("from=<(double-bounce|dbl)@mail.site.test>.*", sender="WORD@src.test"), "double-bounce", "dbl", notify_classes="bounce")],
     [row("2bounce_notice_recipient", None, "watch@watch.test", copy_to("to=<(postmaster@site|watch@watch).test>.*", sender="WORD@bounce.test"), "postmaster@site", "watch@watch",
          notify_classes="2bounce", **BOUNCES)],
     [row("internal_mail_filter_classes", None, "bounce", logged("info: header Subject: Undelivered.*|to=<WORD@src.test>.*", end(sender="WORD@src.test", to=("x@bounce.test",))),

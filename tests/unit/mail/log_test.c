@@ -83,30 +83,30 @@ received(void **state)
 {
 	(void)state;
 	struct buf b = BUF_INIT(0);
-	struct received r = { .hostname = SPAN("mx.example.org"), .mail_name = SPAN("mtad"), .id = { 0, 1 }, .arrival = NOW + 5 * SECOND,
+	struct received r = { .hostname = SPAN("mx.example.org"), .mail_name = SPAN("mtad"), .id = { 1, 1 }, .arrival = NOW + 5 * SECOND,
 		.helo = SPAN("ev(il)"), .client_name = SPAN("unknown"), .client_addr = SPAN("2001:db8::1"), .protocol = SPAN("ESMTP"),
 		.recipient = SPAN("a b@example.org"), .uid = -1 };
 	received_put(&b, &r);
 	assert_string_equal(b.ptr, "Received: from ev?il? (unknown [IPv6:2001:db8::1])\n\tby mx.example.org (mtad) with ESMTP id "
-	    "0000000000z1\n\tfor <\"a b\"@example.org>; Sat, 21 Nov 2026 23:43:05 +0000 (UTC)\n");
+	    "0000000001z1\n\tfor <\"a b\"@example.org>; Sat, 21 Nov 2026 23:43:05 +0000 (UTC)\n");
 	buf_reset(&b);
 	r.recipient = r.helo = SPAN_NONE;
 	r.client_addr = SPAN("192.0.2.1");
 	received_put(&b, &r);
 	assert_string_equal(b.ptr, "Received: from unknown (unknown [192.0.2.1])\n\tby mx.example.org (mtad) with ESMTP id "
-	    "0000000000z1;\n\tSat, 21 Nov 2026 23:43:05 +0000 (UTC)\n");
+	    "0000000001z1;\n\tSat, 21 Nov 2026 23:43:05 +0000 (UTC)\n");
 	buf_reset(&b);
 	r.client_addr = SPAN_NONE;
 	received_put(&b, &r);
-	assert_string_equal(b.ptr, "Received: by mx.example.org (mtad)\n\tid 0000000000z1; Sat, 21 Nov 2026 23:43:05 +0000 (UTC)\n");
+	assert_string_equal(b.ptr, "Received: by mx.example.org (mtad)\n\tid 0000000001z1; Sat, 21 Nov 2026 23:43:05 +0000 (UTC)\n");
 	buf_reset(&b);
 	r.uid = 1000;
 	received_put(&b, &r);
-	assert_string_equal(b.ptr, "Received: by mx.example.org (mtad, from userid 1000)\n\tid 0000000000z1; "
+	assert_string_equal(b.ptr, "Received: by mx.example.org (mtad, from userid 1000)\n\tid 0000000001z1; "
 	    "Sat, 21 Nov 2026 23:43:05 +0000 (UTC)\n");
 	buf_reset(&b);
 	message_id_put(&b, NOW, r.id, r.hostname);
-	assert_string_equal(b.ptr, "<20261121234300.0000000000z1@mx.example.org>");
+	assert_string_equal(b.ptr, "<20261121234300.0000000001z1@mx.example.org>");
 	buf_clear(&b);
 }
 
