@@ -250,12 +250,9 @@ put_address(struct buf *b, const char *name, struct span address)
 }
 
 void
-content_check_log(struct buf *b, const struct check_result *r, enum check_kind kind, struct span text, const struct check_source *s)
+content_check_tell(struct buf *b, const char *what, struct span text, const struct check_source *s, struct span why)
 {
-	const char *word = content_check_word(r->action);
-
-	buf_str(b, word == NULL ? "" : word);
-	buf_str(b, kind == CHECK_BODY ? ": body " : ": header ");
+	buf_printf(b, "%s ", what);
 	buf_span(b, span_head(text, TEXT_SHOWN));
 	buf_str(b, " from ");
 	buf_span(b, s->origin);
@@ -271,8 +268,17 @@ content_check_log(struct buf *b, const struct check_result *r, enum check_kind k
 		buf_span(b, s->helo);
 		buf_char(b, '>');
 	}
-	if (r->text.len > 0) {
+	if (why.len > 0) {
 		buf_str(b, ": ");
-		buf_span(b, r->text);
+		buf_span(b, why);
 	}
+}
+
+void
+content_check_log(struct buf *b, const struct check_result *r, enum check_kind kind, struct span text, const struct check_source *s)
+{
+	const char *word = content_check_word(r->action);
+
+	buf_str(b, word == NULL ? "" : word);
+	content_check_tell(b, kind == CHECK_BODY ? ": body" : ": header", text, s, r->text);
 }

@@ -53,5 +53,7 @@ struct check_source {
 };
 /* "reject: header Subject: x from name[addr]; from=<a> to=<b> proto=ESMTP helo=<h>: 5.7.1 text", to go behind "QUEUEID: ". */
 void	content_check_log(struct buf *, const struct check_result *, enum check_kind, struct span text, const struct check_source *);
+/* The same of what no table decided: "what text from ...: why". */
+void	content_check_tell(struct buf *, const char *what, struct span text, const struct check_source *, struct span why);
 
 #endif

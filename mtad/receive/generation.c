@@ -184,6 +184,9 @@ intake_settings(struct settings *s, const char *service, struct err *err)
 		.content_filter = span_trim(str(v, P_content_filter)),
 	};
 	struct span off = str(v, P_receive_override_options);
+	if (!has_word(off, "no_header_body_checks"))
+		s->intake.bytes = (struct byte_rules){ byte_set_from(str(cleanup, P_message_reject_characters)),
+		    byte_set_from(str(cleanup, P_message_strip_characters)) };
 	return (has_word(off, "no_address_mappings") || set_mapper(s, cleanup, err)) &&
 	    (has_word(off, "no_header_body_checks") || set_checks(s, cleanup, err));
 }

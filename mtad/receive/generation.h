@@ -18,6 +18,7 @@
 #include "policy/policy.h"
 #include "policy/sasl.h"
 #include "policy/screen.h"
+#include "receive/intake_bytes.h"
 #include "receive/session_rates.h"
 #include "route/mapping.h"
 #include "route/route.h"
@@ -47,6 +48,7 @@ struct intake_settings {
 	struct span	 content_filter;	/* of the service; empty: none */
 	struct content_checks *checks;	/* NULL: no header or body checks */
 	struct walk_options walk;
+	struct byte_rules bytes;
 	bool		 refuse_deep;		/* past mime_nesting_limit, where headers are looked at */
 	struct mapper	*mapper;		/* NULL: nothing is done to envelopes, nor by tables to headers */
 };

@@ -141,8 +141,10 @@ intake_new(struct receive *rx, const struct settings *settings, const struct int
 	in->tls = s->tls.len > 0 ? arena_span(&in->arena, s->tls) : SPAN_NONE;
 	if (!(s->flags & ENVELOPE_INTERNAL))
 		e->filter = in->settings->content_filter;
-	if (!s->unchecked)
+	if (!s->unchecked) {
 		intake_check_new(in);
+		in->bytes = in->settings->bytes.rejected.any || in->settings->bytes.stripped.any ? &in->settings->bytes : NULL;
+	}
 	return in;
 }
 
@@ -292,6 +294,8 @@ count_memory(struct intake *in)
 void
 intake_added(struct intake *in, size_t n)
 {
+	if (in->bytes != NULL)
+		n = intake_bytes(in, n);
 	in->is_8bit = in->is_8bit || has_8bit(in->content.ptr + in->content.len, n);
 	buf_added(&in->content, n);
 	in->size += n;

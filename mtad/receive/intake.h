@@ -82,6 +82,7 @@ struct intake {
 	const char	*fault;		/* a reply: the message is refused at its end */
 	struct header_facts facts;
 	struct intake_check *check;	/* NULL: nothing is looked at */
+	const struct byte_rules *bytes;	/* NULL: any byte may come */
 	struct span	 redirect;	/* all mail goes there; empty: no */
 	struct buf	 copies;	/* who gets one: addresses, each ended by a NUL */
 	struct buf	 prepend;	/* headers of the site's, to stand before all others */
@@ -153,6 +154,8 @@ void	intake_go_on(struct intake *);
 /* in->check, where there are tables; then the header block, then the body in pieces. What it returns is what becomes of it, until the next call. */
 void	intake_check_new(struct intake *);
 void	intake_check_free(struct intake_check *);
+/* For the log; spans in the arena and the envelope. */
+void	intake_source_of(struct intake *, struct check_source *);
 struct span intake_check_header(struct intake *, struct span block);
 void	intake_check_begin(struct intake *, struct span block);	/* as it came */
 bool	intake_checks_body(const struct intake *);

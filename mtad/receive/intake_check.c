@@ -43,8 +43,8 @@ intake_check_free(struct intake_check *c)
 
 /* -- what a table says -- */
 
-static void
-source_of(struct intake *in, struct check_source *s)
+void
+intake_source_of(struct intake *in, struct check_source *s)
 {
 	const struct envelope *e = &in->envelope;
 	struct unpack u = { .left = buf_view(&in->recipients) };
@@ -66,7 +66,7 @@ log_action(struct intake *in, enum check_kind kind, struct span text)
 	struct check_source source;
 	char id[QID_TEXT];
 
-	source_of(in, &source);
+	intake_source_of(in, &source);
 	content_check_log(&line, &in->check->result, kind, text, &source);
 	log_info("cleanup", "%s: %.*s", qid_text(in->envelope.id, id), SPAN_ARG(buf_view(&line)));
 	buf_clear(&line);
@@ -162,7 +162,7 @@ refuse_mime(struct intake *in, const char *what, struct span where)
 	struct check_source s;
 	char id[QID_TEXT];
 
-	source_of(in, &s);
+	intake_source_of(in, &s);
 	log_info("cleanup", "%s: reject: mime-error %s: %.*s from %.*s; from=<%.*s> to=<%.*s>", qid_text(in->envelope.id, id), what,
 	    SPAN_ARG(span_head(where, 100)), SPAN_ARG(s.origin), SPAN_ARG(s.sender), SPAN_ARG(s.recipient));
 	in->fault = arena_printf(&in->arena, "550 5.6.0 %s", what);

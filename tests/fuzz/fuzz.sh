@@ -4,6 +4,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 how=$1 much=$2
 shift 2
+[ "$much" -gt 0 ] || much=1	# for libFuzzer 0 is for ever
 bad=0
 mkdir -p build/fuzz-findings
 for t in "$@"; do

@@ -48,6 +48,8 @@ ROWS = [
     row("mime_nesting_limit", None, "1", end(DEEP), "^250", "^550 5.6.0", mime_header_checks="pcre:FOLDER/never", header_checks="pcre:FOLDER/never"),
     row("header_size_limit", None, "300", mail(f"Subject: WORD\nX-Long: {'y' * 80}\n {'y' * 400}\n {'z' * 400}\n\nx\n", **TO), "z{400}", "^(?!.*z{400})"),
     row("strict_7bit_headers", None, "yes", end("Subject: WORD gr\u00fc\u00dfe\n\nx\n"), "^250", "^550 5.6.0 improper use of 8-bit data in message header"),
+    row("message_reject_characters", None, r"\001\176", end(BODY + "a~b\n"), "^250", "^550 5.7.1 disallowed character"),
+    plain("message_strip_characters", None, r"\176", "a~b", r"^(?!.*a~b).*\|ab", BODY + "a~b\n"),
     row("strict_8bitmime", None, "yes", end("Subject: WORD gr\u00fc\u00dfe\n\nx\n"), "^250", "^550 5.6.0 improper use of 8-bit data in message header"),
     row("strict_8bitmime_body", None, "yes", end("Subject: WORD\n\ngr\u00fc\u00dfe\n"), "^250", "^550 5.6.0 improper use of 8-bit data in message body"),
     row("strict_mime_encoding_domain", None, "yes", end(PART.replace("Subject:", "Content-Transfer-Encoding: base64\nSubject:")), "^250",
