@@ -26,6 +26,7 @@
 #define PAUSE		(SECOND / 2)	/* out of descriptors */
 #define STRESS_TIME	(1000 * SECOND)	/* that a service is taken to be under stress after its last session was */
 #define PAUSE_FULL	(SECOND / 20)	/* out of seats: other processes may free one */
+#define PAUSE_COUNTERS	(SECOND / 100)
 #define PATIENCE	(SECOND / 4)	/* that a client waits for a seat before idle sessions are asked for theirs */
 
 struct listener {
@@ -191,6 +192,13 @@ accept_one(struct listener *l)
 	return errno == EINTR || errno == ECONNABORTED;
 }
 
+/* At a start, and after an end of the state role, for a moment: else the first clients would not be counted. */
+static bool
+uncounted(const struct listener *l)
+{
+	return l->rx->counters.ipc == NULL && !l->local && clock_mono() < l->rx->counters_by;
+}
+
 static void
 accept_some(struct listener *l, int most)
 {
@@ -212,7 +220,10 @@ static void
 on_ready(void *arg, short what)
 {
 	(void)what;
-	accept_some(arg, ACCEPT_BATCH);
+	if (uncounted(arg))
+		pause_listener(arg, PAUSE_COUNTERS);
+	else
+		accept_some(arg, ACCEPT_BATCH);
 }
 
 static void

@@ -148,6 +148,7 @@ on_start(void *state, struct err *err)
 	link_start(&rx->link, conf_bool(conf_main(rx->now->conf), P_mtad_sync) ? 0 : LAZY);
 	asks_init(&rx->lookups, LOOKUP_TIME);
 	asks_init(&rx->counters, COUNT_TIME);
+	rx->counters_by = clock_mono() + COUNT_TIME;
 	notices_init(&rx->notices);
 	intake_pool_init(&rx->pool);
 	sessions_auth_prepare(rx);
@@ -213,8 +214,10 @@ on_closed(void *state, struct ipc *ipc)
 		transcripts_forget(&rx->transcripts);
 	if (ipc == rx->lookups.ipc)
 		asks_channel(&rx->lookups, NULL);
-	if (ipc == rx->counters.ipc)
+	if (ipc == rx->counters.ipc) {
 		asks_channel(&rx->counters, NULL);
+		rx->counters_by = clock_mono() + COUNT_TIME;
+	}
 	link_closed(&rx->link, ipc);
 }
 

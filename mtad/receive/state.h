@@ -33,6 +33,7 @@ struct receive {
 	struct link	 link;		/* to the queue role */
 	struct asks	 lookups;	/* to the lookup role */
 	struct asks	 counters;	/* to the state role */
+	int64_t		 counters_by;	/* monotonic: new clients wait for them, but no longer */
 	struct dns	*dns;
 	struct listeners listeners;
 	struct user_names users;	/* as they were at the start */

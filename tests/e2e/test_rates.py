@@ -6,7 +6,7 @@ import signal
 import time
 
 import pytest
-from mtadtest import Instance
+from mtadtest import Instance, wait_for
 
 from effects import Talk
 
@@ -128,3 +128,21 @@ def test_a_state_process_that_is_gone_stops_nobody(site):
     assert dialogue(mta, "127.70.0.1", "EHLO x", MAIL)[1].startswith("250")
     os.kill(mta.pids()["state"][0], signal.SIGKILL)
     assert re.match("250|450", dialogue(mta, "127.70.0.1", "EHLO x", MAIL)[1])
+
+
+def test_counted_from_the_first_client_on(site):
+    """Clients that come while the daemon starts wait until they can be counted."""
+    mta = site(begin=False, smtpd_client_connection_rate_limit="1")
+
+    def talk():
+        try:
+            return Talk("127.0.0.1", mta.port, "127.70.0.1")
+        except ConnectionRefusedError:
+            return None
+    for _ in range(3):
+        mta.start(expect_ready=False)
+        for said in ("220", "421"):
+            with wait_for(talk, 20, 0.002) as t:
+                assert t.greeting.startswith(said)
+        wait_for(lambda: mta.ctl("status").returncode == 0)
+        mta.stop()
