@@ -5,8 +5,10 @@ import hmac
 import os
 import re
 import smtplib
+import socketserver
 import ssl
 import stat
+import threading
 import time
 
 import pexpect
@@ -312,11 +314,15 @@ def secure(tmp_path_factory):
     ca = Authority(folder / "ca")
     cert = ca.issue("mail.site.test", names=["mail.site.test", "localhost"])
     ports = free_port(), free_port(), free_port()
+    ports += free_port(),
     options = "  -o smtpd_sasl_auth_enable=yes\n  -o smtpd_relay_restrictions=permit_sasl_authenticated,reject\n"
     master = (f"127.0.0.1:{ports[0]} inet n - y - - smtpd\n  -o smtpd_tls_security_level=may\n  -o smtpd_tls_auth_only=yes\n{options}"
               f"127.0.0.1:{ports[1]} inet n - y - - smtpd\n  -o smtpd_tls_wrappermode=yes\n{options}"
               f"127.0.0.1:{ports[2]} inet n - y - - smtpd\n  -o smtpd_tls_security_level=may\n  -o smtpd_tls_ask_ccert=yes\n  -o smtpd_tls_CAfile={ca.ca_file}\n"
-              f"  -o {{ smtpd_sasl_mechanism_filter = static:all }}\n{options}")
+              f"  -o {{ smtpd_sasl_mechanism_filter = static:all }}\n{options}"
+              f"127.0.0.1:{ports[3]} inet n - y - - smtpd\n  -o smtpd_tls_security_level=may\n  -o {{ smtpd_sasl_security_options = noanonymous, noplaintext }}\n"
+              f"  -o smtpd_sasl_tls_security_options=noanonymous\n  -o {{ smtpd_sender_login_maps = inline:{{{{{USER} = {USER}}}, {{shared@site.test = bob@site.test, {USER}}}, "
+              f"{{bob@site.test = bob@site.test}}}} }}\n  -o smtpd_sender_restrictions=reject_sender_login_mismatch\n{options}")
     mta = Instance(folder / "site", {**MAIN, "mtad_sasl_password_maps": f"hash:{folder}/site/users", "smtpd_tls_chain_files": str(cert.both),
                                           "smtpd_tls_received_header": "yes"}, master=master)
     assert mta.ctl("sasl", "passwd", USER, "--stdin", stdin=PASSWORD + "\n").returncode == 0
@@ -357,6 +363,28 @@ def context(version=None):
     if version:
         c.maximum_version = version
     return c
+
+
+def test_what_tls_allows_and_whose_senders(secure):
+    """smtpd_sasl_tls_security_options in TLS, smtpd_sasl_security_options outside; smtpd_sender_login_maps."""
+    mta, ports = secure
+    with smtplib.SMTP("127.0.0.1", ports[3], local_hostname="client.test") as s:
+        s.ehlo()
+        assert s.esmtp_features["auth"].split() == ["SCRAM-SHA-1", "SCRAM-SHA-256"]
+        s.starttls(context=context())
+        s.ehlo()
+        assert {"PLAIN", "LOGIN"} <= set(s.esmtp_features["auth"].split())
+        # Who has not logged in sends as nobody who has a login.
+        assert s.mail(USER)[0] == 250
+        assert s.rcpt("x@dead.test") == (553, b"5.7.1 <" + USER.encode() + b">: Sender address rejected: not logged in")
+        s.rset()
+        s.login(USER, PASSWORD)
+        for sender, answer in ((USER, (250, b"2.1.5 Ok")), ("shared@site.test", (250, b"2.1.5 Ok")),
+                               ("bob@site.test", (553, f"5.7.1 <bob@site.test>: Sender address rejected: not owned by user {USER}".encode())),
+                               ("free@other.test", (553, f"5.7.1 <free@other.test>: Sender address rejected: not owned by user {USER}".encode()))):
+            assert s.mail(sender)[0] == 250
+            assert s.rcpt("x@dead.test") == answer, sender
+            s.rset()
 
 
 def test_inside_tls_only(secure):
@@ -405,10 +433,38 @@ def test_channel_binding(secure):
     assert answer.startswith(b"235"), answer
 
 
+class SaidByDovecot:
+    """As much of its authentication service as lets everybody in; `requests` are the fields of what was asked."""
+
+    def __init__(self, path):
+        self.requests = []
+        outer = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self):
+                self.wfile.write(b"VERSION\t1\t1\nMECH\tPLAIN\tplaintext\nSPID\t1\nCUID\t1\nCOOKIE\t00112233445566778899aabbccddeeff\nDONE\n")
+                for line in self.rfile:
+                    fields = line.decode().rstrip("\n").split("\t")
+                    if fields[0] == "AUTH":
+                        outer.requests.append(fields)
+                        self.wfile.write(f"OK\t{fields[1]}\tuser=ann\n".encode())
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        self.server = type("Server", (socketserver.ThreadingUnixStreamServer,), {"daemon_threads": True})(path, Handler)
+        os.chmod(path, 0o666)
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
 def test_no_dovecot(tmp_path):
     """A server that is not there costs nobody else's mail; one that comes is used."""
     os.chmod(tmp_path, 0o755)
-    mta = Instance(tmp_path / "site", {**MAIN, "smtpd_sasl_type": "dovecot", "smtpd_sasl_path": "private/auth"})
+    mta = Instance(tmp_path / "site", {**MAIN, "smtpd_sasl_type": "dovecot", "smtpd_sasl_path": "private/auth", "smtpd_sasl_service": "submission"})
     with mta:
         t = Talk(mta.port)
         assert b"AUTH" not in t.say(b"EHLO x")
@@ -416,3 +472,13 @@ def test_no_dovecot(tmp_path):
         assert t.say(b"MAIL FROM:<a@b.test>").startswith(b"250")
         mta.wait_log(r"warning: SASL: Connect to Dovecot auth socket 'private/auth' failed: No such file or directory")
         wait_for(lambda: mta.ctl("doctor").returncode == 0)
+        with SaidByDovecot(f"{mta.dir}/queue/private/auth") as server:
+            def offered():
+                with Talk(mta.port) as t:
+                    return b"AUTH PLAIN" in t.say(b"EHLO x")
+            wait_for(offered)
+            with Talk(mta.port) as t:
+                t.say(b"EHLO x")
+                assert t.say(b"AUTH PLAIN " + login("a", "b")).startswith(b"235")
+            assert "service=submission" in server.requests[-1] and f"resp={login('a', 'b').decode()}" in server.requests[-1]
+

@@ -65,6 +65,16 @@ def test_networks_as_clients(site):
     assert dialogue(mta, "127.70.1.2", "EHLO x", MAIL)[1].startswith("250")
 
 
+@pytest.mark.parametrize("limit,prefix,length,first,second,other", [
+    ("mtad_network_message_rate_limit", "mtad_network_ipv4_prefix_length", "16", "192.0.2.1", "192.0.99.1", "192.1.2.1"),
+    ("mtad_network_message_rate_limit", "mtad_network_ipv6_prefix_length", "32", "IPV6:2001:db8:1::1", "IPV6:2001:db8:2::1", "IPV6:2001:db9:1::1"),
+    ("smtpd_client_message_rate_limit", "smtpd_client_ipv6_prefix_length", "48", "IPV6:2001:db8:1:2::1", "IPV6:2001:db8:1:3::1", "IPV6:2001:db8:2::1"),
+])
+def test_how_much_of_an_address_counts(site, limit, prefix, length, first, second, other):
+    mta = site(smtpd_authorized_xclient_hosts="127.0.0.0/8", **{limit: "1", prefix: length})
+    assert [dialogue(mta, "127.70.0.1", "EHLO x", f"XCLIENT ADDR={a}", "EHLO x", MAIL)[3][:3] for a in (first, second, other, first)] == ["250", "450", "250", "450"]
+
+
 OWN = [
     ("mtad_network_message_rate_limit", ["127.70.0.1", "127.70.0.2"], [MAIL], "450 4.7.1 Error: too much mail from network 127.70.0.0/24", "127.70.1.1"),
     ("mtad_network_recipient_rate_limit", ["127.70.0.1", "127.70.0.2"], [MAIL, "RCPT TO:<a@d.test>"], "450 4.7.1 Error: too many recipients from network 127.70.0.0/24", "127.70.1.1"),

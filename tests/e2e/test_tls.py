@@ -146,7 +146,7 @@ def test_received(server, pki):
                 assert d.say(line)[0] in "23"
             return d.say("Subject: x\r\n\r\nhello\r\n.").split(" as ")[1]
 
-    server.settings["default_transport"] = "retry:later"
+    server.settings["default_transport"] = "smtp:[127.0.0.1]:1"      # nobody listens: it waits
     server.write()
     assert server.ctl("reload").returncode == 0
     try:

@@ -26,6 +26,12 @@ class Talk:
         self.s.sendall(line + b"\r\n")
         return self.read()
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
     def close(self):
         self.f.close()
         self.s.close()
