@@ -114,7 +114,7 @@ def traced(demo, client):
 
 def delivery(demo):
     """The dialogue of one, while it is made."""
-    words = ["trace", "mx.shop.test", "--count", "20"]
+    words = ["trace", "mx.shop.test", "--count", "21"]
     p = subprocess.Popen([f"{demo.build}/mtactl", "-c", demo.dir, "--table", *words], stdout=subprocess.PIPE, text=True)
     for _ in range(200):
         clients = re.search(r"clients (\d+)", demo.run("status"))
