@@ -31,6 +31,7 @@ job_run(struct job *job, struct report *r)
 	};
 	bool is_virtual = job->program == PROGRAM_VIRTUAL;
 
+	*r = (struct report){ .filtered = false };
 	local_tables_use();
 	job->size_limit = (uint64_t)conf_int(job->view, is_virtual ? P_virtual_mailbox_limit : P_mailbox_size_limit);
 	job->locks = conf_str(job->view, is_virtual ? P_virtual_mailbox_lock : P_mailbox_delivery_lock);

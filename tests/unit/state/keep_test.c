@@ -17,6 +17,15 @@
 #include "base/map.h"
 #include "state/keep.h"
 
+/* What GDBM had of a damaged file when it failed is left where it is (keep.c). */
+const char *__lsan_default_suppressions(void);
+
+const char *
+__lsan_default_suppressions(void)
+{
+	return "leak:libgdbm\n";
+}
+
 static char where[] = "/tmp/mtad-keep.XXXXXX";
 static int dir;
 
