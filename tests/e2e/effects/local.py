@@ -87,7 +87,7 @@ ROWS = [
     row("command_time_limit", None, "1s", outcome(), SENT, "Command time limit exceeded", mailbox_command="sleep 2"),
     row("default_privs", None, "games", text(OUT), "^nobody", "^games", alias_maps=f"inline:{{{{ali=|id -un > {OUT}}}}}", **ALI),
     row("deliver_lock_attempts", None, "1", locked(), "it waits", DEFERRED, mail_spool_directory=MBOX["mail_spool_directory"]),
-    row("deliver_lock_delay", "10s", "1s", locked(), "it waits", DEFERRED, **{**MBOX, "deliver_lock_attempts": "2"}),
+    row("deliver_lock_delay", "100s", "1s", locked(), "it waits", DEFERRED, **{**MBOX, "deliver_lock_attempts": "2"}),
     row("stale_lock_time", None, "1s", locked(2.3), DEFERRED, SENT, **{**MBOX, "deliver_lock_attempts": "2"}),
     row("mailbox_delivery_lock", None, "fcntl", locked(), DEFERRED, SENT, **MBOX),
     row("export_environment", None, "TZ FOO=bar", text(OUT), "^(?!.*FOO=bar)", "FOO=bar", mailbox_command=f"env | tr '\\n' ' ' > {OUT}"),
