@@ -371,6 +371,13 @@ append_entry(struct source *s, struct span key, struct span value, struct err *e
 	return ok;
 }
 
+/* As the readers of some types see it. */
+static bool
+is_white(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
 bool
 source_put(struct source *s, struct span key, struct span value, struct err *err)
 {
@@ -379,8 +386,8 @@ source_put(struct source *s, struct span key, struct span value, struct err *err
 	if (!may_edit(s, err))
 		return false;
 	if (key.len == 0 || key.len + value.len > LINE_MAX_BYTES / 2 || span_has(key, '\n') || span_has(key, '\0') ||
-	    span_has(value, '\0')) {
-		err_set(err, ERR_PERM, "the key is empty, or there are bytes that cannot stand in a table");
+	    span_has(value, '\0') || is_white(key.ptr[0]) || is_white(key.ptr[key.len - 1])) {
+		err_set(err, ERR_PERM, "the key is empty, or has blanks around it, or there are bytes that cannot stand in a table");
 		return false;
 	}
 	/* They may be what source_entry gave. */

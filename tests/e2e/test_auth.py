@@ -464,7 +464,8 @@ class SaidByDovecot:
 def test_no_dovecot(tmp_path):
     """A server that is not there costs nobody else's mail; one that comes is used."""
     os.chmod(tmp_path, 0o755)
-    mta = Instance(tmp_path / "site", {**MAIN, "smtpd_sasl_type": "dovecot", "smtpd_sasl_path": "private/auth", "smtpd_sasl_service": "submission"})
+    mta = Instance(tmp_path / "site", {**MAIN, "smtpd_sasl_type": "dovecot", "smtpd_sasl_path": "private/auth", "smtpd_sasl_service": "submission",
+                                          "mtad_receive_workers": "1"})
     with mta:
         t = Talk(mta.port)
         assert b"AUTH" not in t.say(b"EHLO x")
