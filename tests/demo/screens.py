@@ -130,7 +130,7 @@ def screens(build, port=None):
     made = {}
     with Demo(build, port) as demo:
         back = demo.id_of("@back.test")
-        made["queue-console"] = demo.console("wait WHY MAIL WAITS", "wait suspended by", size="80x22")
+        made["queue-console"] = demo.console("wait WHY MAIL WAITS", "wait suspended by", "wait LAST WARNINGS", "wait OLDEST MESSAGE", size="80x22")
         made["why-console"] = demo.console("wait no-transport", "keys <Enter>", "wait would help", size="80x22")
         made["queue-controller"] = demo.show("queue", "ls", "@back.test") + "\n" + demo.show("why", back)
         made["message-console"] = demo.console("keys 1", f"wait {back}", "keys /<C-u>@back.test<Enter>", "wait 1/2", "keys <Enter>", "wait would help",
