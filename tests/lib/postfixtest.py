@@ -110,3 +110,19 @@ class Postfix:
         if kind is not None:
             print("-- Postfix:", self.log()[-4000:], sep="\n")
         self.run("postfix", "stop")
+
+
+class NamespacedPostfix(Postfix):
+    """With a resolv.conf of its own, which names that server."""
+
+    def __init__(self, nameserver, *args, **more):
+        self.nameserver = nameserver
+        super().__init__(*args, **more)
+
+    def run(self, *words):
+        if words != ("postfix", "start"):
+            return super().run(*words)
+        with open(f"{self.dir}/resolv.conf", "w") as f:
+            f.write(f"nameserver {self.nameserver}\noptions timeout:2 attempts:2\n")
+        return subprocess.run(["unshare", "-m", "sh", "-c", f"mount --bind {self.dir}/resolv.conf /etc/resolv.conf && exec postfix -c {self.dir}/config start"],
+                              capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)

@@ -11,7 +11,7 @@ import pytest
 
 from certs import Authority
 from mtadtest import Instance, free_port, wait_for
-from postfixtest import MASTER, Postfix
+from postfixtest import MASTER, NamespacedPostfix
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="Postfix needs root")
 NAMESERVER = "127.0.0.54"
@@ -203,17 +203,6 @@ def nameserver(tmp_path_factory):
         process.wait(20)
 
 
-class NamespacedPostfix(Postfix):
-    """With a resolv.conf of its own."""
-    def run(self, *words):
-        if words != ("postfix", "start"):
-            return super().run(*words)
-        with open(f"{self.dir}/resolv.conf", "w") as f:
-            f.write(f"nameserver {NAMESERVER}\noptions timeout:2 attempts:2\n")
-        return subprocess.run(["unshare", "-m", "sh", "-c", f"mount --bind {self.dir}/resolv.conf /etc/resolv.conf && exec postfix -c {self.dir}/config start"],
-                              capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
-
-
 @pytest.fixture(scope="module")
 def both(tmp_path_factory, nameserver):
     folder = tmp_path_factory.mktemp("postscreen")
@@ -223,7 +212,7 @@ def both(tmp_path_factory, nameserver):
     main = {"mynetworks": "192.0.2.1", "smtpd_peername_lookup": "no", "postscreen_greet_wait": "1s", "postscreen_greet_banner": "wait", "smtpd_banner": "$myhostname ready",
             "smtpd_tls_security_level": "may", "smtpd_tls_chain_files": chain, "smtpd_tls_loglevel": "1", "maximal_queue_lifetime": "1d", "smtpd_relay_restrictions": "reject_unauth_destination"}
     ports = {name: free_port() for name in CONFIGS}
-    postfix = NamespacedPostfix(folder / "postfix", main)
+    postfix = NamespacedPostfix(NAMESERVER, folder / "postfix", main)
     with open(f"{postfix.dir}/config/master.cf", "w") as f:
         f.write(MASTER.replace("@PORT@", str(postfix.port)) + lines_of("127.0.0.1", ports, folder) + "dnsblog unix - - n - 0 dnsblog\ntlsproxy unix - - n - 0 tlsproxy\n")
     mtad = Instance(folder / "mtad", {**main, "alias_maps": "", "mtad_dns_zone": "", "mtad_dns_servers": f"{NAMESERVER}@53", "inet_interfaces": "127.0.0.1",

@@ -13,7 +13,7 @@ import threading
 
 import pytest
 from mtadtest import Instance, free_port, wait_for
-from postfixtest import MASTER, Postfix
+from postfixtest import MASTER, NamespacedPostfix
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="Postfix needs root")
 
@@ -371,17 +371,6 @@ def nameserver(tmp_path_factory):
         process.wait(20)
 
 
-class NamespacedPostfix(Postfix):
-    """With a resolv.conf of its own."""
-    def run(self, *words):
-        if words != ("postfix", "start"):
-            return super().run(*words)
-        with open(f"{self.dir}/resolv.conf", "w") as f:
-            f.write(f"nameserver {NAMESERVER}\noptions timeout:2 attempts:2\n")
-        return subprocess.run(["unshare", "-m", "sh", "-c", f"mount --bind {self.dir}/resolv.conf /etc/resolv.conf && exec postfix -c {self.dir}/config start"],
-                              capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
-
-
 @pytest.fixture(scope="module")
 def both(tmp_path_factory, nameserver):
     folder = tmp_path_factory.mktemp("restrictions")
@@ -400,7 +389,7 @@ def both(tmp_path_factory, nameserver):
         return lambda v: v.replace("@DIR@", str(folder)).replace("@POLICY@", str(server.server_address[1]))
     ports = {name: free_port() for name in C}
     main, lines = make("127.0.0.1", ports, fill_for(servers[0]))
-    postfix = NamespacedPostfix(folder / "postfix", main)
+    postfix = NamespacedPostfix(NAMESERVER, folder / "postfix", main)
     with open(f"{postfix.dir}/config/master.cf", "w") as f:
         f.write(MASTER.replace("@PORT@", str(postfix.port)) + lines)
     main, lines = make("127.0.1.1", ports, fill_for(servers[1]))
